@@ -1,0 +1,66 @@
+"""What can go wrong, told for people: one line, its place, what is wrong, the numbers, what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+
+class Where(msgspec.Struct, frozen=True, gc=False):
+    """A place in a file, printed ``file:line:column``. Lines and columns count from 1, as editors do."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class ConvcostError(Exception):
+    """The root of every error convcost raises on purpose. ``str(error)`` is ready to print."""
+
+
+class OpError(ConvcostError):
+    """An operation refuses its fields or inputs. It knows no file and no layer; whoever has them adds them."""
+
+
+class SourceError(ConvcostError):
+    """A SOURCE that cannot be found or read."""
+
+
+class UsageError(ConvcostError):
+    """A call or an option that makes no sense."""
+
+
+class MissingExtraError(ConvcostError):
+    """A feature needs a package that is not installed; the message names the command that installs it."""
+
+
+class SpecError(ConvcostError):
+    """One or more mistakes in a spec, each with its place.
+
+    ``problems`` holds ``(where, layer, message)``; ``where`` and ``layer`` may be None.
+    """
+
+    def __init__(self, problems: Iterable[tuple[Where | None, str | None, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(_line(*problem) for problem in self.problems))
+
+
+def _line(where: Where | None, layer: str | None, message: str) -> str:
+    place = f"{where}: " if where else ""
+    return f"{place}layer {layer!r}: {message}" if layer else f"{place}{message}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'conv2d'?"``, or nothing where no known spelling is near."""
+    # difflib costs milliseconds to import and is wanted only once something is already wrong.
+    from difflib import get_close_matches
+
+    lowered = {name.lower(): name for name in known}
+    matches = get_close_matches(word.lower()[:100], lowered, n=2, cutoff=0.6)
+    if not matches:
+        return ""
+    return "; did you mean " + " or ".join(repr(lowered[match]) for match in matches) + "?"

@@ -1,0 +1,199 @@
+"""The graph that every source becomes and every analysis walks: nodes with an op and their inputs, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .errors import OpError, Where, nearest
+
+if TYPE_CHECKING:
+    from .ops.base import Op
+
+Shape = tuple[int, ...]
+
+ITEM_BYTES: dict[str, int] = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+}
+"""Bytes of one element, by PyTorch's name of the dtype."""
+
+FLOATING = ("float32", "float16", "bfloat16", "float64")
+
+
+class Tensor(msgspec.Struct, frozen=True, gc=False):
+    """A value: its shape with the batch dimension first, (N, C, H, W), and its dtype by PyTorch's name."""
+
+    shape: Shape
+    dtype: str = "float32"
+
+    @property
+    def elements(self) -> int:
+        """Number of scalars."""
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the values, without any allocator's rounding."""
+        return prod(self.shape) * ITEM_BYTES[self.dtype]
+
+
+class Weight(msgspec.Struct, frozen=True, gc=False):
+    """A tensor that belongs to a layer: a learnable parameter or a buffer.
+
+    ``kind`` is PyTorch's distinction: "parameter" (learned) or "buffer" (kept, not learned).
+    ``dtype`` None follows the model's dtype; integers keep their own.
+    """
+
+    name: str
+    shape: Shape
+    kind: str = "parameter"
+    dtype: str | None = None
+
+    @property
+    def elements(self) -> int:
+        """Number of scalars."""
+        return prod(self.shape)
+
+
+Reference = tuple[int, int]
+"""(node, output): a node's position and which of its outputs; position -1 is the first input of the graph, -2 the second."""
+
+
+class Node(msgspec.Struct, frozen=True, gc=False):
+    """One operation at its place.
+
+    ``name`` is a path, ``conv3_1.conv_bn_2.conv2d_1``. ``owner`` is the position of the node whose weights this one
+    uses, -1 for its own. ``where`` is the place in the source that it was written at.
+    """
+
+    name: str
+    op: Op
+    inputs: tuple[Reference, ...]
+    owner: int = -1
+    where: Where | None = None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A published figure, as printed: ``quantity`` of the whole network or of one ``layer``."""
+
+    quantity: str
+    value: str | tuple[int, ...]
+    source: str
+    layer: str | None = None
+    convention: str | None = None
+    note: str | None = None
+
+
+class About(msgspec.Struct, frozen=True):
+    """What a network is called and where it comes from. Nothing here enters a calculation."""
+
+    name: str
+    title: str = ""
+    family: str = ""
+    source: str = ""
+    reference: Mapping[str, object] = {}
+    accuracy: Mapping[str, object] = {}
+    published: tuple[Claim, ...] = ()
+
+
+class Graph:
+    """A network as a list of nodes in order of execution.
+
+    Args:
+        nodes: in execution order; a node reads only graph inputs and earlier nodes.
+        inputs: name and tensor of each input, at batch 1 where ``batch_free``.
+        outputs: what the network returns, as references.
+        about: name, title, reference, claims.
+        batch_free: True if the batch enters at analysis (specs); False if the shapes are fixed (captures).
+
+    Raises:
+        OpError: if a node reads something that does not come before it, or a name occurs twice.
+    """
+
+    __slots__ = ("__dict__", "about", "batch_free", "inputs", "nodes", "outputs")
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        inputs: Sequence[tuple[str, Tensor]],
+        outputs: Sequence[Reference] | None = None,
+        about: About | None = None,
+        batch_free: bool = True,
+    ) -> None:
+        self.nodes = tuple(nodes)
+        self.inputs = tuple(inputs)
+        self.outputs: tuple[Reference, ...] = tuple(outputs) if outputs is not None else ((len(self.nodes) - 1, 0),)
+        self.about = about or About(name="network")
+        self.batch_free = batch_free
+        _check_order(self.nodes, len(self.inputs), self.outputs)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.about.name!r}: {len(self.nodes)} nodes>"
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Position of each node by its name."""
+        return {node.name: position for position, node in enumerate(self.nodes)}
+
+    @cached_property
+    def weights(self) -> dict[str, Weight]:
+        """Every distinct weight tensor by its full name, ``conv1.weight``; shared weights stand once."""
+        return {
+            f"{node.name}.{weight.name}": weight
+            for node in self.nodes
+            if node.owner < 0
+            for weight in node.op.weights()
+        }
+
+    def find(self, name: str) -> range:
+        """Positions of the layer called ``name``, or of all layers of the block called so.
+
+        Raises:
+            OpError: if no layer or block has this name; the message has the nearest spelling.
+        """
+        if name in self.index:
+            return range(self.index[name], self.index[name] + 1)
+        prefix = name + "."
+        inside = [position for position, node in enumerate(self.nodes) if node.name.startswith(prefix)]
+        if not inside:
+            blocks = {node.name[:cut] for node in self.nodes for cut in _dots(node.name)}
+            hint = nearest(name, [*self.index, *blocks])
+            raise OpError(f"{self.about.name} has no layer {name!r}{hint}")
+        return range(inside[0], inside[-1] + 1)
+
+
+def _dots(name: str) -> Iterable[int]:
+    return (position for position, letter in enumerate(name) if letter == ".")
+
+
+def _check_order(nodes: Sequence[Node], inputs: int, outputs: Sequence[Reference]) -> None:
+    for position, node in enumerate(nodes):
+        for source, _ in node.inputs:
+            if not -inputs <= source < position:
+                raise OpError(f"layer {node.name!r} reads node {source}, which does not come before it")
+    for source, _ in outputs:
+        if not -inputs <= source < len(nodes):
+            raise OpError(f"the output refers to node {source}; there are {len(nodes)} nodes")
+    if len({node.name for node in nodes}) != len(nodes):
+        seen: set[str] = set()
+        twice = next(node.name for node in nodes if node.name in seen or seen.add(node.name))  # type: ignore[func-returns-value]
+        raise OpError(f"two layers are called {twice!r}")

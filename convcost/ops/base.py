@@ -1,0 +1,231 @@
+"""What an op is, and the registry that knows all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+import msgspec
+
+from ..errors import OpError, nearest
+from ..graph import Shape, Tensor, Weight
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+NonNegative = Annotated[int, msgspec.Meta(ge=0)]
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+# A union of a constrained int and a *fixed-length* tuple corrupts memory in msgspec 0.18 to 0.22; tuples of any
+# length are sound, so lengths are checked by the op.
+Sizes = Positive | tuple[Positive, ...]
+"""One positive integer for all spatial dimensions, or one for each."""
+Margins = NonNegative | tuple[NonNegative, ...]
+"""Like Sizes, and 0 is allowed."""
+
+Group = Literal["conv", "fc", "attention", "norm", "activation", "pool", "other"]
+GROUPS: tuple[Group, ...] = ("conv", "fc", "attention", "norm", "activation", "pool", "other")
+
+Tensors = tuple[Tensor, ...]
+Counts = Mapping[str, int]
+"""Elementary operations by kind; the kinds are listed in ``ops.counts.KINDS``."""
+
+
+class Placement(msgspec.Struct, frozen=True, gc=False):
+    """Where an output lives: in ``fresh`` memory, as a ``view`` of an input, or ``in_place`` on it."""
+
+    kind: Literal["fresh", "view", "in_place"]
+    input: int = 0
+
+
+FRESH = Placement("fresh")
+VIEW = Placement("view")
+IN_PLACE = Placement("in_place")
+
+
+class Reach(msgspec.Struct, frozen=True, gc=False):
+    """Which input positions one output position depends on, for the receptive field.
+
+    ``kind``: "point" (the same position), "window" (per spatial dimension a kernel extent, stride and padding before;
+    ``up`` is the stride of a transposed convolution or the factor of an enlargement), "global" (all positions),
+    "permute" (dimensions reordered by ``dims``), "merge" (positions folded into other dimensions), or "unknown"
+    (not followed, shown as such).
+    """
+
+    kind: Literal["point", "window", "global", "permute", "merge", "unknown"]
+    extent: Shape = ()
+    stride: Shape = ()
+    before: Shape = ()
+    up: Shape = ()
+    dims: Shape = ()
+
+
+POINT = Reach("point")
+GLOBAL = Reach("global")
+MERGE = Reach("merge")
+UNKNOWN = Reach("unknown")
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One line of an explanation: ``label``: ``formula`` = ``substitution`` = ``value``.
+
+    ``unit`` tells renderers how to print a number: "count", "bytes", "shape" or "".
+    """
+
+    label: str
+    formula: str
+    substitution: str
+    value: int | float | Shape | str
+    unit: str = "count"
+
+
+class Op(msgspec.Struct, frozen=True, gc=False):
+    """An operation: its fields are its schema, its methods are its rules.
+
+    A subclass gives its fields (PyTorch's names, defaults and meanings) and overrides what differs from the
+    defaults below. ``outputs`` and ``work`` have no default: an op without them cannot be made.
+
+    ``inputs`` is always a tuple of tensors, in the order of the node's inputs.
+    """
+
+    op: ClassVar[str]
+    group: ClassVar[Group] = "other"
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    """Smallest and largest number of inputs; None: any number."""
+    autocast: ClassVar[Literal["low", "float32", "promote", "keep"]] = "keep"
+    """How mixed precision treats it: PyTorch's table of CUDA autocast."""
+
+    def bind(self, inputs: Tensors) -> Op:
+        """The op with the sizes it takes over when it is built (``in_channels``), as a PyTorch module has them.
+
+        Args:
+            inputs: what arrives, with any batch size.
+
+        Raises:
+            OpError: if what arrives cannot be used, or contradicts a size that was written down.
+        """
+        return self
+
+    def check(self, inputs: Tensors) -> None:
+        """Refuse inputs that the op cannot take. Raises OpError with the numbers that clash."""
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        """Shapes and dtypes of the outputs; pure arithmetic, after ``check`` has passed."""
+        raise NotImplementedError
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Parameters and buffers of the bound op, in PyTorch's order and shapes."""
+        return ()
+
+    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
+        """Multiply-accumulates."""
+        return 0
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        """Elementary operations that are not multiply-accumulates, by kind. ``{}`` says: none."""
+        raise NotImplementedError
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        """Where each output lives. Default: one fresh output."""
+        return (FRESH,)
+
+    def reads(self, inputs: Tensors, outputs: Tensors) -> int:
+        """Bytes of the inputs that are read, weights not included. Default: all of every input."""
+        return sum(tensor.bytes for tensor in inputs)
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        """Kernels that eager PyTorch starts for it on CUDA; a library call counts as one. Default: 1."""
+        return 1
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        """How positions of the output depend on positions of the input."""
+        return POINT
+
+    def connections(self, inputs: Tensors, outputs: Tensors) -> int:
+        """Connections as LeCun counts them: every weighted input of every output, and its bias."""
+        return self.macs(inputs, outputs) + self.work(inputs, outputs, False).get("bias", 0)
+
+    def warnings(self, inputs: Tensors) -> tuple[str, ...]:
+        """What a user should know although it is no error."""
+        return ()
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        """The arithmetic of the output shape, the parameters and the MACs with the numbers filled in."""
+        return ()
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One op inside a composite: ``inputs`` are ("input", k) or (name of an earlier part, output)."""
+
+    name: str
+    op: Op
+    inputs: tuple[tuple[str, int], ...]
+
+
+class Composite(Op, frozen=True, gc=False):
+    """An op that is written as one layer and executed as several: it has parts in place of rules."""
+
+    def parts(self, inputs: Tensors) -> tuple[Part, ...]:
+        """The ops that it stands for, in order of execution; the last one gives the output."""
+        raise NotImplementedError
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        raise OpError(f"{self.op} is expanded into its parts when a graph is built")
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        raise OpError(f"{self.op} is expanded into its parts when a graph is built")
+
+
+REGISTRY: dict[str, type[Op]] = {}
+
+OpClass = TypeVar("OpClass", bound=type[Op])
+
+
+def register(cls: OpClass) -> OpClass:
+    """Class decorator: enter an op under its ``op`` name.
+
+    Raises:
+        TypeError: if the name is taken, or the class has no rule for ``outputs`` or ``work``.
+    """
+    for rule in ("outputs", "work"):
+        if getattr(cls, rule) is getattr(Op, rule):
+            raise TypeError(f"{cls.__name__} has no rule {rule!r}; an op that costs nothing says so in code")
+    if cls.op in REGISTRY:
+        raise TypeError(f"an op {cls.op!r} is registered already: {REGISTRY[cls.op].__name__}")
+    REGISTRY[cls.op] = cls
+    return cls
+
+
+def make(name: str, fields: Mapping[str, object]) -> Op:
+    """An op from its name and fields.
+
+    Raises:
+        OpError: unknown op or field, missing field, wrong type or size.
+    """
+    cls = REGISTRY.get(name)
+    if cls is None:
+        raise OpError(f"unknown op {name!r}{nearest(name, REGISTRY)}")
+    for field in fields:
+        if field not in cls.__struct_fields__:
+            raise OpError(unknown_field(cls, field))
+    try:
+        return msgspec.convert(fields, cls)
+    except msgspec.ValidationError as error:
+        raise OpError(_readable(str(error), cls, fields)) from None
+
+
+def unknown_field(cls: type[Op], field: str) -> str:
+    """The message for a field that an op does not have."""
+    known = cls.__struct_fields__
+    allowed = f"allowed: {', '.join(known)}" if known else "it has no fields"
+    return f"{cls.op} has no field {field!r}{nearest(field, known)} ({allowed})"
+
+
+def _readable(message: str, cls: type[Op], fields: Mapping[str, object]) -> str:
+    """msgspec's 'Expected `int` >= 1 - at `$.kernel_size`' with the field and the value first."""
+    problem, _, path = message.partition(" - at `$.")
+    if not path:
+        return f"{cls.op}: {problem[:1].lower()}{problem[1:]}".replace("object missing required", "missing")
+    field = path.rstrip("`").split("[")[0].split(".")[0]
+    value = repr(fields.get(field))
+    shown = value if len(value) <= 60 else value[:57] + "..."
+    problem = problem[:1].lower() + problem[1:]
+    return f"{cls.op}: {field} is {shown}, {problem}".replace("`", "")

@@ -1,0 +1,341 @@
+"""Convolution and transposed convolution in one, two and three dimensions. Source: PyTorch's nn.Conv*, arXiv 1603.07285."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar, Literal
+
+import msgspec
+
+from ..errors import OpError
+from ..graph import Shape, Tensor, Weight
+from .base import Counts, Margins, NonNegative, Op, Positive, Reach, Sizes, Step, Tensors, register
+from .windows import fitting_paddings, need_fit, need_rank, positions, size_steps, spread, unread, unread_warnings
+
+
+class _Convolution(Op, frozen=True):
+    """What a convolution and its transpose share: a bound number of input channels, a bias, and groups."""
+
+    group = "conv"
+    autocast = "low"
+    rank: ClassVar[int]
+
+    def _bound_channels(self, x: Tensor, channels: int | None, out_channels: int, groups: int) -> int:
+        need_rank(self.op, x, self.rank)
+        arriving = x.shape[1]
+        if channels is not None and channels != arriving:
+            raise OpError(f"{self.op} was built for {channels} input channels, {arriving} arrive")
+        if arriving % groups or out_channels % groups:
+            raise OpError(
+                f"{self.op}: groups {groups} must divide both {arriving} input channels and {out_channels} output channels"
+            )
+        return arriving
+
+
+class _Conv(_Convolution, frozen=True):
+    """Convolution over (N, C, *spatial) with zero padding.
+
+    ``padding`` is a number, one for each dimension, "same" (stride 1 only) or "valid". ``groups`` = channels makes it
+    depthwise. ``connections`` lists, for each output channel, the input channels that it reads (LeNet-5's C3).
+    """
+
+    out_channels: Positive
+    kernel_size: Sizes
+    stride: Sizes = 1
+    padding: Margins | Literal["same", "valid"] = 0
+    dilation: Sizes = 1
+    groups: Positive = 1
+    bias: bool = True
+    connections: tuple[tuple[NonNegative, ...], ...] | None = None
+    in_channels: Positive | None = None
+
+    def bind(self, inputs: Tensors) -> Op:
+        channels = self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
+        if self.connections is not None:
+            self._check_connections(channels)
+        if self.padding == "same" and any(step != 1 for step in self._stride):
+            raise OpError(f"{self.op}: padding 'same' needs stride 1, got stride {self.stride}; PyTorch refuses it too")
+        spread(self.kernel_size, self.rank, "kernel_size")
+        spread(self.dilation, self.rank, "dilation")
+        if not isinstance(self.padding, str):
+            spread(self.padding, self.rank, "padding")
+        return msgspec.structs.replace(self, in_channels=channels)
+
+    def _check_connections(self, channels: int) -> None:
+        table = self.connections or ()
+        if self.groups != 1:
+            raise OpError(f"{self.op}: a connection table and groups {self.groups} exclude each other")
+        if len(table) != self.out_channels:
+            raise OpError(f"{self.op}: connections has {len(table)} rows for {self.out_channels} output channels")
+        for output, row in enumerate(table):
+            if not row or len(set(row)) != len(row) or max(row) >= channels:
+                raise OpError(
+                    f"{self.op}: connections of output channel {output} are {list(row)}; "
+                    f"each must be one of the {channels} input channels 0 to {channels - 1}, once"
+                )
+
+    @property
+    def _kernel(self) -> Shape:
+        return spread(self.kernel_size, self.rank, "kernel_size")
+
+    @property
+    def _stride(self) -> Shape:
+        return spread(self.stride, self.rank, "stride")
+
+    @property
+    def _dilation(self) -> Shape:
+        return spread(self.dilation, self.rank, "dilation")
+
+    @property
+    def _extent(self) -> Shape:
+        return tuple(d * (k - 1) + 1 for k, d in zip(self._kernel, self._dilation, strict=True))
+
+    @property
+    def _margins(self) -> tuple[Shape, Shape]:
+        """Padding before and after, per dimension."""
+        if self.padding == "valid":
+            return (0,) * self.rank, (0,) * self.rank
+        if self.padding == "same":
+            before = tuple((extent - 1) // 2 for extent in self._extent)
+            return before, tuple(extent - 1 - front for extent, front in zip(self._extent, before, strict=True))
+        both = spread(self.padding, self.rank, "padding")
+        return both, both
+
+    def check(self, inputs: Tensors) -> None:
+        before, after = self._margins
+        self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
+        both = tuple(map(sum, zip(before, after, strict=True)))
+        need_fit(self.op, inputs[0], self._extent, both, self._kernel)
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        before, after = self._margins
+        spatial = tuple(
+            positions(size, extent, stride, front + back)
+            for size, extent, stride, front, back in zip(x.shape[2:], self._extent, self._stride, before, after, strict=True)
+        )
+        return (Tensor((x.shape[0], self.out_channels, *spatial), x.dtype),)
+
+    def _pairs(self) -> int:
+        """Connected pairs of an input and an output channel."""
+        if self.connections is not None:
+            return sum(map(len, self.connections))
+        return (self.in_channels or 0) // self.groups * self.out_channels
+
+    def weights(self) -> tuple[Weight, ...]:
+        kernel = self._kernel
+        if self.connections is not None:
+            weight = Weight("weight", (self._pairs(), *kernel))
+        else:
+            weight = Weight("weight", (self.out_channels, (self.in_channels or 0) // self.groups, *kernel))
+        return (weight, Weight("bias", (self.out_channels,))) if self.bias else (weight,)
+
+    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
+        batch, _, *spatial = outputs[0].shape
+        return batch * prod(spatial) * self._pairs() * prod(self._kernel)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {"bias": outputs[0].elements} if self.bias else {}
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        # cuDNN's convolution is followed by an addition of the bias.
+        return 1 + self.bias
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return Reach("window", self._extent, self._stride, self._margins[0])
+
+    def warnings(self, inputs: Tensors) -> tuple[str, ...]:
+        before, after = self._margins
+        counts = self.outputs(inputs)[0].shape[2:]
+        return unread_warnings(inputs[0], self._extent, self._stride, before, after, counts)
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        x, y = inputs[0], outputs[0]
+        before, after = self._margins
+        kernel = "*".join(map(str, self._kernel))
+        per_output, per_output_filled = "C_in", f"{self.in_channels}"
+        if self.groups > 1:
+            per_output, per_output_filled = "C_in/groups", f"{self.in_channels}/{self.groups}"
+        pairs, filled = f"C_out*({per_output})", f"{self.out_channels}*({per_output_filled})"
+        if self.connections is not None:
+            pairs, filled = "connected pairs", f"{self._pairs()}"
+        elif self.groups == 1:
+            pairs, filled = "C_out*C_in", f"{self.out_channels}*{self.in_channels}"
+        window = "K" if len(set(self._kernel)) == 1 and self.rank == 1 else "*".join(f"K_{axis}" for axis in "dhw"[3 - self.rank :])
+        steps = list(size_steps(x, y, self._kernel, self._stride, before, after, self._dilation))
+        steps += self._fit_steps(x, y)
+        weights = self._pairs() * prod(self._kernel)
+        steps.append(Step("weights", f"{pairs}*{window}", f"{filled}*{kernel}", weights))
+        if self.bias:
+            steps.append(Step("biases", "C_out", f"{self.out_channels}", self.out_channels))
+            total = weights + self.out_channels
+            steps.append(Step("params", "weights + biases", f"{weights:,} + {self.out_channels:,}", total))
+        spatial = "*".join(map(str, y.shape[2:]))
+        steps.append(
+            Step("MACs", "N*positions*weights", f"{y.shape[0]}*{spatial}*{weights:,}", self.macs(inputs, outputs))
+        )
+        return tuple(steps)
+
+    def _fit_steps(self, x: Tensor, y: Tensor) -> list[Step]:
+        """Where the window does not fit: what is never read, and the paddings with which it would fit."""
+        before, after = self._margins
+        for position in range(self.rank):
+            size, extent, stride = x.shape[2 + position], self._extent[position], self._stride[position]
+            front, back = before[position], after[position]
+            if (size + front + back - extent) % stride == 0:
+                continue
+            missed = unread(size, extent, stride, front, back, y.shape[2 + position])
+            fits = fitting_paddings(size, extent, stride)
+            would = ", ".join(map(str, fits)) if fits else "none (no symmetric padding does)"
+            return [
+                Step("never read at the end", "N - last position read", "padding only" if not missed else "", missed),
+                Step("paddings that fit", "(N + 2P - K) % S = 0", f"({size} + 2P - {extent}) % {stride} = 0", would, ""),
+            ]
+        return []
+
+
+@register
+class Conv1d(_Conv, frozen=True):
+    """1-D convolution: (N, C, L) -> (N, out_channels, L')."""
+
+    op = "conv1d"
+    rank = 1
+
+
+@register
+class Conv2d(_Conv, frozen=True):
+    """2-D convolution: (N, C, H, W) -> (N, out_channels, H', W')."""
+
+    op = "conv2d"
+    rank = 2
+
+
+@register
+class Conv3d(_Conv, frozen=True):
+    """3-D convolution: (N, C, D, H, W) -> (N, out_channels, D', H', W')."""
+
+    op = "conv3d"
+    rank = 3
+
+
+class _ConvTranspose(_Convolution, frozen=True):
+    """Transposed convolution: each input position spreads a kernel over the output.
+
+    Its multiply-accumulates count over the *input* positions, since every input value meets every kernel value once.
+    """
+
+    out_channels: Positive
+    kernel_size: Sizes
+    stride: Sizes = 1
+    padding: Margins = 0
+    output_padding: Margins = 0
+    groups: Positive = 1
+    bias: bool = True
+    dilation: Sizes = 1
+    in_channels: Positive | None = None
+
+    def bind(self, inputs: Tensors) -> Op:
+        channels = self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
+        for extra, stride, dilation in zip(*map(self._each, ("output_padding", "stride", "dilation")), strict=True):
+            if extra >= max(stride, dilation):
+                raise OpError(
+                    f"{self.op}: output_padding {extra} must be smaller than stride {stride} or dilation {dilation}"
+                )
+        return msgspec.structs.replace(self, in_channels=channels)
+
+    def _each(self, field: str) -> Shape:
+        return spread(getattr(self, field), self.rank, field)
+
+    @property
+    def _extent(self) -> Shape:
+        return tuple(d * (k - 1) + 1 for k, d in zip(self._each("kernel_size"), self._each("dilation"), strict=True))
+
+    def _spatial(self, x: Tensor) -> Shape:
+        return tuple(
+            (size - 1) * stride - 2 * padding + extent + extra
+            for size, stride, padding, extent, extra in zip(
+                x.shape[2:], self._each("stride"), self._each("padding"), self._extent, self._each("output_padding"), strict=True
+            )
+        )
+
+    def check(self, inputs: Tensors) -> None:
+        self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
+        if min(self._spatial(inputs[0])) < 1:
+            result = "x".join(map(str, self._spatial(inputs[0])))
+            raise OpError(f"{self.op}: the output would be {result}; padding {self.padding} removes all of it")
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        return (Tensor((x.shape[0], self.out_channels, *self._spatial(x)), x.dtype),)
+
+    def _per_position(self) -> int:
+        return (self.in_channels or 0) * (self.out_channels // self.groups) * prod(self._each("kernel_size"))
+
+    def weights(self) -> tuple[Weight, ...]:
+        weight = Weight("weight", (self.in_channels or 0, self.out_channels // self.groups, *self._each("kernel_size")))
+        return (weight, Weight("bias", (self.out_channels,))) if self.bias else (weight,)
+
+    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
+        batch, _, *spatial = inputs[0].shape
+        return batch * prod(spatial) * self._per_position()
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {"bias": outputs[0].elements} if self.bias else {}
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 1 + self.bias
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        ones = (1,) * self.rank
+        return Reach("window", self._extent, ones, self._each("padding"), self._each("stride"))
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        x, y = inputs[0], outputs[0]
+        steps: list[Step] = []
+        sizes = zip(
+            x.shape[2:], y.shape[2:], self._each("stride"), self._each("padding"), self._extent, self._each("output_padding"),
+            strict=True,
+        )  # fmt: skip
+        for axis, (size, result, stride, padding, extent, extra) in zip("dhw"[3 - self.rank :], sizes, strict=True):
+            formula = "(N - 1)*S - 2P + D(K - 1) + 1 + output_padding"
+            steps.append(
+                Step(f"output {axis}", formula, f"({size} - 1)*{stride} - 2*{padding} + {extent} + {extra}", result)
+            )
+        kernel = "*".join(map(str, self._each("kernel_size")))
+        weights = self._per_position()
+        steps.append(
+            Step("weights", "C_in*(C_out/groups)*K", f"{self.in_channels}*({self.out_channels}/{self.groups})*{kernel}", weights)
+        )
+        if self.bias:
+            steps.append(Step("biases", "C_out", f"{self.out_channels}", self.out_channels))
+            steps.append(
+                Step("params", "weights + biases", f"{weights:,} + {self.out_channels:,}", weights + self.out_channels)
+            )
+        spatial = "*".join(map(str, x.shape[2:]))
+        formula = "N*input positions*weights"
+        steps.append(Step("MACs", formula, f"{x.shape[0]}*{spatial}*{weights:,}", self.macs(inputs, outputs)))
+        return tuple(steps)
+
+
+@register
+class ConvTranspose1d(_ConvTranspose, frozen=True):
+    """1-D transposed convolution: (N, C, L) -> (N, out_channels, L')."""
+
+    op = "conv_transpose1d"
+    rank = 1
+
+
+@register
+class ConvTranspose2d(_ConvTranspose, frozen=True):
+    """2-D transposed convolution: (N, C, H, W) -> (N, out_channels, H', W')."""
+
+    op = "conv_transpose2d"
+    rank = 2
+
+
+@register
+class ConvTranspose3d(_ConvTranspose, frozen=True):
+    """3-D transposed convolution: (N, C, D, H, W) -> (N, out_channels, D', H', W')."""
+
+    op = "conv_transpose3d"
+    rank = 3

@@ -1,0 +1,118 @@
+"""Layers that multiply by a matrix: linear, and LeNet-5's radial-basis output. Source: nn.Linear; LeCun et al. 1998."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..errors import OpError
+from ..graph import Tensor, Weight
+from .base import GLOBAL, Counts, Op, Positive, Reach, Step, Tensors, register
+
+
+def bound_features(op: str, x: Tensor, features: int | None) -> int:
+    """The last dimension of what arrives, held against ``features`` if that was fixed before."""
+    if len(x.shape) < 2:
+        raise OpError(f"{op} needs (N, ..., features), got {len(x.shape)} dimensions")
+    if features is not None and features != x.shape[-1]:
+        raise OpError(f"{op} was built for {features} input features, {x.shape[-1]} arrive")
+    return x.shape[-1]
+
+
+@register
+class Linear(Op, frozen=True):
+    """y = x W^T + b over the last dimension: (N, ..., in_features) -> (N, ..., out_features).
+
+    Every leading dimension counts: a linear layer on (N, 197, 768) does 197 times the work of one on (N, 768).
+    """
+
+    op = "linear"
+    group = "fc"
+    autocast = "low"
+
+    out_features: Positive
+    bias: bool = True
+    in_features: Positive | None = None
+
+    def bind(self, inputs: Tensors) -> Op:
+        return msgspec.structs.replace(self, in_features=bound_features(self.op, inputs[0], self.in_features))
+
+    def check(self, inputs: Tensors) -> None:
+        bound_features(self.op, inputs[0], self.in_features)
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        return (Tensor((*x.shape[:-1], self.out_features), x.dtype),)
+
+    def weights(self) -> tuple[Weight, ...]:
+        weight = Weight("weight", (self.out_features, self.in_features or 0))
+        return (weight, Weight("bias", (self.out_features,))) if self.bias else (weight,)
+
+    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
+        return inputs[0].elements * self.out_features
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {"bias": outputs[0].elements} if self.bias else {}
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return GLOBAL if len(inputs[0].shape) == 2 else Reach("point")
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        features, out = self.in_features or 0, self.out_features
+        weights = features * out
+        steps = [Step("weights", "in_features*out_features", f"{features}*{out}", weights)]
+        if self.bias:
+            steps.append(Step("biases", "out_features", f"{out}", out))
+            steps.append(Step("params", "weights + biases", f"{weights:,} + {out:,}", weights + out))
+        leading = "*".join(map(str, inputs[0].shape[:-1]))
+        steps.append(
+            Step("MACs", "leading dimensions*weights", f"{leading}*{weights:,}", self.macs(inputs, outputs))
+        )
+        return tuple(steps)
+
+
+@register
+class Rbf(Op, frozen=True):
+    """LeNet-5's output: squared distance to fixed codes, (N, in_features) -> (N, out_features).
+
+    The codes are buffers: nothing is learned. Per pair of input and output: a subtraction, and a square that is
+    accumulated (one multiply-accumulate). Source: LeCun et al. 1998, equation 7.
+    """
+
+    op = "rbf"
+    group = "fc"
+
+    out_features: Positive
+    in_features: Positive | None = None
+
+    def bind(self, inputs: Tensors) -> Op:
+        return msgspec.structs.replace(self, in_features=bound_features(self.op, inputs[0], self.in_features))
+
+    def check(self, inputs: Tensors) -> None:
+        bound_features(self.op, inputs[0], self.in_features)
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        return (Tensor((*x.shape[:-1], self.out_features), x.dtype),)
+
+    def weights(self) -> tuple[Weight, ...]:
+        return (Weight("codes", (self.out_features, self.in_features or 0), "buffer"),)
+
+    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
+        return inputs[0].elements * self.out_features
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {"elementwise": inputs[0].elements * self.out_features}
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 3  # subtract, square, sum
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return GLOBAL
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        features = self.in_features or 0
+        return (
+            Step("codes (fixed)", "in_features*out_features", f"{features}*{self.out_features}", features * self.out_features),
+            Step("MACs", "N*in_features*out_features", f"{inputs[0].shape[0]}*{features}*{self.out_features}",
+                 self.macs(inputs, outputs)),
+        )  # fmt: skip

@@ -1,0 +1,50 @@
+"""The only place where numbers become text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+STYLES = ("iec", "si", "raw")
+"""``iec``: bytes in KiB, MiB; ``si``: bytes in kB, MB; ``raw``: integers with thousands separators."""
+
+_COUNT = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
+_IEC = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+_SI = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+
+def count(value: int, style: str = "iec") -> str:
+    """138357544 -> '138.36M'; below ten thousand, and in style ``raw``, every digit is shown."""
+    if style == "raw" or abs(value) < 10_000:
+        return f"{value:,}"
+    return _scaled(value, _COUNT, "")
+
+
+def size(value: int, style: str = "iec") -> str:
+    """60950432 -> '58.13 MiB' (iec), '60.95 MB' (si), '60,950,432' (raw: bytes)."""
+    if style == "raw":
+        return f"{value:,}"
+    if style == "si":
+        return _scaled(value, _SI, " ") if abs(value) >= 1000 else f"{value} B"
+    return _scaled(value, _IEC, " ") if abs(value) >= 1024 else f"{value} B"
+
+
+def share(part: int, whole: int) -> str:
+    """Part of a whole in percent with one decimal: '89.3%'; '' where the whole is 0."""
+    return f"{100 * part / whole:.1f}%" if whole else ""
+
+
+def shape(dimensions: Sequence[int]) -> str:
+    """(1, 64, 55, 55) -> '1x64x55x55'; () -> 'scalar'."""
+    return "x".join(map(str, dimensions)) if dimensions else "scalar"
+
+
+def number(value: float) -> str:
+    """A ratio or a factor with as many digits as say something: 0.6667, 2, 0.0001."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _scaled(value: int, units: Sequence[tuple[int, str]], gap: str) -> str:
+    for factor, suffix in units:
+        if abs(value) >= factor:
+            return f"{value / factor:.2f}{gap}{suffix}"
+    return f"{value}{gap}"
