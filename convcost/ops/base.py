@@ -131,6 +131,10 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         """Bytes of the inputs that are read, weights not included. Default: all of every input."""
         return sum(tensor.bytes for tensor in inputs)
 
+    def weights_read(self, inputs: Tensors, weight_bytes: int) -> int:
+        """Bytes of the weights and buffers that are read, of ``weight_bytes`` in all. Default: all."""
+        return weight_bytes
+
     def launches(self, inputs: Tensors, train: bool) -> int:
         """Kernels that eager PyTorch starts for it on CUDA; a library call counts as one. Default: 1."""
         return 1

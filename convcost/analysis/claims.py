@@ -1,0 +1,103 @@
+"""Published figures held against ours. A claim agrees if our exact figure rounds (or truncates) to its printed digits."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..errors import OpError
+from ..graph import Claim
+from .records import Verdict
+
+if TYPE_CHECKING:
+    from .records import LayerRecord, Report
+
+_SCALES = {
+    "": 1, "K": 10**3, "k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12,
+    "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
+}  # fmt: skip
+_FIGURE = re.compile(r"\s*([0-9][0-9,]*)(?:\.([0-9]+))?\s*([A-Za-z]*)\s*\Z")
+
+
+def verdicts(report: Report) -> tuple[Verdict, ...]:
+    """A verdict on every claim of the network. Claims hold for batch 1 at the declared input in float32."""
+    return tuple(_verdict(report, claim) for claim in report.about.published)
+
+
+def _verdict(report: Report, claim: Claim) -> Verdict:
+    def verdict(word: str, computed: int | tuple[int, ...] | None = None, note: str | None = claim.note) -> Verdict:
+        return Verdict(claim.quantity, claim.value, computed, word, claim.source, claim.layer, claim.convention, note)
+
+    declared = {name: (1, *tensor.shape[1:]) for name, tensor in report.graph.inputs}
+    if dict(report.settings.input_shapes) != declared or report.settings.dtype != "float32":
+        return verdict("unchecked", note="claimed for batch 1 at the declared input in float32")
+    try:
+        computed = _computed(report, claim)
+    except OpError as error:
+        return verdict("unchecked", note=str(error))
+    if isinstance(claim.value, tuple):
+        return verdict("agrees" if computed == claim.value else "differs", computed)
+    interval = bounds(claim.value)
+    if interval is None or isinstance(computed, tuple):
+        return verdict("unchecked", computed, f"{claim.value!r} is not a figure")
+    low, high = interval
+    return verdict("agrees" if low <= computed < high else "differs", computed)
+
+
+def bounds(printed: str) -> tuple[float, float] | None:
+    """The exact figures that ``printed`` may stand for: half a unit of its last digit below, a whole one above.
+
+    Zeros at the end of a whole number with a suffix or of a bare round number may be rounding and count as places that
+    were not printed: "60M" is 55 to 70 million; "138M" 137.5 to 139; "60,000" stays exact, its digits are all there.
+    """
+    match = _FIGURE.match(printed)
+    if not match or match.group(3) not in _SCALES:
+        return None
+    whole, fraction, suffix = match.group(1).replace(",", ""), match.group(2) or "", match.group(3)
+    scale = _SCALES[suffix]
+    digits = int(whole + fraction)
+    unit = scale / 10 ** len(fraction)
+    if not suffix and not fraction:
+        return digits, digits + 1
+    if not fraction and len(whole) > 1 and whole.endswith("0"):
+        unit *= 10 ** (len(whole) - len(whole.rstrip("0")))
+    value = digits * scale / 10 ** len(fraction)
+    # Some sources truncate ("72 million" for 72.86): the whole next unit is allowed above.
+    return value - unit / 2, value + unit
+
+
+def _computed(report: Report, claim: Claim) -> int | tuple[int, ...]:
+    layers: tuple[LayerRecord, ...] = report.layers
+    if claim.layer is not None:
+        found = report.graph.find(claim.layer)
+        layers = layers[found.start : found.stop]
+    quantity = claim.quantity
+    if quantity == "output_shape":
+        shape = layers[-1].output_shapes[0] if claim.layer is not None else _output_shape(report)
+        return shape[1:]
+    if quantity == "depth":
+        return report.totals.depth
+    if quantity in ("activation_bytes", "elements"):
+        return _activation(report, layers, claim)
+    if quantity == "weights":
+        return sum(w.elements for layer in layers for w in layer.node.op.weights() if w.name.endswith("weight"))
+    if quantity == "connections":
+        return sum(layer.node.op.connections(layer.cost.inputs, layer.cost.outputs) for layer in layers)
+    if claim.convention in ("conv", "fc"):
+        layers = tuple(layer for layer in layers if layer.group == claim.convention)
+    return sum(int(getattr(layer, quantity)) for layer in layers)
+
+
+def _activation(report: Report, layers: tuple[LayerRecord, ...], claim: Claim) -> int:
+    groups = {"conv_and_fc": ("conv", "fc"), "conv": ("conv",), "fc": ("fc",)}.get(claim.convention or "")
+    counted = [layer for layer in layers if groups is None or layer.group in groups]
+    size = sum(layer.activation_bytes for layer in counted)
+    if claim.convention == "with_input" and claim.layer is None:
+        size += report.totals.input_bytes
+    # Claims are checked in float32 only: four bytes an element.
+    return size if claim.quantity == "activation_bytes" else size // 4
+
+
+def _output_shape(report: Report) -> tuple[int, ...]:
+    position, output = report.graph.outputs[0]
+    return report.layers[position].output_shapes[output]

@@ -1,0 +1,65 @@
+"""What other counters and the papers would print for the same network. One line in a report; never a changed field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError, nearest
+from .records import ConventionTotal
+
+if TYPE_CHECKING:
+    from .records import LayerRecord, Report
+
+_TORCH_COUNTS = ("conv", "linear", "matmul")
+
+
+def _matrix_macs(layer: LayerRecord) -> int:
+    """Multiply-accumulates of the operators that torch and fvcore know; LeNet-5's output is not one of them."""
+    return layer.macs if layer.op.startswith(_TORCH_COUNTS) else 0
+
+
+def _torch(layer: LayerRecord) -> int:
+    return 2 * _matrix_macs(layer)
+
+
+def _fvcore(layer: LayerRecord) -> int:
+    """fvcore 0.1.5: one per multiply-accumulate, and its own counts for normalisation, pooling and enlargement."""
+    macs = _matrix_macs(layer)
+    if macs:
+        return macs
+    op, training = layer.op, "statistics" in layer.flops_by_kind
+    del training
+    elements = layer.cost.inputs[0].elements if layer.cost.inputs else 0
+    weights = bool(layer.node.op.weights())
+    affine = any(weight.kind == "parameter" for weight in layer.node.op.weights()) if weights else False
+    if op.startswith("batch_norm"):
+        return elements * (2 if affine else 1)
+    if op in ("layer_norm", "group_norm") or op.startswith("instance_norm"):
+        return elements * (5 if affine else 4)
+    if op == "adaptive_avg_pool2d":
+        return elements
+    if op in ("upsample", "interpolate"):
+        factor = {"nearest": 1, "bilinear": 4}.get(getattr(layer.node.op, "mode", ""), 0)
+        return factor * layer.cost.outputs[0].elements
+    return 0
+
+
+def _paper(layer: LayerRecord) -> int:
+    return layer.macs if layer.group in ("conv", "fc") else 0
+
+
+CONVENTIONS: dict[str, tuple[Callable[[LayerRecord], int], str]] = {
+    "torch": (_torch, "torch.utils.flop_counter: 2 per multiply-accumulate of convolutions, linear layers and matrix products"),
+    "fvcore": (_fvcore, "fvcore: 1 per multiply-accumulate, plus its counts for normalisation, adaptive pooling and upsampling"),
+    "paper": (_paper, "as in the papers' tables: multiply-adds of convolutions and linear layers"),
+}
+"""Name of a convention: what one layer adds to its total, and what the total means."""
+
+
+def total(report: Report, name: str) -> ConventionTotal:
+    """The report's total in the convention called ``name``. Raises UsageError for an unknown one."""
+    if name not in CONVENTIONS:
+        raise UsageError(f"unknown convention {name!r}{nearest(name, CONVENTIONS)} (allowed: {', '.join(CONVENTIONS)})")
+    rule, meaning = CONVENTIONS[name]
+    return ConventionTotal(name, sum(map(rule, report.layers)), meaning)

@@ -1,0 +1,185 @@
+"""The walk over a graph that gives a report: shapes forward, costs once per distinct op and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..errors import OpError, SpecError, UsageError, nearest
+from ..graph import FLOATING, ITEM_BYTES, Graph, Tensor
+from ..ops.base import Op
+from .records import Cost, LayerRecord, Report, Settings
+from .receptive_field import Fields
+
+AMP = {"amp-bf16": "bfloat16", "amp-fp16": "float16"}
+"""Mixed precision: weights stay float32, each class of ops computes in the dtype that PyTorch's autocast gives it."""
+
+DTYPES = (*FLOATING, *AMP)
+
+InputSize = Sequence[int] | Mapping[str, Sequence[int]]
+
+
+def analyze(
+    graph: Graph,
+    batch: int | None = None,
+    dtype: str = "float32",
+    input_size: InputSize | None = None,
+    train: bool = False,
+) -> Report:
+    """The exact account of a network, layer by layer.
+
+    Args:
+        graph: from ``convcost.load``.
+        batch: samples at once; default 1.
+        dtype: ``float32``, ``float16``, ``bfloat16``, ``float64``, or mixed precision ``amp-bf16``, ``amp-fp16``.
+        input_size: another size of the input without the batch, (3, 256, 256); a mapping by name if there are several.
+        train: count as in training (dropout works, batch norm makes statistics) in place of evaluation.
+
+    Raises:
+        UsageError: an impossible batch, dtype or input size.
+        SpecError: a layer cannot take what arrives at this size; the message has the layer and the numbers.
+    """
+    inputs = _inputs(graph, batch, dtype, input_size)
+    costs = _walk(graph, inputs, dtype, train)
+    settings = Settings(
+        batch=inputs[0].shape[0] if inputs else 1,
+        input_shapes={name: tensor.shape for (name, _), tensor in zip(graph.inputs, inputs, strict=True)},
+        dtype=dtype,
+        mode="train" if train else "eval",
+    )
+    fields = Fields(graph.nodes, costs, inputs)
+    layers = [
+        LayerRecord(node, cost, position, graph, fields)
+        for position, (node, cost) in enumerate(zip(graph.nodes, costs, strict=True))
+    ]
+    return Report(graph, settings, tuple(layers))
+
+
+def _inputs(graph: Graph, batch: int | None, dtype: str, input_size: InputSize | None) -> list[Tensor]:
+    if dtype not in DTYPES:
+        raise UsageError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)} (allowed: {', '.join(DTYPES)})")
+    if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
+        raise UsageError(f"the batch must be a whole number of 1 or more, not {batch!r}")
+    if not graph.batch_free and (batch is not None or input_size is not None):
+        raise UsageError(f"{graph.about.name} was captured at fixed shapes; capture it again for another batch or input")
+    sizes = _sizes(graph, input_size)
+    floating = "float32" if dtype in AMP else dtype
+    found = []
+    for name, tensor in graph.inputs:
+        shape = tensor.shape
+        if graph.batch_free:
+            shape = (batch or 1, *sizes.get(name, shape[1:]))
+        found.append(Tensor(shape, floating if tensor.dtype in FLOATING else tensor.dtype))
+    return found
+
+
+def _sizes(graph: Graph, input_size: InputSize | None) -> dict[str, tuple[int, ...]]:
+    if input_size is None:
+        return {}
+    names = [name for name, _ in graph.inputs]
+    if not isinstance(input_size, Mapping):
+        if len(names) != 1:
+            raise UsageError(f"{graph.about.name} has {len(names)} inputs; give sizes by name: {', '.join(names)}")
+        input_size = {names[0]: input_size}
+    for name, size in input_size.items():
+        if name not in names:
+            raise UsageError(f"{graph.about.name} has no input {name!r}{nearest(name, names)} (inputs: {', '.join(names)})")
+        declared = dict(graph.inputs)[name].shape[1:]
+        if len(size) != len(declared):
+            raise UsageError(
+                f"the input {name!r} has {len(declared)} dimensions ({'x'.join(map(str, declared))}), "
+                f"{len(size)} were given ({'x'.join(map(str, size))})"
+            )
+        if any(not isinstance(side, int) or side < 1 for side in size):
+            raise UsageError(f"the sizes of the input {name!r} must be whole numbers of 1 or more")
+    return {name: tuple(size) for name, size in input_size.items()}
+
+
+def _walk(graph: Graph, inputs: list[Tensor], dtype: str, train: bool) -> list[Cost]:
+    """One cost per node. Equal tensors are one object here, so that identity is a key: (op, inputs) recurs often."""
+    interned = {tensor: tensor for tensor in inputs}
+    # Negative positions are graph inputs: read from the end of the list, as Python counts.
+    values: list[tuple[Tensor, ...]] = [()] * len(graph.nodes) + [(interned[tensor],) for tensor in reversed(inputs)]
+    memo: dict[tuple[object, ...], Cost] = {}
+    costs: list[Cost] = []
+    position = 0
+    for node in graph.nodes:
+        op = node.op
+        arriving = node.inputs
+        if len(arriving) == 1:
+            source, output = arriving[0]
+            x = values[source][output]
+            key: tuple[object, ...] = (id(op), node.owner < 0, id(x))
+            tensors: tuple[Tensor, ...] | None = None
+        else:
+            tensors = tuple([values[source][output] for source, output in arriving])
+            key = (id(op), node.owner < 0, *map(id, tensors))
+        cost = memo.get(key)
+        if cost is None:
+            try:
+                cost = _cost(op, tensors if tensors is not None else (x,), dtype, train, node.owner < 0, interned)
+            except OpError as error:
+                raise SpecError([(node.where, node.name, str(error))]) from None
+            memo[key] = cost
+        values[position] = cost.outputs
+        costs.append(cost)
+        position += 1
+    return costs
+
+
+def _cost(
+    op: Op, inputs: tuple[Tensor, ...], dtype: str, train: bool, owns: bool, interned: dict[Tensor, Tensor]
+) -> Cost:
+    if dtype in AMP:
+        inputs = _autocast(op, inputs, AMP[dtype])
+    op.check(inputs)
+    outputs = tuple([interned.setdefault(tensor, tensor) for tensor in op.outputs(inputs)])
+    params = buffers = weight_bytes = buffer_bytes = 0
+    own_dtype = "float32" if dtype in AMP else dtype
+    for weight in op.weights():
+        elements = weight.elements
+        size = elements * ITEM_BYTES[weight.dtype or own_dtype]
+        if weight.kind == "parameter":
+            params += elements
+            weight_bytes += size
+        else:
+            buffers += elements
+            buffer_bytes += size
+    macs = op.macs(inputs, outputs)
+    kinds = {"mac": 2 * macs} if macs else {}
+    kinds.update({kind: number for kind, number in op.work(inputs, outputs, train).items() if number})
+    fresh = written = 0
+    for placement, output in zip(op.placement(inputs, train), outputs, strict=True):
+        if placement.kind == "fresh":
+            fresh += output.bytes
+        if placement.kind != "view":
+            written += output.bytes
+    read = op.reads(inputs, outputs) + op.weights_read(inputs, weight_bytes + buffer_bytes) if written else 0
+    return Cost(
+        inputs=inputs,
+        outputs=outputs,
+        params=params if owns else 0,
+        buffers=buffers if owns else 0,
+        macs=macs,
+        flops=sum(kinds.values()),
+        flops_by_kind=kinds,
+        activation_bytes=fresh,
+        weight_bytes=weight_bytes if owns else 0,
+        buffer_bytes=buffer_bytes if owns else 0,
+        bytes_read=read,
+        bytes_written=written,
+        launches=op.launches(inputs, train),
+    )
+
+
+def _autocast(op: Op, inputs: tuple[Tensor, ...], low: str) -> tuple[Tensor, ...]:
+    """The inputs in the dtype that PyTorch's autocast gives this class of ops."""
+    if op.autocast == "keep":
+        return inputs
+    if op.autocast == "low":
+        wanted = low
+    elif op.autocast == "float32":
+        wanted = "float32"
+    else:
+        widest = any(tensor.dtype == "float32" for tensor in inputs)
+        wanted = "float32" if widest else low
+    return tuple(Tensor(tensor.shape, wanted) if tensor.dtype in FLOATING else tensor for tensor in inputs)

@@ -1,0 +1,123 @@
+"""The arithmetic of a layer with the numbers filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..graph import Graph, Node, Tensor
+from ..ops import make
+from ..ops.base import Composite, Step
+
+if TYPE_CHECKING:
+    from .records import LayerRecord, Report
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """One layer's arithmetic: ``steps`` lead from its fields to its shape, parameters, operations and bytes."""
+
+    name: str
+    op: str
+    fields: dict[str, object]
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shapes: tuple[tuple[int, ...], ...]
+    steps: tuple[Step, ...]
+    warnings: tuple[str, ...]
+
+
+def explain(report: Report, layer: str | None = None) -> tuple[Explanation, ...]:
+    """Explanations of one layer, of all layers of a block, or of all that cost something (``layer`` None).
+
+    Raises:
+        OpError: there is no such layer or block; the message has the nearest spelling.
+    """
+    if layer is not None:
+        found = report.graph.find(layer)
+        return tuple(_explained(record) for record in report.layers[found.start : found.stop])
+    return tuple(_explained(record) for record in report.layers if record.flops or record.params or record.bytes_written)
+
+
+def explain_op(name: str, fields: dict[str, object], input_shapes: Sequence[Sequence[int]], dtype: str = "float32") -> Graph:
+    """A graph of one op, for ``analyze`` and ``explain``: what it does to inputs of the given shapes (batch first).
+
+    Raises:
+        OpError: unknown op or field, impossible size; the message has the numbers.
+    """
+    inputs = tuple(Tensor(tuple(shape), dtype) for shape in input_shapes)
+    op = make(name, fields).bind(inputs)
+    named = [("input" if len(inputs) == 1 else f"input_{k + 1}", tensor) for k, tensor in enumerate(inputs)]
+    if not isinstance(op, Composite):
+        op.check(inputs)
+        return Graph([Node(name, op, tuple((-1 - k, 0) for k in range(len(inputs))))], named)
+    nodes: list[Node] = []
+    position: dict[str, int] = {}
+    values: list[tuple[Tensor, ...]] = []
+    for part in op.parts(inputs):
+        sources = tuple((-1 - k, 0) if source == "input" else (position[source], k) for source, k in part.inputs)
+        arriving = tuple(inputs[-1 - n] if n < 0 else values[n][k] for n, k in sources)
+        bound = part.op.bind(arriving)
+        position[part.name] = len(nodes)
+        nodes.append(Node(part.name, bound, sources))
+        values.append(bound.outputs(arriving))
+    return Graph(nodes, named)
+
+
+def _explained(record: LayerRecord) -> Explanation:
+    from .records import fields_of
+
+    op, cost = record.node.op, record.cost
+    steps = [*op.steps(cost.inputs, cost.outputs), *_operations(record), *_bytes(record), *_field(record)]
+    return Explanation(
+        name=record.name,
+        op=record.op,
+        fields={key: value for key, value in fields_of(op).items() if value is not None},
+        input_shapes=record.input_shapes,
+        output_shapes=record.output_shapes,
+        steps=tuple(steps),
+        warnings=op.warnings(cost.inputs),
+    )
+
+
+def _operations(record: LayerRecord) -> list[Step]:
+    kinds = record.flops_by_kind
+    if not kinds:
+        return [Step("FLOPs", "none", "moves or renames values only", 0)]
+    names = " + ".join("2*MACs" if kind == "mac" else kind for kind in kinds)
+    numbers = " + ".join(f"{number:,}" for number in kinds.values())
+    return [Step("FLOPs", names, numbers, record.flops)]
+
+
+def _bytes(record: LayerRecord) -> list[Step]:
+    cost = record.cost
+    placed = record.node.op.placement(cost.inputs, False)
+    steps = []
+    for index, (tensor, placement) in enumerate(zip(cost.outputs, placed, strict=True)):
+        label = "output memory" if len(cost.outputs) == 1 else f"output {index} memory"
+        if placement.kind != "fresh":
+            reason = "a view of its input" if placement.kind == "view" else "in place, on its input"
+            steps.append(Step(label, "none", reason, 0, "bytes"))
+            continue
+        sides = "*".join(map(str, tensor.shape)) or "1"
+        steps.append(Step(label, "elements*bytes", f"{sides}*{tensor.bytes // max(1, tensor.elements)}", tensor.bytes, "bytes"))
+    if record.bytes_written:
+        weights = record.weight_bytes + record.buffer_bytes
+        inputs = record.bytes_read - weights
+        steps.append(Step("bytes read", "inputs + weights", f"{inputs:,} + {weights:,}", record.bytes_read, "bytes"))
+        steps.append(Step("bytes written", "outputs", f"{record.bytes_written:,}", record.bytes_written, "bytes"))
+    return steps
+
+
+def _field(record: LayerRecord) -> list[Step]:
+    field = record.receptive_field
+    if field is None:
+        return []
+    if field.whole:
+        return [Step("receptive field", "all of the input", "", field.size, "shape")]  # type: ignore[arg-type]
+    start = ", ".join(map(str, field.start))
+    stride = ", ".join(map(str, field.stride))
+    return [
+        Step("receptive field", "end - start + 1, over all paths", f"starts at {start}", tuple(field.size), "shape"),  # type: ignore[arg-type]
+        Step("effective stride", "product of the strides before", "", stride, ""),
+    ]

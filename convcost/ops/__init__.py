@@ -1,0 +1,57 @@
+"""Every op convcost knows, one class each, by families. Importing this package fills the registry."""
+
+from __future__ import annotations
+
+from ..errors import OpError
+from . import (
+    activation,
+    attention,
+    combine,
+    conv,
+    embedding,
+    layout,
+    linear,
+    norm,
+    pool,
+    resample,
+    shifted_window,
+    slicing,
+    stochastic,
+)
+from .base import REGISTRY, Composite, Op, Tensors, make
+
+__all__ = [
+    "REGISTRY",
+    "Composite",
+    "Op",
+    "activation",
+    "attention",
+    "combine",
+    "conv",
+    "embedding",
+    "layout",
+    "linear",
+    "make",
+    "norm",
+    "pool",
+    "ready",
+    "resample",
+    "shifted_window",
+    "slicing",
+    "stochastic",
+]
+
+
+def ready(op: Op, inputs: Tensors) -> Op:
+    """``op`` bound to what arrives and checked against it: its other rules can be asked.
+
+    Raises:
+        OpError: too few or too many inputs, or inputs that the op refuses.
+    """
+    least, most = op.arity
+    if len(inputs) < least or (most is not None and len(inputs) > most):
+        wanted = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+        raise OpError(f"{op.op} takes {wanted} input{'' if wanted == '1' else 's'}, got {len(inputs)}")
+    bound = op.bind(inputs)
+    bound.check(inputs)
+    return bound

@@ -1,0 +1,290 @@
+"""Activations; their costs stand in ``counts``. Source: PyTorch's torch.nn.functional, unless noted."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from ..errors import OpError
+from ..graph import Tensor, Weight
+from ..units import shape as times
+from .base import (
+    FRESH,
+    GLOBAL,
+    IN_PLACE,
+    POINT,
+    Counts,
+    Group,
+    Op,
+    Placement,
+    Positive,
+    Reach,
+    Step,
+    Tensors,
+    register,
+)
+from .counts import PER_ELEMENT
+from .layout import axis
+
+
+class _Activation(Op, frozen=True):
+    """A function of each element: any shape -> the same shape."""
+
+    group: ClassVar[Group] = "activation"
+
+    @property
+    def _line(self) -> str:
+        """Its line in the table of counts."""
+        return self.op
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return inputs
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {"activation": PER_ELEMENT[self._line].count(inputs[0].elements)}
+
+
+class _InPlace(_Activation, frozen=True, kw_only=True):
+    """An activation that can overwrite its input. Keyword-only, so that the fields of a subclass come first."""
+
+    inplace: bool = False
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (IN_PLACE if self.inplace else FRESH,)
+
+
+@register
+class Relu(_InPlace, frozen=True):
+    """max(x, 0)."""
+
+    op = "relu"
+
+
+@register
+class Relu6(_InPlace, frozen=True):
+    """min(max(x, 0), 6)."""
+
+    op = "relu6"
+
+
+@register
+class LeakyRelu(_InPlace, frozen=True):
+    """x where positive, else negative_slope*x (0.01)."""
+
+    op = "leaky_relu"
+
+    negative_slope: float = 0.01
+
+
+@register
+class Elu(_InPlace, frozen=True):
+    """x where positive, else alpha*(exp(x) - 1). Source: arXiv 1511.07289."""
+
+    op = "elu"
+
+    alpha: float = 1.0
+
+
+@register
+class Selu(_InPlace, frozen=True):
+    """elu with fixed constants. Source: arXiv 1706.02515."""
+
+    op = "selu"
+
+
+@register
+class Sigmoid(_InPlace, frozen=True):
+    """1/(1 + exp(-x))."""
+
+    op = "sigmoid"
+
+
+@register
+class Tanh(_InPlace, frozen=True):
+    """Hyperbolic tangent."""
+
+    op = "tanh"
+
+
+@register
+class ScaledTanh(_Activation, frozen=True):
+    """LeNet-5's amplitude*tanh(slope*x), 1.7159 and 2/3. Source: LeCun et al. 1998."""
+
+    op = "scaled_tanh"
+
+    amplitude: float = 1.7159
+    slope: float = 0.6666666666666666
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 3  # multiply, tanh, multiply
+
+
+@register
+class Silu(_InPlace, frozen=True):
+    """x*sigmoid(x), also called swish. Source: arXiv 1702.03118."""
+
+    op = "silu"
+
+
+@register
+class Mish(_InPlace, frozen=True):
+    """x*tanh(softplus(x)). Source: arXiv 1908.08681."""
+
+    op = "mish"
+
+
+@register
+class Gelu(_Activation, frozen=True):
+    """x*Phi(x), by erf, or with ``approximate: tanh`` by a tanh of a cubic. Source: arXiv 1606.08415."""
+
+    op = "gelu"
+
+    approximate: Literal["none", "tanh"] = "none"
+
+    @property
+    def _line(self) -> str:
+        return "gelu_tanh" if self.approximate == "tanh" else "gelu"
+
+
+@register
+class Softplus(_Activation, frozen=True):
+    """log(1 + exp(beta*x))/beta; above ``threshold`` PyTorch returns x, which the count leaves out."""
+
+    op = "softplus"
+    autocast = "float32"
+
+    beta: float = 1.0
+    threshold: float = 20.0
+
+
+@register
+class Hardtanh(_InPlace, frozen=True):
+    """min(max(x, min_val), max_val), -1 and 1."""
+
+    op = "hardtanh"
+
+    min_val: float = -1.0
+    max_val: float = 1.0
+
+    def bind(self, inputs: Tensors) -> Op:
+        if self.min_val >= self.max_val:
+            raise OpError(
+                f"{self.op}: min_val {self.min_val:g} must be smaller than max_val {self.max_val:g}"
+            )
+        return self
+
+
+@register
+class Hardsigmoid(_InPlace, frozen=True):
+    """min(max(x + 3, 0), 6)/6."""
+
+    op = "hardsigmoid"
+
+
+@register
+class Hardswish(_InPlace, frozen=True):
+    """x*hardsigmoid(x). Source: arXiv 1905.02244."""
+
+    op = "hardswish"
+
+
+@register
+class Prelu(_Activation, frozen=True):
+    """x where positive, else w*x, with one learned w for all channels or one for each (N, C, ...). arXiv 1502.01852."""
+
+    op = "prelu"
+    autocast = "low"
+
+    num_parameters: Positive = 1
+    init: float = 0.25
+
+    def bind(self, inputs: Tensors) -> Op:
+        self.check(inputs)
+        return self
+
+    def check(self, inputs: Tensors) -> None:
+        shape = inputs[0].shape
+        channels = shape[1] if len(shape) > 1 else 1
+        if self.num_parameters not in (1, channels):
+            raise OpError(
+                f"{self.op}: num_parameters is {self.num_parameters}, must be 1 or the {channels} channels"
+            )
+
+    def weights(self) -> tuple[Weight, ...]:
+        return (Weight("weight", (self.num_parameters,)),)
+
+
+class _Softmax(_Activation, frozen=True):
+    """exp(x)/sum(exp(x)) over one dimension: any shape -> the same shape.
+
+    Per row of n: n - 1 comparisons for the maximum, n subtractions of it, n exps, n - 1 additions, n divisions.
+    """
+
+    autocast = "float32"
+    line: ClassVar[str] = "softmax"
+
+    dim: int = -1
+
+    def check(self, inputs: Tensors) -> None:
+        axis(self.op, inputs[0].shape, self.dim)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        x = inputs[0]
+        rows = x.elements // x.shape[self.dim]
+        return {"activation": PER_ELEMENT[self.line].count(x.elements, rows)}
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        # Over channels, or the features of (N, L, C), each position stays for itself.
+        rank = len(inputs[0].shape)
+        return GLOBAL if rank > 3 and self.dim % rank > 1 else POINT
+
+
+@register
+class Softmax(_Softmax, frozen=True):
+    """exp(x)/sum(exp(x)) over ``dim`` (default: the last): any shape -> the same shape."""
+
+    op = "softmax"
+
+
+@register
+class AttentionSoftmax(_Softmax, frozen=True):
+    """The softmax inside attention, booked there: any shape -> the same shape."""
+
+    op = "attention_softmax"
+    group = "attention"
+
+
+@register
+class LogSoftmax(_Softmax, frozen=True):
+    """x - log(sum(exp(x))) over ``dim`` (default: the last): any shape -> the same shape."""
+
+    op = "log_softmax"
+    line = "log_softmax"
+
+
+@register
+class Maxout(_Activation, frozen=True):
+    """The maximum of each ``pieces`` neighbours along ``dim``: (N, C, ...) -> (N, C/pieces, ...). arXiv 1302.4389."""
+
+    op = "maxout"
+
+    pieces: Positive
+    dim: int = 1
+
+    def check(self, inputs: Tensors) -> None:
+        shape = inputs[0].shape
+        dim = axis(self.op, shape, self.dim)
+        if shape[dim] % self.pieces:
+            raise OpError(f"{self.op}: pieces {self.pieces} must divide dimension {dim} of {times(shape)}")
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        dim = axis(self.op, x.shape, self.dim)
+        return (Tensor((*x.shape[:dim], x.shape[dim] // self.pieces, *x.shape[dim + 1 :]), x.dtype),)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {"activation": PER_ELEMENT["maxout"].count(inputs[0].elements, outputs[0].elements)}
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        x, y = inputs[0], outputs[0]
+        dim = axis(self.op, x.shape, self.dim)
+        return (Step("output channels", "C/pieces", f"{x.shape[dim]}/{self.pieces}", y.shape[dim]),)

@@ -1,0 +1,318 @@
+"""Ops on several values, and sums over one: addition and its kin, concatenation, product, mean. Source: PyTorch."""
+
+from __future__ import annotations
+
+from ..errors import OpError
+from ..graph import FLOATING, Shape, Tensor
+from ..units import shape as times
+from .base import (
+    FRESH,
+    GLOBAL,
+    IN_PLACE,
+    POINT,
+    UNKNOWN,
+    Counts,
+    Op,
+    Placement,
+    Reach,
+    Step,
+    Tensors,
+    register,
+)
+from .counts import PER_ELEMENT
+from .layout import axis
+
+_INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
+
+
+def counted(key: str, elements: int, groups: int = 0) -> Counts:
+    """The work of ``elements`` values by the table of counts; nothing at all is ``{}``."""
+    entry = PER_ELEMENT[key]
+    number = entry.count(elements, groups)
+    return {entry.kind: number} if number else {}
+
+
+def promoted(tensors: Tensors) -> str:
+    """The dtype of a result as PyTorch promotes it: the widest floating one, else the widest integer."""
+    dtypes = {tensor.dtype for tensor in tensors}
+    floating = dtypes.intersection(FLOATING)
+    if len(floating) > 1:  # float16 and bfloat16 hold each other's values only in float32
+        return "float64" if "float64" in floating else "float32"
+    if floating:
+        return floating.pop()
+    if dtypes - {"bool"} == {"uint8", "int8"}:
+        return "int16"
+    return max(dtypes, key=_INTEGERS.index)
+
+
+def broadcast(op: str, shapes: tuple[Shape, ...]) -> Shape:
+    """The common shape of several, aligned at their last dimensions. Raises OpError naming the two that clash."""
+    result = shapes[0]
+    for shape in shapes[1:]:
+        rank = max(len(result), len(shape))
+        one, other = ((1,) * (rank - len(each)) + each for each in (result, shape))
+        for at, (a, b) in enumerate(zip(one, other, strict=True)):
+            if a != b and 1 not in (a, b):
+                counting = "" if len(result) == len(shape) else f" (of {rank}, aligned at the last)"
+                raise OpError(
+                    f"{op}: {times(result)} and {times(shape)} clash in dimension {at}{counting}: {a} and {b}"
+                )
+        result = tuple(b if a == 1 else a for a, b in zip(one, other, strict=True))
+    return result
+
+
+class _Elementwise(Op, frozen=True):
+    """One operation between all inputs, from left to right, which are broadcast to a common shape."""
+
+    arity = (2, None)
+
+    def check(self, inputs: Tensors) -> None:
+        self._result(inputs)
+
+    def _result(self, inputs: Tensors) -> Tensor:
+        return Tensor(broadcast(self.op, tuple(tensor.shape for tensor in inputs)), promoted(inputs))
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (self._result(inputs),)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return counted(self.op, (len(inputs) - 1) * outputs[0].elements)
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return len(inputs) - 1
+
+
+class _Arithmetic(_Elementwise, frozen=True):
+    """An elementwise operation that can overwrite its first input."""
+
+    inplace: bool = False
+
+    def check(self, inputs: Tensors) -> None:
+        result, first = self._result(inputs), inputs[0]
+        if not self.inplace:
+            return
+        if result.shape != first.shape:
+            raise OpError(
+                f"{self.op}: the result {times(result.shape)} does not fit in place of the first, {times(first.shape)}"
+            )
+        if result.dtype != first.dtype and first.dtype not in FLOATING:
+            raise OpError(f"{self.op}: a result of {result.dtype} does not fit in place of {first.dtype}")
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (inputs[0] if self.inplace else self._result(inputs),)
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (IN_PLACE if self.inplace else FRESH,)
+
+
+@register
+class Add(_Arithmetic, frozen=True):
+    """Adds its inputs, broadcast to one shape: the end of a residual block."""
+
+    op = "add"
+
+
+@register
+class Sub(_Arithmetic, frozen=True):
+    """Subtracts from the first input all others, broadcast to one shape."""
+
+    op = "sub"
+
+
+@register
+class Mul(_Arithmetic, frozen=True):
+    """Multiplies its inputs, broadcast to one shape: (N, C, H, W) with (N, C, 1, 1) scales channels."""
+
+    op = "mul"
+
+
+@register
+class Div(_Arithmetic, frozen=True):
+    """Divides the first input by all others, broadcast to one shape; integers give float32."""
+
+    op = "div"
+
+    def _result(self, inputs: Tensors) -> Tensor:
+        result = super()._result(inputs)
+        return result if result.dtype in FLOATING else Tensor(result.shape, "float32")
+
+
+@register
+class Maximum(_Elementwise, frozen=True):
+    """The largest of its inputs at each place, broadcast to one shape."""
+
+    op = "maximum"
+
+
+@register
+class Concat(Op, frozen=True):
+    """Joins its inputs along ``dim`` (default 1: channels); all other dimensions are equal. Source: torch.cat."""
+
+    op = "concat"
+    arity = (1, None)
+    autocast = "promote"
+
+    dim: int = 1
+
+    def check(self, inputs: Tensors) -> None:
+        first = inputs[0].shape
+        at = axis(self.op, first, self.dim)
+        for tensor in inputs[1:]:
+            shape = tensor.shape
+            if len(shape) != len(first):
+                clash = f"{len(first)} and {len(shape)} dimensions"
+            else:
+                found = (d for d in range(len(first)) if d != at and first[d] != shape[d])
+                if (dim := next(found, None)) is None:
+                    continue
+                clash = f"dimension {dim} is {first[dim]} and {shape[dim]}"
+            shapes = ", ".join(times(each.shape) for each in inputs)
+            raise OpError(
+                f"{self.op} of {shapes} along dimension {at}: the others must be equal, but {clash}"
+            )
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        shape = inputs[0].shape
+        at = axis(self.op, shape, self.dim)
+        return (Tensor((*shape[:at], sum(x.shape[at] for x in inputs), *shape[at + 1 :]), promoted(inputs)),)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        at = axis(self.op, inputs[0].shape, self.dim)
+        label, formula = (
+            ("channels", "C_1 + C_2 + ...") if at == 1 else (f"dimension {at}", "sum of the inputs'")
+        )
+        return (Step(label, formula, " + ".join(str(x.shape[at]) for x in inputs), outputs[0].shape[at]),)
+
+
+@register
+class Matmul(Op, frozen=True):
+    """Matrix product over the last two dimensions, (..., M, K) times (..., K, N) -> (..., M, N).
+
+    ``transpose_b`` takes (..., N, K) as the second, as attention multiplies queries by keys. The leading dimensions
+    are broadcast. Source: torch.matmul.
+    """
+
+    op = "matmul"
+    group = "attention"
+    arity = (2, 2)
+    autocast = "low"
+
+    transpose_b: bool = False
+
+    def _right(self, b: Tensor) -> Shape:
+        return (*b.shape[:-2], b.shape[-1], b.shape[-2]) if self.transpose_b else b.shape
+
+    def check(self, inputs: Tensors) -> None:
+        a, b = inputs
+        shapes = f"{times(a.shape)} times {times(b.shape)}{' transposed' if self.transpose_b else ''}"
+        if min(len(a.shape), len(b.shape)) < 2:
+            raise OpError(f"{self.op} needs two or more dimensions each, got {shapes}")
+        if a.shape[-1] != self._right(b)[-2]:
+            raise OpError(
+                f"{self.op}: {shapes}: the inner dimensions are {a.shape[-1]} and {self._right(b)[-2]}"
+            )
+        broadcast(f"{self.op} of {shapes}: leading dimensions", (a.shape[:-2], b.shape[:-2]))
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        a, b = inputs
+        leading = broadcast(self.op, (a.shape[:-2], b.shape[:-2]))
+        return (Tensor((*leading, a.shape[-2], self._right(b)[-1]), promoted(inputs)),)
+
+    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
+        return outputs[0].elements * inputs[0].shape[-1]
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return GLOBAL
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        *_, rows, columns = outputs[0].shape
+        leading = "*".join(map(str, outputs[0].shape[:-2])) or "1"
+        filled = f"{leading}*{rows}*{inputs[0].shape[-1]}*{columns}"
+        return (Step("MACs", "leading dimensions*M*K*N", filled, self.macs(inputs, outputs)),)
+
+
+@register
+class Scale(Op, frozen=True):
+    """Multiplies every element by the number ``factor``; nothing is learned."""
+
+    op = "scale"
+
+    factor: float
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        return (x if x.dtype in FLOATING else Tensor(x.shape, "float32"),)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return counted(self.op, outputs[0].elements)
+
+
+class _Reduction(Op, frozen=True):
+    """Takes one value from all those along ``dim``, one dimension or several; ``keepdim`` leaves them with size 1."""
+
+    dim: int | tuple[int, ...]
+    keepdim: bool = False
+
+    def _dims(self, x: Tensor) -> tuple[int, ...]:
+        dims = (self.dim,) if isinstance(self.dim, int) else self.dim
+        found = tuple(axis(self.op, x.shape, dim) for dim in dims)
+        if not found or len(set(found)) != len(found):
+            raise OpError(f"{self.op}: dim names one or more dimensions, each once, got {list(dims)}")
+        return found
+
+    def check(self, inputs: Tensors) -> None:
+        self._dims(inputs[0])
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        dims = self._dims(x)
+        kept = ((at, size) for at, size in enumerate(x.shape) if self.keepdim or at not in dims)
+        return (Tensor(tuple(1 if at in dims else size for at, size in kept), self._dtype(x)),)
+
+    def _dtype(self, x: Tensor) -> str:
+        raise NotImplementedError
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return counted(self.op, inputs[0].elements, outputs[0].elements)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        dims = self._dims(inputs[0])
+        spatial = range(2, len(inputs[0].shape))
+        if spatial and set(spatial) <= set(dims):
+            return GLOBAL
+        if not self.keepdim:
+            return UNKNOWN  # the dimensions that are left have moved
+        sizes = tuple(inputs[0].shape[at] if at in dims else 1 for at in spatial)
+        return Reach("window", sizes, sizes, (0,) * len(sizes)) if set(dims) & set(spatial) else POINT
+
+
+@register
+class Mean(_Reduction, frozen=True):
+    """The mean along ``dim``, (N, C, H, W) -> (N, C) for dim [2, 3]: n - 1 additions and a division each."""
+
+    op = "mean"
+
+    def check(self, inputs: Tensors) -> None:
+        super().check(inputs)
+        if inputs[0].dtype not in FLOATING:
+            raise OpError(f"{self.op} needs floating-point values, got {inputs[0].dtype}")
+
+    def _dtype(self, x: Tensor) -> str:
+        return x.dtype
+
+
+@register
+class Sum(_Reduction, frozen=True):
+    """The sum along ``dim``, (N, C, H, W) -> (N, C) for dim [2, 3]: n - 1 additions each; integers give int64."""
+
+    op = "sum"
+    autocast = "float32"
+
+    def _dtype(self, x: Tensor) -> str:
+        return x.dtype if x.dtype in FLOATING else "int64"

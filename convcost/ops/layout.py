@@ -1,0 +1,290 @@
+"""Ops that only change how a value is read: dimensions joined, split, reordered. Source: PyTorch's views."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Annotated
+
+import msgspec
+
+from ..errors import OpError
+from ..graph import Shape, Tensor
+from ..units import shape as times
+from .base import (
+    FRESH,
+    MERGE,
+    POINT,
+    UNKNOWN,
+    VIEW,
+    Counts,
+    Op,
+    Placement,
+    Positive,
+    Reach,
+    Step,
+    Tensors,
+    register,
+)
+
+Wanted = Annotated[int, msgspec.Meta(ge=-1)]
+
+
+def axis(op: str, shape: Shape, dim: int) -> int:
+    """``dim`` counted from the front. Raises OpError where ``shape`` has no such dimension."""
+    if not -len(shape) <= dim < len(shape):
+        raise OpError(f"{op}: there is no dimension {dim} in {times(shape)}, which has {len(shape)}")
+    return dim % len(shape)
+
+
+def fill(op: str, sizes: Shape, elements: int, of: str) -> Shape:
+    """``sizes`` with its one -1 worked out, so that they hold ``elements``; ``of`` names what is divided."""
+    if sizes.count(-1) > 1:
+        raise OpError(f"{op}: only one size can be inferred (-1), got {times(sizes)}")
+    known = prod(size for size in sizes if size != -1)
+    if (elements % known if -1 in sizes and known else elements - known) or not known:
+        raise OpError(f"{op}: {of} holds {elements:,} elements, which do not fill {times(sizes)} ({known:,})")
+    return tuple(elements // known if size == -1 else size for size in sizes)
+
+
+class View(Op, frozen=True):
+    """An op without work: its outputs are views of its input."""
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (Tensor(self._shape(inputs[0].shape), inputs[0].dtype),)
+
+    def _shape(self, shape: Shape) -> Shape:
+        """The output's shape. Raises OpError where the input's does not fit."""
+        raise NotImplementedError
+
+    def check(self, inputs: Tensors) -> None:
+        self.outputs(inputs)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (VIEW,) * len(self.outputs(inputs))
+
+    def reads(self, inputs: Tensors, outputs: Tensors) -> int:
+        return 0
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 0
+
+
+@register
+class Identity(View, frozen=True):
+    """Passes its input on unchanged: a name for a place. Source: nn.Identity."""
+
+    op = "identity"
+
+    def _shape(self, shape: Shape) -> Shape:
+        return shape
+
+
+@register
+class Flatten(View, frozen=True):
+    """Joins the dimensions start_dim to end_dim, by default all but the batch: (N, C, H, W) -> (N, C*H*W).
+
+    Counted as a view. PyTorch copies where the value was permuted before; strides are not known here.
+    """
+
+    op = "flatten"
+
+    start_dim: int = 1
+    end_dim: int = -1
+
+    def _range(self, shape: Shape) -> tuple[int, int]:
+        start, end = axis(self.op, shape, self.start_dim), axis(self.op, shape, self.end_dim)
+        if start > end:
+            raise OpError(
+                f"{self.op}: start_dim {self.start_dim} comes after end_dim {self.end_dim} in {times(shape)}"
+            )
+        return start, end
+
+    def _shape(self, shape: Shape) -> Shape:
+        start, end = self._range(shape)
+        return (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :])
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        start, end = self._range(inputs[0].shape)
+        if start == end:
+            return POINT
+        return MERGE if end >= 2 else UNKNOWN
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        shape = inputs[0].shape
+        start, end = self._range(shape)
+        names = {3: "NCL", 4: "NCHW", 5: "NCDHW"}.get(len(shape))
+        formula = "*".join(names[start : end + 1]) if names else f"dimensions {start} to {end}"
+        return (
+            Step("features", formula, "*".join(map(str, shape[start : end + 1])), outputs[0].shape[start]),
+        )
+
+
+@register
+class Unflatten(View, frozen=True):
+    """Splits dimension ``dim`` into ``sizes``, one of them -1 or none: (N, 12, L) -> (N, 3, 4, L). nn.Unflatten."""
+
+    op = "unflatten"
+
+    dim: int
+    sizes: tuple[Wanted, ...]
+
+    def _shape(self, shape: Shape) -> Shape:
+        at = axis(self.op, shape, self.dim)
+        return (
+            *shape[:at],
+            *fill(self.op, self.sizes, shape[at], f"dimension {at} of {times(shape)}"),
+            *shape[at + 1 :],
+        )
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return UNKNOWN
+
+
+@register
+class Reshape(View, frozen=True):
+    """Reads the same elements in another shape; 0 keeps the dimension at that place and one -1 is worked out.
+
+    ``shape: [0, -1]`` keeps the batch. Counted as a view. PyTorch copies where the value was permuted before;
+    strides are not known here.
+    """
+
+    op = "reshape"
+
+    shape: tuple[Wanted, ...]
+
+    def _shape(self, shape: Shape) -> Shape:
+        if 0 in self.shape[len(shape) :]:
+            at = self.shape.index(0, len(shape))
+            raise OpError(
+                f"{self.op}: there is no dimension {at} to keep in {times(shape)}, which has {len(shape)}"
+            )
+        kept = tuple(shape[at] if size == 0 else size for at, size in enumerate(self.shape))
+        return fill(self.op, kept, prod(shape), times(shape))
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        before, after = inputs[0].shape, outputs[0].shape
+        if before[2:] == after[2:]:
+            return POINT
+        return MERGE if len(after) < len(before) else UNKNOWN
+
+
+@register
+class Permute(View, frozen=True):
+    """Reorders all dimensions: output dimension i is input dimension dims[i]. Source: torch.permute."""
+
+    op = "permute"
+
+    dims: tuple[int, ...]
+
+    def _dims(self, shape: Shape) -> Shape:
+        dims = tuple(axis(self.op, shape, dim) for dim in self.dims)
+        if sorted(dims) != list(range(len(shape))):
+            raise OpError(
+                f"{self.op} names each of the {len(shape)} dimensions of {times(shape)} once, got {list(self.dims)}"
+            )
+        return dims
+
+    def _shape(self, shape: Shape) -> Shape:
+        return tuple(shape[dim] for dim in self._dims(shape))
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return Reach("permute", dims=self._dims(inputs[0].shape))
+
+
+@register
+class Transpose(View, frozen=True):
+    """Exchanges two dimensions, dim0 and dim1. Source: torch.transpose."""
+
+    op = "transpose"
+
+    dim0: int
+    dim1: int
+
+    def _dims(self, shape: Shape) -> Shape:
+        dims = list(range(len(shape)))
+        one, other = axis(self.op, shape, self.dim0), axis(self.op, shape, self.dim1)
+        dims[one], dims[other] = other, one
+        return tuple(dims)
+
+    def _shape(self, shape: Shape) -> Shape:
+        return tuple(shape[dim] for dim in self._dims(shape))
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return Reach("permute", dims=self._dims(inputs[0].shape))
+
+
+@register
+class Squeeze(View, frozen=True):
+    """Drops the dimension ``dim`` (or several) if its size is 1, and leaves it otherwise, as torch.squeeze does."""
+
+    op = "squeeze"
+
+    dim: int | tuple[int, ...]
+
+    def _dims(self, shape: Shape) -> tuple[int, ...]:
+        dims = (self.dim,) if isinstance(self.dim, int) else self.dim
+        return tuple(axis(self.op, shape, dim) for dim in dims)
+
+    def _shape(self, shape: Shape) -> Shape:
+        dims = self._dims(shape)
+        return tuple(size for at, size in enumerate(shape) if size != 1 or at not in dims)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        # One position is folded away; without a position nothing changes place.
+        if len(inputs[0].shape) == len(outputs[0].shape):
+            return POINT
+        return MERGE if min(self._dims(inputs[0].shape)) >= 2 else UNKNOWN
+
+    def warnings(self, inputs: Tensors) -> tuple[str, ...]:
+        shape = inputs[0].shape
+        return tuple(
+            f"dimension {dim} of {times(shape)} has size {shape[dim]}, not 1, and stays"
+            for dim in self._dims(shape)
+            if shape[dim] != 1
+        )
+
+
+@register
+class Unsqueeze(View, frozen=True):
+    """Puts a dimension of size 1 at place ``dim``: (N, C) -> (N, C, 1) for dim 2 or -1. Source: torch.unsqueeze."""
+
+    op = "unsqueeze"
+
+    dim: int
+
+    def _shape(self, shape: Shape) -> Shape:
+        at = axis(self.op, (*shape, 1), self.dim)
+        return (*shape[:at], 1, *shape[at:])
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return UNKNOWN
+
+
+@register
+class ChannelShuffle(Op, frozen=True):
+    """Interleaves the channels of ``groups`` groups, (N, C, ...) -> (N, C, ...): a copy. Source: arXiv 1707.01083."""
+
+    op = "channel_shuffle"
+
+    groups: Positive
+
+    def check(self, inputs: Tensors) -> None:
+        shape = inputs[0].shape
+        if len(shape) < 3:
+            raise OpError(
+                f"{self.op} needs (N, C, ...) with positions, got {len(shape)} dimensions: {times(shape)}"
+            )
+        if shape[1] % self.groups:
+            raise OpError(f"{self.op}: {shape[1]} channels cannot be divided into {self.groups} groups")
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (inputs[0],)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (FRESH,)

@@ -1,0 +1,361 @@
+"""Normalisation. Source: PyTorch's nn.BatchNorm*, InstanceNorm*, LayerNorm, RMSNorm, GroupNorm, LocalResponseNorm.
+
+Per element: subtract the mean, multiply by 1/sqrt(var + eps), multiply by gamma, add beta. Per set of statistics: add
+eps, square root, divide. The statistics of m values take 2m additions, m subtractions, m multiplications.
+
+None of them widens the receptive field here: that a statistic is taken over all positions is not followed.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar
+
+import msgspec
+
+from ..errors import OpError
+from ..graph import Shape, Tensor, Weight
+from ..units import shape as times
+from .base import Counts, Op, Positive, Sizes, Step, Tensors, register
+from .counts import PER_ELEMENT
+from .windows import need_rank
+
+
+class _Norm(Op, frozen=True):
+    """What normalisations share: an output like the input, and work that the lines of the table add up to."""
+
+    group = "norm"
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return inputs
+
+
+def _count(line: str, elements: int, groups: int = 0) -> int:
+    return PER_ELEMENT[line].count(elements, groups)
+
+
+def _normalised(elements: int, sets: int, statistics: bool, weight: bool, bias: bool) -> int:
+    """Operations that normalise ``elements`` by ``sets`` of a mean and a variance, and take these if ``statistics``."""
+    total = _count("normalise", elements, sets) + _count("statistics", elements, sets) * statistics
+    return total + _count("norm_weight", elements) * weight + _count("norm_bias", elements) * bias
+
+
+def _affine(shape: Shape, weight: bool, bias: bool) -> tuple[Weight, ...]:
+    return (Weight("weight", shape),) * weight + (Weight("bias", shape),) * bias
+
+
+def _affine_steps(shape: Shape, weight: bool, bias: bool) -> tuple[Step, ...]:
+    if not weight:
+        return ()
+    formula, filled = ("2*C", "2*") if bias else ("C", "")
+    return (Step("params", formula, filled + "*".join(map(str, shape)), (1 + bias) * prod(shape)),)
+
+
+class _ChannelNorm(_Norm, frozen=True):
+    """Normalisation of each channel of (N, C, *spatial), with running statistics that replace the input's own in eval.
+
+    Statistics are taken in training, and in eval where none are tracked.
+    """
+
+    rank: ClassVar[int]
+
+    eps: float = 1e-5
+    momentum: float | None = 0.1
+    affine: bool = True
+    track_running_stats: bool = True
+    num_features: Positive | None = None
+
+    def bind(self, inputs: Tensors) -> Op:
+        self.check(inputs)
+        return msgspec.structs.replace(self, num_features=inputs[0].shape[1])
+
+    def check(self, inputs: Tensors) -> None:
+        need_rank(self.op, inputs[0], self.rank)
+        if self.num_features not in (None, inputs[0].shape[1]):
+            raise OpError(
+                f"{self.op} was built for {self.num_features} channels, {inputs[0].shape[1]} arrive"
+            )
+
+    def _sets(self, x: Tensor) -> int:
+        """How many means (and variances) there are."""
+        raise NotImplementedError
+
+    def weights(self) -> tuple[Weight, ...]:
+        shape = (self.num_features or 0,)
+        weights = _affine(shape, self.affine, self.affine)
+        if not self.track_running_stats:
+            return weights
+        return (
+            *weights,
+            Weight("running_mean", shape, "buffer"),
+            Weight("running_var", shape, "buffer"),
+            Weight("num_batches_tracked", (), "buffer", "int64"),
+        )
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        sets, statistics = self._sets(inputs[0]), train or not self.track_running_stats
+        total = _normalised(inputs[0].elements, sets, statistics, self.affine, self.affine)
+        if train and self.track_running_stats:
+            total += _count("running_statistics", 0, sets)
+        return {"normalisation": total}
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        channels = self.num_features or 0
+        steps = _affine_steps((channels,), self.affine, self.affine)
+        if not self.track_running_stats:
+            return steps
+        formula = "2*C + 1 (running mean, running variance, counter)"
+        return (*steps, Step("buffers", formula, f"2*{channels} + 1", 2 * channels + 1))
+
+
+class _BatchNorm(_ChannelNorm, frozen=True):
+    """Batch normalisation: a mean and variance per channel, over the batch and all positions. arXiv 1502.03167."""
+
+    def _sets(self, x: Tensor) -> int:
+        return x.shape[1]
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        # cuDNN does all in one call; the batch counter is an addition of its own.
+        return 1 + (train and self.track_running_stats)
+
+    def warnings(self, inputs: Tensors) -> tuple[str, ...]:
+        x = inputs[0]
+        if x.elements > x.shape[1]:
+            return ()
+        return (
+            f"{self.op} cannot be trained on {times(x.shape)}: PyTorch needs more than one value per channel",
+        )
+
+
+@register
+class BatchNorm1d(_BatchNorm, frozen=True):
+    """Batch normalisation of (N, C) or (N, C, L)."""
+
+    op = "batch_norm1d"
+    rank = 1
+
+    def check(self, inputs: Tensors) -> None:
+        x = inputs[0]
+        super().check((Tensor((*x.shape, 1), x.dtype),) if len(x.shape) == 2 else inputs)
+
+
+@register
+class BatchNorm2d(_BatchNorm, frozen=True):
+    """Batch normalisation of (N, C, H, W)."""
+
+    op = "batch_norm2d"
+    rank = 2
+
+
+@register
+class BatchNorm3d(_BatchNorm, frozen=True):
+    """Batch normalisation of (N, C, D, H, W)."""
+
+    op = "batch_norm3d"
+    rank = 3
+
+
+class _InstanceNorm(_ChannelNorm, frozen=True):
+    """Instance normalisation: a mean and variance per channel of each image, over all positions. arXiv 1607.08022."""
+
+    affine: bool = False
+    track_running_stats: bool = False
+
+    def check(self, inputs: Tensors) -> None:
+        super().check(inputs)
+        if not self.track_running_stats and prod(inputs[0].shape[2:]) == 1:
+            raise OpError(f"{self.op} needs more than one position per channel, got {times(inputs[0].shape)}")
+
+    def _sets(self, x: Tensor) -> int:
+        return x.shape[0] * x.shape[1]
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        work = super().work(inputs, outputs, train)
+        if not (train and self.track_running_stats):
+            return work
+        # The running statistics of the images are averaged over the batch.
+        batch, channels = inputs[0].shape[:2]
+        return {"normalisation": work["normalisation"] + _count("mean", 2 * batch * channels, 2 * channels)}
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        # Batch norm with N*C channels: vectors are repeated for the batch, running ones averaged and copied back.
+        tracked = self.track_running_stats
+        return 1 + 2 * self.affine + 2 * tracked + 4 * (train and tracked)
+
+
+@register
+class InstanceNorm1d(_InstanceNorm, frozen=True):
+    """Instance normalisation of (N, C, L)."""
+
+    op = "instance_norm1d"
+    rank = 1
+
+
+@register
+class InstanceNorm2d(_InstanceNorm, frozen=True):
+    """Instance normalisation of (N, C, H, W)."""
+
+    op = "instance_norm2d"
+    rank = 2
+
+
+@register
+class InstanceNorm3d(_InstanceNorm, frozen=True):
+    """Instance normalisation of (N, C, D, H, W)."""
+
+    op = "instance_norm3d"
+    rank = 3
+
+
+class _TrailingNorm(_Norm, frozen=True):
+    """Normalisation over the last dimensions, (N, ..., *normalized_shape), with statistics for each leading index."""
+
+    autocast = "float32"
+
+    normalized_shape: Sizes | None = None
+
+    @property
+    def _shape(self) -> Shape:
+        shape = self.normalized_shape
+        return (shape,) if isinstance(shape, int) else shape or ()
+
+    def bind(self, inputs: Tensors) -> Op:
+        bound = msgspec.structs.replace(
+            self, normalized_shape=inputs[0].shape[-1:] if self.normalized_shape is None else self._shape
+        )
+        bound.check(inputs)
+        return bound
+
+    def check(self, inputs: Tensors) -> None:
+        shape, arriving = self._shape, inputs[0].shape
+        if not shape or arriving[-len(shape) :] != shape:
+            raise OpError(
+                f"{self.op} was built for last dimensions {times(shape) if shape else '()'}, {times(arriving)} arrives"
+            )
+
+    def _sets(self, x: Tensor) -> int:
+        return prod(x.shape[: -len(self._shape)])
+
+
+@register
+class LayerNorm(_TrailingNorm, frozen=True):
+    """Layer normalisation over the last dimensions (default: the last one): (N, ..., *normalized_shape) -> same.
+
+    Statistics and work per element are those of batch norm in training, without running values. arXiv 1607.06450.
+    """
+
+    op = "layer_norm"
+
+    eps: float = 1e-5
+    elementwise_affine: bool = True
+    bias: bool = True
+
+    @property
+    def _has_bias(self) -> bool:
+        return self.elementwise_affine and self.bias
+
+    def weights(self) -> tuple[Weight, ...]:
+        return _affine(self._shape, self.elementwise_affine, self._has_bias)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        x = inputs[0]
+        total = _normalised(x.elements, self._sets(x), True, self.elementwise_affine, self._has_bias)
+        return {"normalisation": total}
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        return _affine_steps(self._shape, self.elementwise_affine, self._has_bias)
+
+
+@register
+class RmsNorm(_TrailingNorm, frozen=True):
+    """Division by the root mean square over the last dimensions: (N, ..., *normalized_shape) -> same.
+
+    ``eps`` null is PyTorch's default, the machine epsilon of the dtype. Source: arXiv 1910.07467.
+    """
+
+    op = "rms_norm"
+
+    eps: float | None = None
+    elementwise_affine: bool = True
+
+    def weights(self) -> tuple[Weight, ...]:
+        return _affine(self._shape, self.elementwise_affine, False)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        elements = inputs[0].elements
+        total = _count("rms_norm", elements, self._sets(inputs[0]))
+        return {"normalisation": total + _count("norm_weight", elements) * self.elementwise_affine}
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        return _affine_steps(self._shape, self.elementwise_affine, False)
+
+
+@register
+class GroupNorm(_Norm, frozen=True):
+    """Group normalisation: (N, C, ...) -> same, statistics over C/num_groups channels each. arXiv 1803.08494."""
+
+    op = "group_norm"
+    autocast = "float32"
+
+    num_groups: Positive
+    eps: float = 1e-5
+    affine: bool = True
+    num_channels: Positive | None = None
+
+    def bind(self, inputs: Tensors) -> Op:
+        self.check(inputs)
+        return msgspec.structs.replace(self, num_channels=inputs[0].shape[1])
+
+    def check(self, inputs: Tensors) -> None:
+        x = inputs[0]
+        if len(x.shape) < 2:
+            raise OpError(f"{self.op} needs (N, C, ...), got {times(x.shape)}")
+        if self.num_channels not in (None, x.shape[1]):
+            raise OpError(f"{self.op} was built for {self.num_channels} channels, {x.shape[1]} arrive")
+        if x.shape[1] % self.num_groups:
+            raise OpError(f"{self.op}: num_groups {self.num_groups} must divide the {x.shape[1]} channels")
+
+    def weights(self) -> tuple[Weight, ...]:
+        return _affine((self.num_channels or 0,), self.affine, self.affine)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        x = inputs[0]
+        sets = x.shape[0] * self.num_groups
+        return {"normalisation": _normalised(x.elements, sets, True, self.affine, self.affine)}
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        # Statistics; with gamma and beta, a kernel that folds all into a factor and an offset; their application.
+        return 2 + self.affine
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        return _affine_steps((self.num_channels or 0,), self.affine, self.affine)
+
+
+@register
+class LocalResponseNorm(_Norm, frozen=True):
+    """AlexNet's x/(k + alpha*mean(x^2 over ``size`` neighbouring channels))^beta: (N, C, ...) -> same.
+
+    As in PyTorch and Caffe alpha is divided by ``size``; the paper does not, and has k = 2. Positions outside of the
+    channels count as values: per element ``size`` + 5 operations. Source: Krizhevsky et al. 2012.
+    """
+
+    op = "local_response_norm"
+    autocast = "float32"  # by way of its power
+
+    size: Positive
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def check(self, inputs: Tensors) -> None:
+        if len(inputs[0].shape) < 3:
+            raise OpError(
+                f"{self.op} needs (N, C, ...) with 3 dimensions or more, got {times(inputs[0].shape)}"
+            )
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        elements = inputs[0].elements
+        return {"normalisation": _count("local_response_norm", elements * self.size, elements)}
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 8  # square, pad (fill and copy), average pool, multiply, add, power, divide

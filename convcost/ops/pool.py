@@ -1,0 +1,369 @@
+"""Pooling by sliding windows, to an output size, and of whole maps. Source: PyTorch's nn.*Pool*; LeCun et al. 1998."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar, cast
+
+import msgspec
+
+from ..errors import OpError
+from ..graph import Shape, Tensor, Weight
+from ..units import shape as times
+from .base import (
+    FRESH,
+    GLOBAL,
+    UNKNOWN,
+    Counts,
+    Margins,
+    Op,
+    Placement,
+    Positive,
+    Reach,
+    Sizes,
+    Step,
+    Tensors,
+    register,
+)
+from .counts import PER_ELEMENT
+from .windows import need_fit, need_rank, positions, size_steps, spread, unread_warnings
+
+
+class _Reduction(Op, frozen=True):
+    """What all poolings share: every output is reduced from some values of one channel."""
+
+    group = "pool"
+    counted: ClassVar[str] = "max_pool"
+    """The line of the table of counts."""
+
+    def _values(self, inputs: Tensors, outputs: Tensors) -> int:
+        """Values that enter all windows together; overlapping windows read a value several times."""
+        return inputs[0].elements
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        line = PER_ELEMENT[self.counted]
+        return {line.kind: line.count(self._values(inputs, outputs), outputs[0].elements)}
+
+
+class _Window(_Reduction, frozen=True):
+    """Pooling by a sliding window over (N, C, *spatial); the stride is the kernel size unless it is given.
+
+    Padding positions in a window count as if they were real, and so do those that ``ceil_mode`` adds at the end.
+    """
+
+    rank: ClassVar[int]
+
+    kernel_size: Sizes
+    stride: Sizes | None = None
+
+    def _each(self, field: str, default: int = 0) -> Shape:
+        return spread(cast("int | Shape", getattr(self, field, default)), self.rank, field)
+
+    @property
+    def _kernel(self) -> Shape:
+        return self._each("kernel_size")
+
+    @property
+    def _stride(self) -> Shape:
+        return self._kernel if self.stride is None else self._each("stride")
+
+    @property
+    def _extent(self) -> Shape:
+        return tuple(d * (k - 1) + 1 for k, d in zip(self._kernel, self._each("dilation", 1), strict=True))
+
+    @property
+    def _ceil(self) -> bool:
+        return bool(getattr(self, "ceil_mode", False))
+
+    def _spatial(self, x: Tensor) -> Shape:
+        return tuple(
+            positions(size, extent, stride, 2 * padding, self._ceil, padding)
+            for size, extent, stride, padding in zip(
+                x.shape[2:], self._extent, self._stride, self._each("padding"), strict=True
+            )
+        )
+
+    def bind(self, inputs: Tensors) -> Op:
+        need_rank(self.op, inputs[0], self.rank)
+        spread(self._stride, self.rank, "stride")
+        for extent, padding in zip(self._extent, self._each("padding"), strict=True):
+            if padding > extent // 2:
+                raise OpError(
+                    f"{self.op}: padding {padding} is more than half of the window of {extent}; "
+                    f"at most {extent // 2}, PyTorch refuses it too"
+                )
+        return self
+
+    def check(self, inputs: Tensors) -> None:
+        need_rank(self.op, inputs[0], self.rank)
+        # With ceil_mode one window may stick out of an input that is smaller than it.
+        if not self._ceil or min(self._spatial(inputs[0])) < 1:
+            both = tuple(2 * padding for padding in self._each("padding"))
+            need_fit(self.op, inputs[0], self._extent, both, self._kernel)
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        return (Tensor((*x.shape[:2], *self._spatial(x)), x.dtype),)
+
+    def _values(self, inputs: Tensors, outputs: Tensors) -> int:
+        return outputs[0].elements * prod(self._kernel)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return Reach("window", self._extent, self._stride, self._each("padding"))
+
+    def warnings(self, inputs: Tensors) -> tuple[str, ...]:
+        padding = self._each("padding")
+        return unread_warnings(
+            inputs[0], self._extent, self._stride, padding, padding, self._spatial(inputs[0])
+        )
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        padding, dilation = self._each("padding"), self._each("dilation", 1)
+        return size_steps(
+            inputs[0], outputs[0], self._kernel, self._stride, padding, padding, dilation, self._ceil
+        )
+
+
+class _MaxPool(_Window, frozen=True):
+    """Max pooling; with ``return_indices`` the second output says where each maximum was."""
+
+    padding: Margins = 0
+    dilation: Sizes = 1
+    ceil_mode: bool = False
+    return_indices: bool = False
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        (y,) = super().outputs(inputs)
+        return (y, Tensor(y.shape, "int64")) if self.return_indices else (y,)
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (FRESH,) * (1 + self.return_indices)
+
+
+class _AvgPool(_Window, frozen=True):
+    """Average pooling; ``count_include_pad`` changes values, not costs."""
+
+    counted = "avg_pool"
+
+    padding: Margins = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+
+
+@register
+class MaxPool1d(_MaxPool, frozen=True):
+    """1-D max pooling: (N, C, L) -> (N, C, L')."""
+
+    op = "max_pool1d"
+    rank = 1
+
+
+@register
+class MaxPool2d(_MaxPool, frozen=True):
+    """2-D max pooling: (N, C, H, W) -> (N, C, H', W')."""
+
+    op = "max_pool2d"
+    rank = 2
+
+
+@register
+class MaxPool3d(_MaxPool, frozen=True):
+    """3-D max pooling: (N, C, D, H, W) -> (N, C, D', H', W')."""
+
+    op = "max_pool3d"
+    rank = 3
+
+
+@register
+class AvgPool1d(_AvgPool, frozen=True):
+    """1-D average pooling: (N, C, L) -> (N, C, L')."""
+
+    op = "avg_pool1d"
+    rank = 1
+
+
+@register
+class AvgPool2d(_AvgPool, frozen=True):
+    """2-D average pooling: (N, C, H, W) -> (N, C, H', W')."""
+
+    op = "avg_pool2d"
+    rank = 2
+
+
+@register
+class AvgPool3d(_AvgPool, frozen=True):
+    """3-D average pooling: (N, C, D, H, W) -> (N, C, D', H', W')."""
+
+    op = "avg_pool3d"
+    rank = 3
+
+
+@register
+class Subsample2d(_Window, frozen=True):
+    """LeNet-5's subsampling: (N, C, H, W) -> (N, C, H', W'), per map the window's sum times a weight, plus a bias.
+
+    Connections are counted as in the paper: the window and the bias, for every output. Source: LeCun et al. 1998.
+    """
+
+    op = "subsample2d"
+    rank = 2
+    counted = "subsample2d"
+
+    in_channels: Positive | None = None
+
+    def bind(self, inputs: Tensors) -> Op:
+        super().bind(inputs)
+        self._same_channels(inputs[0])
+        return msgspec.structs.replace(self, in_channels=inputs[0].shape[1])
+
+    def _same_channels(self, x: Tensor) -> None:
+        if self.in_channels not in (None, x.shape[1]):
+            raise OpError(f"{self.op} was built for {self.in_channels} channels, {x.shape[1]} arrive")
+
+    def check(self, inputs: Tensors) -> None:
+        super().check(inputs)
+        self._same_channels(inputs[0])
+
+    def weights(self) -> tuple[Weight, ...]:
+        shape = (self.in_channels or 0,)
+        return Weight("weight", shape), Weight("bias", shape)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {
+            **super().work(inputs, outputs, train),
+            "bias": PER_ELEMENT["bias"].count(outputs[0].elements),
+        }
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 3  # avg_pool2d with divisor 1, multiply, add
+
+    def connections(self, inputs: Tensors, outputs: Tensors) -> int:
+        return outputs[0].elements * (prod(self._kernel) + 1)
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        channels = self.in_channels or 0
+        return (*super().steps(inputs, outputs), Step("params", "2*C", f"2*{channels}", 2 * channels))
+
+
+class _Adaptive(_Reduction, frozen=True):
+    """Pooling to a given output size: output i reads positions floor(i*N/out) to ceil((i + 1)*N/out), exclusive."""
+
+    rank: ClassVar[int]
+
+    output_size: Sizes
+
+    @property
+    def _sizes(self) -> Shape:
+        return spread(self.output_size, self.rank, "output_size")
+
+    def bind(self, inputs: Tensors) -> Op:
+        need_rank(self.op, inputs[0], len(self._sizes))
+        return self
+
+    def check(self, inputs: Tensors) -> None:
+        need_rank(self.op, inputs[0], self.rank)
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (Tensor((*inputs[0].shape[:2], *self._sizes), inputs[0].dtype),)
+
+    def _values(self, inputs: Tensors, outputs: Tensors) -> int:
+        batch, channels, *spatial = inputs[0].shape
+        windows = (
+            sum(-(-(i + 1) * size // out) - i * size // out for i in range(out))
+            for size, out in zip(spatial, self._sizes, strict=True)
+        )
+        return batch * channels * prod(windows)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        pairs = tuple(zip(inputs[0].shape[2:], self._sizes, strict=True))
+        if all(out == 1 for _, out in pairs):
+            return GLOBAL
+        if any(size % out for size, out in pairs):
+            return UNKNOWN
+        window = tuple(size // out for size, out in pairs)
+        return Reach("window", window, window, (0,) * self.rank)
+
+
+class _AdaptiveAvgPool(_Adaptive, frozen=True):
+    counted = "avg_pool"
+
+
+@register
+class AdaptiveAvgPool1d(_AdaptiveAvgPool, frozen=True):
+    """1-D average pooling to a size: (N, C, L) -> (N, C, output_size)."""
+
+    op = "adaptive_avg_pool1d"
+    rank = 1
+
+
+@register
+class AdaptiveAvgPool2d(_AdaptiveAvgPool, frozen=True):
+    """2-D average pooling to a size: (N, C, H, W) -> (N, C, *output_size)."""
+
+    op = "adaptive_avg_pool2d"
+    rank = 2
+
+
+@register
+class AdaptiveAvgPool3d(_AdaptiveAvgPool, frozen=True):
+    """3-D average pooling to a size: (N, C, D, H, W) -> (N, C, *output_size)."""
+
+    op = "adaptive_avg_pool3d"
+    rank = 3
+
+
+@register
+class AdaptiveMaxPool1d(_Adaptive, frozen=True):
+    """1-D max pooling to a size: (N, C, L) -> (N, C, output_size)."""
+
+    op = "adaptive_max_pool1d"
+    rank = 1
+
+
+@register
+class AdaptiveMaxPool2d(_Adaptive, frozen=True):
+    """2-D max pooling to a size: (N, C, H, W) -> (N, C, *output_size)."""
+
+    op = "adaptive_max_pool2d"
+    rank = 2
+
+
+@register
+class AdaptiveMaxPool3d(_Adaptive, frozen=True):
+    """3-D max pooling to a size: (N, C, D, H, W) -> (N, C, *output_size)."""
+
+    op = "adaptive_max_pool3d"
+    rank = 3
+
+
+class _GlobalPool(_Reduction, frozen=True):
+    keepdim: bool = True
+
+    def check(self, inputs: Tensors) -> None:
+        if len(inputs[0].shape) < 3:
+            raise OpError(
+                f"{self.op} needs (N, C, ...) with a dimension to pool, got {times(inputs[0].shape)}"
+            )
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        batch, channels, *spatial = inputs[0].shape
+        ones = (1,) * len(spatial) if self.keepdim else ()
+        return (Tensor((batch, channels, *ones), inputs[0].dtype),)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return GLOBAL
+
+
+@register
+class GlobalAvgPool(_GlobalPool, frozen=True):
+    """The mean of each map: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``. Source: arXiv 1312.4400."""
+
+    op = "global_avg_pool"
+    counted = "avg_pool"
+
+
+@register
+class GlobalMaxPool(_GlobalPool, frozen=True):
+    """The maximum of each map: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``."""
+
+    op = "global_max_pool"

@@ -1,0 +1,174 @@
+"""Ops that change the resolution without a convolution: F.interpolate, arXiv 1609.05158."""
+
+from __future__ import annotations
+
+from math import floor, isfinite
+from typing import Literal
+
+from ..errors import OpError
+from ..graph import Shape, Tensor
+from ..units import shape as times
+from .base import UNKNOWN, Counts, Op, Positive, Reach, Sizes, Step, Tensors, register
+from .combine import counted
+from .windows import AXES, need_rank, spread
+
+_RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+
+
+class _Resize(Op, frozen=True):
+    """Reads (N, C, *spatial) at another resolution: floor(size * scale_factor), or ``size`` itself.
+
+    linear, bilinear and bicubic, trilinear are for 1, 2 and 3 spatial dimensions; nearest and area (the mean of
+    what falls into an output position) are for any.
+    """
+
+    scale_factor: float | tuple[float, ...] | None = None
+    size: Sizes | None = None
+    mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area"] = "nearest"
+    align_corners: bool = False
+
+    def _factors(self, rank: int) -> tuple[float, ...]:
+        factors = self.scale_factor
+        return factors if isinstance(factors, tuple) else (factors or 0.0,) * rank
+
+    def check(self, inputs: Tensors) -> None:
+        x = inputs[0]
+        rank = len(x.shape) - 2
+        if rank not in AXES or rank != _RANKS.get(self.mode, rank):
+            needs = f"{_RANKS[self.mode]}" if self.mode in _RANKS else "1, 2 or 3"
+            raise OpError(
+                f"{self.op}: mode {self.mode} needs {needs} spatial dimensions after (N, C), got {times(x.shape)}"
+            )
+        if (self.scale_factor is None) == (self.size is None):
+            given = "neither" if self.size is None else "both"
+            raise OpError(f"{self.op} needs either scale_factor or size, got {given}")
+        if self.align_corners and self.mode not in _RANKS:
+            raise OpError(f"{self.op}: align_corners is for {', '.join(_RANKS)}, not for mode {self.mode}")
+        if self.size is not None:
+            spread(self.size, rank, f"{self.op}: size")
+            return
+        factors = self._factors(rank)
+        if len(factors) != rank or not all(isfinite(factor) and factor > 0 for factor in factors):
+            raise OpError(
+                f"{self.op}: scale_factor is {self.scale_factor}, it needs one or {rank} numbers above 0"
+            )
+        if min(self._spatial(x)) < 1:
+            raise OpError(f"{self.op}: scale_factor {self.scale_factor} leaves nothing of {times(x.shape)}")
+
+    def _spatial(self, x: Tensor) -> Shape:
+        rank = len(x.shape) - 2
+        if self.size is not None:
+            return spread(self.size, rank, "size")
+        return tuple(
+            floor(size * factor) for size, factor in zip(x.shape[2:], self._factors(rank), strict=True)
+        )
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        return (Tensor((*x.shape[:2], *self._spatial(x)), x.dtype),)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        x, y = inputs[0], outputs[0]
+        values = y.elements
+        if self.mode == "area":
+            # Output i averages the positions floor(i*N/M) to ceil((i + 1)*N/M), which can overlap.
+            values = y.shape[0] * y.shape[1]
+            for size, result in zip(x.shape[2:], y.shape[2:], strict=True):
+                values *= sum(-(-(at + 1) * size // result) - at * size // result for at in range(result))
+        return counted(f"upsample_{self.mode}", values, y.elements)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        """By whole factors it is a transposed convolution with a fixed kernel, whose positions it reads."""
+        before, after = inputs[0].shape[2:], outputs[0].shape[2:]
+        uneven = any(large % small for small, large in zip(before, after, strict=True))
+        if self.align_corners or uneven or any(factor % 1 for factor in self._factors(len(before))):
+            return UNKNOWN
+        up = tuple(large // small for small, large in zip(before, after, strict=True))
+        ones = (1,) * len(up)
+        if self.mode in ("nearest", "area"):
+            return Reach("window", up, ones, (0,) * len(up), up)
+        wide = 2 if self.mode == "bicubic" else 1  # input positions on either side of the point that is read
+        extent = tuple(2 * wide * factor - factor % 2 for factor in up)
+        margin = tuple((size - factor) // 2 for size, factor in zip(extent, up, strict=True))
+        return Reach("window", extent, ones, margin, up)
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        if self.size is not None:
+            return ()
+        before, after = inputs[0].shape[2:], outputs[0].shape[2:]
+        parts = zip(AXES[len(before)], before, self._factors(len(before)), after, strict=True)
+        return tuple(
+            Step(f"output {name}", "floor(N*factor)", f"floor({size}*{factor:g})", result)
+            for name, size, factor, result in parts
+        )
+
+
+@register
+class Upsample(_Resize, frozen=True):
+    """Enlarges (N, C, *spatial) by ``scale_factor`` or to ``size``, mode nearest by default. Source: nn.Upsample."""
+
+    op = "upsample"
+
+
+@register
+class Interpolate(_Resize, frozen=True):
+    """Resizes (N, C, *spatial) by ``scale_factor`` or to ``size``, mode nearest by default. Source: F.interpolate."""
+
+    op = "interpolate"
+
+
+class _Shuffle(Op, frozen=True):
+    """Moves values between channels and positions of (N, C, H, W): a copy."""
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+
+@register
+class PixelShuffle(_Shuffle, frozen=True):
+    """Moves channels to positions: (N, C*r*r, H, W) -> (N, C, H*r, W*r) for the upscale_factor r."""
+
+    op = "pixel_shuffle"
+
+    upscale_factor: Positive
+
+    def check(self, inputs: Tensors) -> None:
+        need_rank(self.op, inputs[0], 2)
+        square = self.upscale_factor**2
+        if inputs[0].shape[1] % square:
+            raise OpError(
+                f"{self.op}: {inputs[0].shape[1]} channels are no multiple of {self.upscale_factor}^2 = {square}"
+            )
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        batch, channels, height, width = inputs[0].shape
+        factor = self.upscale_factor
+        return (Tensor((batch, channels // factor**2, height * factor, width * factor), inputs[0].dtype),)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        up = (self.upscale_factor,) * 2
+        return Reach("window", up, (1, 1), (0, 0), up)
+
+
+@register
+class PixelUnshuffle(_Shuffle, frozen=True):
+    """Moves positions to channels: (N, C, H*r, W*r) -> (N, C*r*r, H, W) for the downscale_factor r."""
+
+    op = "pixel_unshuffle"
+
+    downscale_factor: Positive
+
+    def check(self, inputs: Tensors) -> None:
+        need_rank(self.op, inputs[0], 2)
+        for name, size in zip(AXES[2], inputs[0].shape[2:], strict=True):
+            if size % self.downscale_factor:
+                raise OpError(f"{self.op}: the {name} {size} is no multiple of {self.downscale_factor}")
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        batch, channels, height, width = inputs[0].shape
+        factor = self.downscale_factor
+        return (Tensor((batch, channels * factor**2, height // factor, width // factor), inputs[0].dtype),)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        window = (self.downscale_factor,) * 2
+        return Reach("window", window, window, (0, 0))

@@ -1,0 +1,250 @@
+"""What shifted-window attention needs around attention itself. arXiv 2103.14030, torchvision's swin_transformer."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..errors import OpError
+from ..graph import Shape, Tensor, Weight
+from ..units import shape as times
+from .base import (
+    FRESH,
+    UNKNOWN,
+    VIEW,
+    Counts,
+    NonNegative,
+    Op,
+    Placement,
+    Positive,
+    Reach,
+    Step,
+    Tensors,
+    register,
+)
+from .combine import counted
+
+
+def _image(op: str, x: Tensor) -> Shape:
+    """N, H, W and C of a channels-last image."""
+    if len(x.shape) != 4:
+        raise OpError(f"{op} needs (N, H, W, C), got {len(x.shape)} dimensions: {times(x.shape)}")
+    return x.shape
+
+
+def _whole(size: int, window: int) -> int:
+    """Windows along a dimension, the last one padded."""
+    return -(-size // window)
+
+
+def _windows(x: Tensor, window: int) -> int:
+    """Windows of one image."""
+    return _whole(x.shape[1], window) * _whole(x.shape[2], window)
+
+
+class _Moves(Op, frozen=True):
+    """Moves values without changing any."""
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return UNKNOWN
+
+
+@register
+class WindowPartition(_Moves, frozen=True):
+    """Cuts an image into square windows, (N, H, W, C) -> (N*windows, window_size^2, C).
+
+    H and W are padded with zeros to whole windows; PyTorch copies once even where there is nothing to pad.
+    """
+
+    op = "window_partition"
+
+    window_size: Positive
+
+    def check(self, inputs: Tensors) -> None:
+        _image(self.op, inputs[0])
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        return (
+            Tensor((x.shape[0] * _windows(x, self.window_size), self.window_size**2, x.shape[3]), x.dtype),
+        )
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        # F.pad (a copy, or zeros and a copy), then the copy into windows.
+        return 2 + any(size % self.window_size for size in inputs[0].shape[1:3])
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        _, height, width, _ = inputs[0].shape
+        filled = f"ceil({height}/{self.window_size})*ceil({width}/{self.window_size})"
+        return (
+            Step("windows per image", "ceil(H/w)*ceil(W/w)", filled, _windows(inputs[0], self.window_size)),
+        )
+
+
+@register
+class WindowReverse(_Moves, frozen=True):
+    """Puts windows together again, (N*windows, window_size^2, C) -> (N, H, W, C).
+
+    The second input is the image that was cut: it gives N, H and W, and is not read.
+    """
+
+    op = "window_reverse"
+    arity = (2, 2)
+
+    window_size: Positive
+
+    def check(self, inputs: Tensors) -> None:
+        windows, x = inputs
+        batch = _image(self.op, x)[0]
+        wanted = (batch * _windows(x, self.window_size), self.window_size**2)
+        if len(windows.shape) != 3 or windows.shape[:2] != wanted:
+            raise OpError(
+                f"{self.op}: windows of {self.window_size} from {times(x.shape)} are {times(wanted)}xC, "
+                f"got {times(windows.shape)}"
+            )
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        windows, x = inputs
+        return (Tensor((*x.shape[:3], windows.shape[2]), windows.dtype),)
+
+    def reads(self, inputs: Tensors, outputs: Tensors) -> int:
+        return inputs[0].bytes
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        # The copy into an image; another one if padding is cut off.
+        return 1 + any(size % self.window_size for size in inputs[1].shape[1:3])
+
+
+class _OnLogits(Op, frozen=True):
+    """Adds something to the logits of attention in windows, (N*windows, heads, window_size^2, window_size^2)."""
+
+    group = "attention"
+
+    window_size: Positive
+
+    def _logits(self, x: Tensor) -> Shape:
+        tokens = self.window_size**2
+        if len(x.shape) != 4 or x.shape[2:] != (tokens, tokens):
+            raise OpError(
+                f"{self.op} needs logits (N*windows, heads, {tokens}, {tokens}) for windows of {self.window_size}, "
+                f"got {times(x.shape)}"
+            )
+        return x.shape
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (inputs[0],)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return counted(self.op, outputs[0].elements)
+
+    def reads(self, inputs: Tensors, outputs: Tensors) -> int:
+        return inputs[0].bytes
+
+
+@register
+class RelativePositionBias(_OnLogits, frozen=True):
+    """Adds a learned number for each head and each of the (2w - 1)^2 distances between two positions in a window.
+
+    The buffer relative_position_index holds, for each of the w^4 pairs, which row of the table is added.
+    """
+
+    op = "relative_position_bias"
+    autocast = "float32"  # its weight stays float32, and so the result is promoted
+
+    num_heads: Positive | None = None
+
+    def bind(self, inputs: Tensors) -> Op:
+        self.check(inputs)
+        return msgspec.structs.replace(self, num_heads=inputs[0].shape[1])
+
+    def check(self, inputs: Tensors) -> None:
+        heads = self._logits(inputs[0])[1]
+        if self.num_heads not in (None, heads):
+            raise OpError(f"{self.op} was built for {self.num_heads} heads, {heads} arrive")
+
+    def weights(self) -> tuple[Weight, ...]:
+        table = Weight("relative_position_bias_table", ((2 * self.window_size - 1) ** 2, self.num_heads or 0))
+        return (table, Weight("relative_position_index", (self.window_size**4,), "buffer", "int64"))
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 3  # rows of the table by the index, heads first, add
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        window, heads = self.window_size, self.num_heads or 0
+        params = (2 * window - 1) ** 2 * heads
+        return (Step("params", "(2w - 1)^2*heads", f"(2*{window} - 1)^2*{heads}", params),)
+
+
+@register
+class WindowMask(_OnLogits, frozen=True):
+    """Adds -100 to the logits of positions that only a shift by ``shift`` has brought into the same window.
+
+    The second input is the image (N, H, W, C) that was cut: it gives the windows, and is not read. Where the image is
+    one window in a dimension nothing is shifted in it; where it is one in both, nothing is added. The addition is
+    work; building the mask, which is the same for every image, is only launches.
+    """
+
+    op = "window_mask"
+    arity = (2, 2)
+
+    shift: NonNegative
+
+    def check(self, inputs: Tensors) -> None:
+        logits, x = inputs
+        first = self._logits(logits)[0]
+        batch = _image(self.op, x)[0]
+        if self.shift >= self.window_size:
+            raise OpError(
+                f"{self.op}: the shift {self.shift} must be smaller than the window {self.window_size}"
+            )
+        if first != batch * _windows(x, self.window_size):
+            each = _windows(x, self.window_size)
+            raise OpError(
+                f"{self.op}: {times(x.shape)} has {batch}*{each} windows of {self.window_size}, {first} arrive"
+            )
+
+    def _shifted(self, inputs: Tensors) -> bool:
+        return self.shift > 0 and max(inputs[1].shape[1:3]) > self.window_size
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return super().work(inputs, outputs, train) if self._shifted(inputs) else {}
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (FRESH if self._shifted(inputs) else VIEW,)
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        if not self._shifted(inputs):
+            return 0
+        # Zeros; a number for each region (9, or 3 if only one dimension is shifted); the copy into windows;
+        # subtract; != 0, copy, fill; == 0, copy, fill; add.
+        return 10 + (9 if min(inputs[1].shape[1:3]) > self.window_size else 3)
+
+
+@register
+class PatchMerge(_Moves, frozen=True):
+    """Sets neighbouring pixels side by side, (N, H, W, C) -> (N, H/2, W/2, 4*C); an odd edge is padded with zeros.
+
+    ``factor`` is 2 in the shifted-window transformer.
+    """
+
+    op = "patch_merge"
+
+    factor: Positive = 2
+
+    def check(self, inputs: Tensors) -> None:
+        _image(self.op, inputs[0])
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        batch, height, width, channels = inputs[0].shape
+        sizes = (_whole(height, self.factor), _whole(width, self.factor))
+        return (Tensor((batch, *sizes, self.factor**2 * channels), inputs[0].dtype),)
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        # F.pad (a copy, or zeros and a copy), then the concatenation.
+        return 2 + any(size % self.factor for size in inputs[0].shape[1:3])
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        channels = inputs[0].shape[3]
+        return (Step("channels", "factor^2*C", f"{self.factor}^2*{channels}", outputs[0].shape[3]),)

@@ -1,0 +1,277 @@
+"""Ops that take parts of a value, or set it into a larger one: chunk, split, crop, padding, roll. Source: PyTorch."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..errors import OpError
+from ..graph import Shape, Tensor
+from ..units import shape as times
+from .base import POINT, UNKNOWN, Counts, Margins, Op, Positive, Reach, Sizes, Tensors, register
+from .layout import View, axis
+from .windows import need_rank, spread
+
+
+class _Slices(View, frozen=True, kw_only=True):
+    """Consecutive parts of one dimension, each an output of its own. Keyword-only, since ``dim`` comes last."""
+
+    dim: int = 1
+
+    def _sizes(self, size: int) -> Shape:
+        raise NotImplementedError
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        shape, dtype = inputs[0].shape, inputs[0].dtype
+        at = axis(self.op, shape, self.dim)
+        return tuple(Tensor((*shape[:at], part, *shape[at + 1 :]), dtype) for part in self._sizes(shape[at]))
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return POINT if axis(self.op, inputs[0].shape, self.dim) < 2 else UNKNOWN
+
+
+@register
+class Chunk(_Slices, frozen=True):
+    """Divides dimension ``dim`` (default 1) into ``chunks`` parts of ceil(size / chunks), the last one smaller.
+
+    As in torch.chunk there can be fewer parts: 6 in 4 chunks gives 2, 2, 2.
+    """
+
+    op = "chunk"
+
+    chunks: Positive
+
+    def _sizes(self, size: int) -> Shape:
+        return _pieces(size, -(-size // self.chunks))
+
+    def warnings(self, inputs: Tensors) -> tuple[str, ...]:
+        made, size = len(self.outputs(inputs)), inputs[0].shape[self.dim]
+        return (
+            ()
+            if made == self.chunks
+            else (f"{size} gives only {made} of the {self.chunks} chunks asked for",)
+        )
+
+
+@register
+class Split(_Slices, frozen=True):
+    """Divides dimension ``dim`` (default 1) into parts of a size, the last one smaller, or into a list of sizes."""
+
+    op = "split"
+
+    sections: Sizes
+
+    def _sizes(self, size: int) -> Shape:
+        if isinstance(self.sections, int):
+            return _pieces(size, self.sections)
+        if sum(self.sections) != size:
+            parts = " + ".join(map(str, self.sections))
+            raise OpError(f"{self.op}: {parts} = {sum(self.sections)}, but dimension {self.dim} has {size}")
+        return self.sections
+
+
+def _pieces(size: int, step: int) -> Shape:
+    return tuple(min(step, size - start) for start in range(0, size, step))
+
+
+@register
+class Select(View, frozen=True):
+    """Takes one index of dimension ``dim``, which disappears: (N, L, C) -> (N, C) for dim 1. Source: torch.select."""
+
+    op = "select"
+
+    dim: int
+    index: int
+
+    def _shape(self, shape: Shape) -> Shape:
+        at = axis(self.op, shape, self.dim)
+        if not -shape[at] <= self.index < shape[at]:
+            raise OpError(
+                f"{self.op}: index {self.index} is not in dimension {at} of {times(shape)}, which has {shape[at]}"
+            )
+        return shape[:at] + shape[at + 1 :]
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return UNKNOWN
+
+
+@register
+class Narrow(View, frozen=True):
+    """Takes ``length`` indices of dimension ``dim`` from ``start`` on (negative: from the end). torch.narrow."""
+
+    op = "narrow"
+
+    dim: int
+    start: int
+    length: Positive
+
+    def _shape(self, shape: Shape) -> Shape:
+        at = axis(self.op, shape, self.dim)
+        start = self.start + (shape[at] if self.start < 0 else 0)
+        if not 0 <= start <= shape[at] - self.length:
+            raise OpError(
+                f"{self.op}: start {self.start} and length {self.length} leave dimension {at} of {times(shape)}, "
+                f"which has {shape[at]}"
+            )
+        return (*shape[:at], self.length, *shape[at + 1 :])
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        shape = inputs[0].shape
+        at = axis(self.op, shape, self.dim)
+        if at < 2:
+            return POINT
+        start = self.start % shape[at]
+        return _shifted(tuple(-start if position == at else 0 for position in range(2, len(shape))))
+
+
+def _shifted(before: Shape) -> Reach:
+    """Every output position is one input position, displaced."""
+    ones = (1,) * len(before)
+    return Reach("window", ones, ones, before)
+
+
+class _ZeroPad(Op, frozen=True):
+    """Sets (N, C, *spatial) into zeros.
+
+    ``padding`` is one number for all sides, or PyTorch's list: the last dimension first, before and after. An
+    integer dimension grows by both.
+    """
+
+    rank: ClassVar[int]
+
+    padding: Margins
+
+    def _margins(self) -> tuple[Shape, Shape]:
+        """Before and after, per spatial dimension from the first on."""
+        if isinstance(self.padding, int):
+            return (self.padding,) * self.rank, (self.padding,) * self.rank
+        if len(self.padding) != 2 * self.rank:
+            raise OpError(
+                f"{self.op}: padding has {len(self.padding)} entries, it needs {2 * self.rank} (or one number)"
+            )
+        return self.padding[-2::-2], self.padding[::-2]
+
+    def check(self, inputs: Tensors) -> None:
+        need_rank(self.op, inputs[0], self.rank)
+        self._margins()
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        x = inputs[0]
+        sizes = (sum(parts) for parts in zip(x.shape[2:], *self._margins(), strict=True))
+        return (Tensor((*x.shape[:2], *sizes), x.dtype),)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        # The output is filled with zeros, then the input copied in; without padding there is only the copy.
+        return 2 if self.outputs(inputs) != inputs else 1
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return _shifted(self._margins()[0])
+
+
+@register
+class ZeroPad1d(_ZeroPad, frozen=True):
+    """Zeros around (N, C, L): (N, C, L + before + after)."""
+
+    op = "zero_pad1d"
+    rank = 1
+
+
+@register
+class ZeroPad2d(_ZeroPad, frozen=True):
+    """Zeros around (N, C, H, W): a list gives left, right, top, bottom."""
+
+    op = "zero_pad2d"
+    rank = 2
+
+
+@register
+class ZeroPad3d(_ZeroPad, frozen=True):
+    """Zeros around (N, C, D, H, W): a list gives left, right, top, bottom, front, back."""
+
+    op = "zero_pad3d"
+    rank = 3
+
+
+@register
+class Crop(View, frozen=True):
+    """Cuts a ``size`` out of the spatial dimensions of (N, C, *spatial), in the middle or at ``offset``.
+
+    With two inputs the second one's spatial dimensions are the size, as in U-Net's copy and crop (arXiv 1505.04597).
+    The middle starts at floor((N - size) / 2).
+    """
+
+    op = "crop"
+    arity = (1, 2)
+
+    offset: Margins | None = None
+    size: Sizes | None = None
+
+    def _window(self, inputs: Tensors) -> tuple[Shape, Shape]:
+        """Offset and size, per spatial dimension."""
+        shape = inputs[0].shape
+        rank = len(shape) - 2
+        if rank < 1:
+            raise OpError(
+                f"{self.op} needs (N, C, ...) with positions, got {len(shape)} dimensions: {times(shape)}"
+            )
+        if (self.size is None) == (len(inputs) == 1):
+            given = "neither" if self.size is None else "both"
+            raise OpError(f"{self.op} takes its size from the field size or from a second input, got {given}")
+        size = inputs[1].shape[2:] if self.size is None else spread(self.size, rank, f"{self.op}: size")
+        if len(size) != rank:
+            raise OpError(
+                f"{self.op}: {times(inputs[1].shape)} has another number of dimensions than {times(shape)}"
+            )
+        if self.offset is None:
+            offset = tuple((have - want) // 2 for have, want in zip(shape[2:], size, strict=True))
+        else:
+            offset = spread(self.offset, rank, f"{self.op}: offset")
+        for at, (have, start, want) in enumerate(zip(shape[2:], offset, size, strict=True), 2):
+            if want > have or start + want > have:
+                where = f"{want} from {start} on" if self.offset is not None else f"{want}"
+                raise OpError(
+                    f"{self.op}: dimension {at} of {times(shape)} has {have}, {where} cannot be cut out of it"
+                )
+        return offset, size
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (Tensor((*inputs[0].shape[:2], *self._window(inputs)[1]), inputs[0].dtype),)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return _shifted(tuple(-start for start in self._window(inputs)[0]))
+
+
+@register
+class Roll(Op, frozen=True):
+    """Moves a value by ``shifts`` along ``dims``; what leaves at one end enters at the other. Source: torch.roll."""
+
+    op = "roll"
+
+    shifts: int | tuple[int, ...]
+    dims: int | tuple[int, ...]
+
+    def _dims(self) -> tuple[int, ...]:
+        return (self.dims,) if isinstance(self.dims, int) else self.dims
+
+    def check(self, inputs: Tensors) -> None:
+        shifts = 1 if isinstance(self.shifts, int) else len(self.shifts)
+        if shifts != len(self._dims()) or not shifts:
+            raise OpError(
+                f"{self.op} needs one shift for each dimension, got {shifts} for {len(self._dims())}"
+            )
+        for dim in self._dims():
+            axis(self.op, inputs[0].shape, dim)
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (inputs[0],)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return len(self._dims())  # one dimension after the other
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return UNKNOWN

@@ -1,0 +1,279 @@
+"""A report as a document: headline, layers, breakdown, claims, warnings, conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import units
+from ..errors import UsageError, nearest
+from .sheet import Column, Document, Line, Paragraph, Sheet
+
+if TYPE_CHECKING:
+    from ..analysis.records import LayerRecord, Report
+
+AUTOMATIC_LINES = 60
+"""Without --depth, blocks are folded until the table has at most this many lines."""
+
+Getter = Callable[["LayerRecord"], Any]
+
+
+def _stride(layer: LayerRecord) -> str | None:
+    field = layer.receptive_field
+    return None if field is None or field.whole else "x".join(map(str, field.stride))
+
+
+def _field(layer: LayerRecord) -> str | None:
+    field = layer.receptive_field
+    return None if field is None else ("all" if field.whole else "x".join(map(str, field.size)))
+
+
+def _fields(layer: LayerRecord) -> str:
+    op = layer.node.op
+    defaults = dict(zip(op.__struct_fields__[::-1], op.__struct_defaults__[::-1], strict=False))
+    pairs = [(name, getattr(op, name)) for name in op.__struct_fields__]
+    return ", ".join(f"{k}={_short(v)}" for k, v in pairs if v is not None and (k not in defaults or v != defaults[k]))
+
+
+def _short(value: Any) -> str:
+    text = "x".join(map(str, value)) if isinstance(value, tuple) and all(isinstance(v, int) for v in value) else str(value)
+    return text if len(text) <= 24 else text[:21] + "..."
+
+
+# key: heading, unit, value of a layer, whether a block shows the sum of its layers
+_COLUMNS: dict[str, tuple[str, str, Getter, bool]] = {
+    "op": ("Op", "text", lambda x: x.op, False),
+    "group": ("Group", "text", lambda x: x.group, False),
+    "fields": ("Fields", "text", _fields, False),
+    "inputs": ("Inputs", "text", lambda x: ", ".join(x.inputs), False),
+    "input": ("Input", "shape", lambda x: x.input_shapes[0][1:] if x.input_shapes else None, False),
+    "output": ("Output", "shape", lambda x: x.output_shapes[0][1:], False),
+    "params": ("Params", "count", lambda x: x.params, True),
+    "buffers": ("Buffers", "count", lambda x: x.buffers, True),
+    "macs": ("MACs", "count", lambda x: x.macs, True),
+    "flops": ("FLOPs", "count", lambda x: x.flops, True),
+    "activation_bytes": ("Activations", "bytes", lambda x: x.activation_bytes, True),
+    "weight_bytes": ("Weights", "bytes", lambda x: x.weight_bytes, True),
+    "bytes_read": ("Read", "bytes", lambda x: x.bytes_read, True),
+    "bytes_written": ("Written", "bytes", lambda x: x.bytes_written, True),
+    "launches": ("Launches", "plain", lambda x: x.launches, True),
+    "receptive_field": ("Field", "text", _field, False),
+    "stride": ("Stride", "text", _stride, False),
+}
+SHARES = {"params%": "params", "macs%": "macs", "flops%": "flops", "activation_bytes%": "activation_bytes"}
+COLUMN_KEYS = (*_COLUMNS, *SHARES)
+DEFAULT_COLUMNS = ("output", "params", "params%", "macs", "macs%", "activation_bytes")
+SORTABLE = tuple(key for key, (_, unit, _, summed) in _COLUMNS.items() if summed)
+
+
+def document(
+    report: Report,
+    depth: int | None = None,
+    columns: Sequence[str] = DEFAULT_COLUMNS,
+    sort: str | None = None,
+    top: int | None = None,
+    convention: str | None = None,
+) -> Document:
+    """What ``convcost analyze`` shows.
+
+    Args:
+        depth: fold blocks below this level; None: as deep as fits 60 lines. ``columns``: of ``COLUMN_KEYS``.
+        sort: order layers by this quantity, largest first, without nesting. ``top``: only so many.
+        convention: adds the line of this convention.
+
+    Raises:
+        UsageError: an unknown column or quantity.
+    """
+    parts: list[Paragraph | Sheet] = [Paragraph(headline(report), "headline")]
+    parts.append(layer_sheet(report, depth, columns, sort, top))
+    parts.append(breakdown_sheet(report))
+    if report.published:
+        parts.append(claims_sheet(report))
+    parts += [Paragraph(text, "warning") for text in report.warnings]
+    parts += [Paragraph(text) for text in conventions(report, convention)]
+    return Document(tuple(parts))
+
+
+def headline(report: Report) -> str:
+    """Where parameters and computation live, in one sentence."""
+    totals, groups = report.totals, report.breakdown
+    parts = [f"{report.about.title}: {units.count(totals.params)} parameters"]
+    parts[0] += _where(totals.params, {name: group.params for name, group in groups.items()})
+    parts.append(f"{units.count(totals.macs)} MACs" + _where(totals.macs, {name: g.macs for name, g in groups.items()}))
+    memory = {name: group.activation_bytes for name, group in groups.items()}
+    parts.append(f"{units.size(totals.activation_bytes)} of activations" + _where(totals.activation_bytes, memory))
+    return "; ".join(parts) + "."
+
+
+_PLACES = {"conv": "convolutions", "fc": "fully connected layers", "attention": "attention", "norm": "normalisation",
+           "activation": "activations", "pool": "pooling", "other": "other layers"}  # fmt: skip
+
+
+def _where(whole: int, parts: dict[str, int]) -> str:
+    if not whole:
+        return ""
+    name = max(parts, key=lambda group: parts[group])
+    said = f" ({units.share(parts[name], whole)} in {_PLACES[name]}"
+    if name in ("conv", "fc"):
+        other = "fc" if name == "conv" else "conv"
+        said += f", {units.share(parts[other], whole)} in {_PLACES[other]}"
+    return said + ")"
+
+
+# --- layers
+
+
+def layer_sheet(
+    report: Report, depth: int | None, columns: Sequence[str], sort: str | None = None, top: int | None = None
+) -> Sheet:
+    """The table of layers, nested by block, or sorted and flat."""
+    for key in columns:
+        if key not in COLUMN_KEYS:
+            raise UsageError(f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})")
+    shown = (Column("name", "Layer"), *(_column(key) for key in columns))
+    if sort is not None or top is not None:
+        lines = _sorted_lines(report, columns, sort or "macs", top)
+    else:
+        lines = _nested_lines(report, columns, depth)
+    every = report.layers
+    total = Line(("total", *(_total(report, every, key) for key in columns)), kind="total")
+    return Sheet("", shown, tuple(lines), total)
+
+
+def _column(key: str) -> Column:
+    if key in SHARES:
+        return Column(key, "", "share", bar=True)
+    heading, unit, _, _ = _COLUMNS[key]
+    return Column(key, heading, unit)
+
+
+def _cell(report: Report, layers: Sequence[LayerRecord], key: str) -> Any:
+    """One layer's value, or what a block shows: the sum, or the last layer's output."""
+    if key in SHARES:
+        quantity = SHARES[key]
+        return sum(getattr(layer, quantity) for layer in layers), getattr(report.totals, quantity)
+    _, _, value, summed = _COLUMNS[key]
+    if summed:
+        return sum(value(layer) for layer in layers)
+    if len(layers) == 1 or key in ("output", "receptive_field", "stride"):
+        return value(layers[-1])
+    return None
+
+
+def _total(report: Report, layers: Sequence[LayerRecord], key: str) -> Any:
+    return _cell(report, layers, key) if key in SHARES or _COLUMNS[key][3] else None
+
+
+def _sorted_lines(report: Report, columns: Sequence[str], sort: str, top: int | None) -> list[Line]:
+    if sort not in SORTABLE:
+        raise UsageError(f"cannot sort by {sort!r}{nearest(sort, SORTABLE)} (allowed: {', '.join(SORTABLE)})")
+    if top is not None and top < 1:
+        raise UsageError(f"--top must be 1 or more, not {top}")
+    layers = sorted(report.layers, key=lambda layer: -getattr(layer, sort))[:top]
+    return [Line((layer.name, *(_cell(report, [layer], key) for key in columns)), 0, layer.group) for layer in layers]
+
+
+def _nested_lines(report: Report, columns: Sequence[str], depth: int | None) -> list[Line]:
+    if depth is not None and depth < 1:
+        raise UsageError(f"--depth must be 1 or more, not {depth}")
+    deepest = max((len(layer.path) for layer in report.layers), default=1)
+    if depth is None:
+        depth = next((level for level in range(deepest, 1, -1) if _count(report, level) <= AUTOMATIC_LINES), 1)
+    lines: list[Line] = []
+    _fold(report, columns, report.layers, 0, min(depth, deepest), lines)
+    return lines
+
+
+def _count(report: Report, depth: int) -> int:
+    """How many lines a depth gives: every distinct prefix of a name, up to that level."""
+    prefixes = {path[:level] for layer in report.layers for path in (layer.path,) for level in range(1, min(depth, len(path)) + 1)}
+    return len(prefixes)
+
+
+def _fold(
+    report: Report, columns: Sequence[str], layers: Sequence[LayerRecord], level: int, depth: int, lines: list[Line]
+) -> None:
+    """One line per run of layers with the same segment at ``level``, and its inside below it while ``depth`` allows."""
+    start = 0
+    while start < len(layers):
+        path = layers[start].path
+        segment = path[level]
+        end = start + 1
+        while end < len(layers) and len(layers[end].path) > level and layers[end].path[level] == segment:
+            end += 1
+        inside = layers[start:end]
+        leaf = len(path) == level + 1
+        kind = inside[0].group if leaf else "block"
+        lines.append(Line((segment, *(_cell(report, inside, key) for key in columns)), level, kind))
+        if not leaf and level + 1 < depth:
+            _fold(report, columns, inside, level + 1, depth, lines)
+        start = end
+
+
+# --- the rest
+
+
+def breakdown_sheet(report: Report) -> Sheet:
+    """Parameters, MACs, FLOPs and activation memory by group."""
+    totals = report.totals
+    columns = (
+        Column("group", "Group"), Column("layers", "Layers", "plain"), Column("params", "Params", "count"),
+        Column("params%", "", "share"), Column("macs", "MACs", "count"), Column("macs%", "", "share"),
+        Column("flops", "FLOPs", "count"), Column("flops%", "", "share"),
+        Column("activation_bytes", "Activations", "bytes"), Column("activation_bytes%", "", "share"),
+    )  # fmt: skip
+
+    def line(name: str, row: Any, layers: int, kind: str) -> Line:
+        cells: list[Any] = [name, layers]
+        for quantity in ("params", "macs", "flops", "activation_bytes"):
+            cells += [getattr(row, quantity), (getattr(row, quantity), getattr(totals, quantity))]
+        return Line(tuple(cells), kind=kind)
+
+    lines = [line(name, group, group.layers, name) for name, group in report.breakdown.items() if group.layers]
+    return Sheet("By group", columns, tuple(lines), line("total", totals, totals.layers, "total"))
+
+
+def claims_sheet(report: Report) -> Sheet:
+    """Published figures with verdicts."""
+    columns = (
+        Column("quantity", "Published"), Column("claimed", "Claimed"), Column("computed", "Exact"),
+        Column("verdict", "Verdict"), Column("source", "Source"),
+    )  # fmt: skip
+    lines = []
+    for claim in report.published:
+        what = claim.quantity + (f" of {claim.layer}" if claim.layer else "")
+        if claim.convention:
+            what += f" ({claim.convention.replace('_', ' ')})"
+        claimed = units.shape(claim.claimed) if isinstance(claim.claimed, tuple) else claim.claimed
+        computed = claim.computed
+        exact = "" if computed is None else units.shape(computed) if isinstance(computed, tuple) else f"{computed:,}"
+        lines.append(Line((what, claimed, exact, claim.verdict, claim.source), kind=claim.verdict))
+    return Sheet("Published figures", columns, tuple(lines))
+
+
+def conventions(report: Report, convention: str | None) -> list[str]:
+    """The lines that say what the numbers mean."""
+    settings, totals = report.settings, report.totals
+    shapes = ", ".join(
+        units.shape(shape) if name == "input" else f"{name} {units.shape(shape)}" for name, shape in settings.input_shapes.items()
+    )
+    kinds = ", ".join(f"{kind} {units.count(number)}" for kind, number in totals.flops_by_kind.items() if kind != "mac")
+    lines = [
+        f"Input {shapes}, {settings.dtype}, {settings.mode}. Weights {units.size(totals.weight_bytes)}, "
+        f"buffers {totals.buffers:,}, depth {totals.depth}.",
+        f"FLOPs = 2 x MACs + everything else, {units.count(totals.flops)} here" + (f" ({kinds})." if kinds else "."),
+        "Activations: bytes of fresh outputs; views and in-place operations add none.",
+        _covered(report),
+    ]
+    if convention is not None:
+        found = report.convention(convention)
+        lines.append(f"In the convention {found.name}: {found.total:,} ({found.meaning}).")
+    return lines
+
+
+def _covered(report: Report) -> str:
+    coverage = report.coverage
+    if not coverage.unmodelled:
+        return f"Coverage: all {coverage.nodes} operations are modelled."
+    missing = ", ".join(f"{name} ({times})" for name, times in coverage.unmodelled)
+    return f"Coverage: {coverage.modelled} of {coverage.nodes} operations are modelled; NOT counted: {missing}."

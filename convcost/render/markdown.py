@@ -1,0 +1,42 @@
+"""Documents as GitHub Markdown."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from .sheet import Document, Line, Paragraph, Sheet, text_of
+
+
+def render(document: Document, out: IO[str], units: str = "iec") -> None:
+    """Write the document as Markdown."""
+    blocks = [_paragraph(part) if isinstance(part, Paragraph) else _table(part, units) for part in document.parts]
+    out.write("\n\n".join(blocks) + "\n")
+
+
+def _paragraph(part: Paragraph) -> str:
+    text = escape(part.text)
+    return {"headline": f"**{text}**", "warning": f"> warning: {text}"}.get(part.kind, text)
+
+
+def _table(sheet: Sheet, units: str) -> str:
+    right = [column.unit not in ("text", "shape") for column in sheet.columns]
+    heading = [column.heading or ("%" if column.unit == "share" else "") for column in sheet.columns]
+    rows = [heading, ["---:" if flag else ":---" for flag in right]]
+    rows += [_cells(sheet, line, units) for line in sheet.lines]
+    if sheet.total:
+        rows.append([f"**{cell}**" if cell else "" for cell in _cells(sheet, sheet.total, units)])
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return f"### {escape(sheet.title)}\n\n{table}" if sheet.title else table
+
+
+def _cells(sheet: Sheet, line: Line, units: str) -> list[str]:
+    cells = [escape(text_of(value, column.unit, units)) for column, value in zip(sheet.columns, line.cells, strict=True)]
+    cells[0] = "&emsp;" * line.level + cells[0]
+    return cells
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: no table cell, tag or emphasis comes out of a name."""
+    for letter in "\\`*_|<>[]":
+        text = text.replace(letter, "\\" + letter)
+    return text.replace("\n", " ")

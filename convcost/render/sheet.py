@@ -1,0 +1,63 @@
+"""What renderers show: a document of sentences and sheets. Values stay raw; a column's unit says how to print them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .. import units
+
+
+class Column(msgspec.Struct, frozen=True):
+    """``unit``: "text", "count", "bytes", "share" (a (part, whole) pair), "shape" or "plain" (as it is)."""
+
+    key: str
+    heading: str
+    unit: str = "text"
+    bar: bool = False
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A row of raw values, in the order of the sheet's columns. ``level`` is its nesting, ``kind`` colours it."""
+
+    cells: tuple[Any, ...]
+    level: int = 0
+    kind: str = ""
+
+
+class Sheet(msgspec.Struct, frozen=True):
+    """A table: ``total`` is its last line, set apart."""
+
+    title: str
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    total: Line | None = None
+
+
+class Paragraph(msgspec.Struct, frozen=True):
+    """One or more sentences. ``kind``: "headline", "note" or "warning"."""
+
+    text: str
+    kind: str = "note"
+
+
+class Document(msgspec.Struct, frozen=True):
+    """Sentences and sheets in the order in which they are shown."""
+
+    parts: tuple[Paragraph | Sheet, ...]
+
+
+def text_of(value: Any, unit: str, style: str) -> str:
+    """A raw value as text, by its column's unit and the user's ``--units`` style."""
+    if value is None:
+        return ""
+    if unit == "count":
+        return units.count(value, style)
+    if unit == "bytes":
+        return units.size(value, style)
+    if unit == "share":
+        return units.share(*value)
+    if unit == "shape":
+        return units.shape(value)
+    return str(value)

@@ -1,0 +1,75 @@
+"""Documents for the terminal, by rich. Colours only where there is a terminal; nothing is cut off when piped."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from rich.box import SIMPLE_HEAD, Box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .sheet import Document, Paragraph, Sheet, text_of
+
+COLOURS = {
+    "conv": "blue", "fc": "red", "attention": "magenta", "norm": "cyan", "activation": "green", "pool": "yellow",
+    "other": "", "block": "bold", "total": "bold", "differs": "red", "agrees": "green", "unchecked": "yellow",
+    "headline": "bold", "warning": "yellow", "note": "dim",
+}  # fmt: skip
+_BAR = 6
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+PIPED_WIDTH = 400
+
+_BOX: Box = SIMPLE_HEAD
+
+
+def render(document: Document, out: IO[str], units: str = "iec") -> None:
+    """Write the document as text tables."""
+    terminal = Console(file=out)
+    console = terminal if terminal.is_terminal else Console(file=out, width=PIPED_WIDTH, no_color=True, highlight=False)
+    unicode = (console.encoding or "").lower().startswith("utf")
+    for part in document.parts:
+        if isinstance(part, Paragraph):
+            prefix = "warning: " if part.kind == "warning" else ""
+            console.print(Text(prefix + part.text, style=COLOURS.get(part.kind, "")), soft_wrap=not terminal.is_terminal)
+        else:
+            console.print(_table(part, units, unicode))
+
+
+def _table(sheet: Sheet, units: str, unicode: bool) -> Table:
+    table = Table(box=_BOX, title=sheet.title or None, title_justify="left", show_footer=False, pad_edge=False, padding=(0, 1))
+    for position, column in enumerate(sheet.columns):
+        right = column.unit not in ("text", "shape")
+        name = position == 0
+        table.add_column(
+            column.heading,
+            justify="left" if column.bar or not right else "right",
+            no_wrap=True,
+            overflow="ellipsis" if name else "fold" if column.unit == "text" else "ellipsis",
+            min_width=12 if name else None,
+        )
+    lines = (*sheet.lines, sheet.total) if sheet.total else sheet.lines
+    for position, line in enumerate(lines):
+        cells = []
+        for column, value in zip(sheet.columns, line.cells, strict=True):
+            if column.bar and value is not None and line.kind != "total":
+                cells.append(_bar(*value, unicode))
+            elif column.bar:
+                cells.append("")
+            else:
+                cells.append(text_of(value, column.unit, units))
+        cells[0] = "  " * line.level + cells[0]
+        colour = COLOURS.get(line.kind, "")
+        table.add_row(*cells, style=colour or None, end_section=sheet.total is not None and position == len(sheet.lines) - 1)
+    return table
+
+
+def _bar(part: int, whole: int, unicode: bool) -> str:
+    """A share as a bar of eighths; the smallest share above 0 still shows."""
+    eighths = round(8 * _BAR * part / whole) if whole else 0
+    if part and not eighths:
+        eighths = 1
+    if not unicode:
+        return "#" * -(-eighths // 8)
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (_EIGHTHS[rest] if rest else "")

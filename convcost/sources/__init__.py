@@ -1,0 +1,76 @@
+"""Where graphs come from: shipped names and spec files."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import SourceError, nearest
+from ..graph import Graph
+from . import library
+from .build import graph_from_spec, graph_from_text
+from .spec import compile_spec
+from .yaml_reader import read
+
+__all__ = ["graph_from_text", "load", "load_shipped"]
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def load(source: str | os.PathLike[str]) -> Graph:
+    """The graph of a SOURCE.
+
+    Args:
+        source: an existing spec file (``net.yaml``, ``net.yaml@variant``) or the name of a shipped network (``vgg16``).
+
+    Raises:
+        SourceError: there is no such file or network; the message has the nearest spelling.
+        SpecError: the file has mistakes; the message has the place of each.
+    """
+    text = os.fspath(source)
+    path, _, variant = text.partition("@")
+    if os.path.exists(path):
+        return graph_from_text(_read(path), path, variant or None)
+    if os.sep not in text and not path.endswith(SUFFIXES):
+        found = library.find(text)
+        if found is not None:
+            content, file, chosen = found
+            return graph_from_text(content, os.path.basename(file), chosen)
+    raise SourceError(_not_found(text, path))
+
+
+def load_shipped() -> dict[str, Graph]:
+    """Every shipped network by name; each file is read once."""
+    graphs: dict[str, Graph] = {}
+    for path in library.files():
+        name = os.path.basename(path)
+        spec = compile_spec(read(library.text_of(path), name), name)
+        for variant in spec.variants or (None,):
+            graphs[variant or spec.name] = graph_from_spec(spec, variant)
+    return graphs
+
+
+def _read(path: str) -> str:
+    if os.path.isdir(path):
+        raise SourceError(f"{path} is a directory; name a spec file in it")
+    try:
+        # Beyond the limit the reader refuses; one byte more is enough to see it.
+        with open(path, "rb") as file:
+            content = file.read((1 << 20) + 1)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
+    if b"\0" in content:
+        raise SourceError(f"{path} is a binary file, not a spec")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise SourceError(f"{path}:{line}: the file is not UTF-8 text") from None
+
+
+def _not_found(text: str, path: str) -> str:
+    if os.sep in text or path.endswith(SUFFIXES):
+        beside = os.path.dirname(path) or "."
+        near = nearest(os.path.basename(path), os.listdir(beside)) if os.path.isdir(beside) else ""
+        return f"there is no file {path}{near}"
+    known = [name for name, _, _ in library.shipped()]
+    return f"there is no file and no architecture called {text!r}{nearest(text, known)} (convcost list shows them all)"

@@ -1,0 +1,547 @@
+"""A compiled spec to a graph: blocks are called, repetitions written out, sizes bound, names made.
+
+A spec is expanded once, at its declared input, as a module is constructed once. A block called again with the same
+arguments on the same shapes is copied from its first expansion: that makes resnet152 cost little more than its
+eight distinct calls.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import yaml
+
+from ..errors import OpError, SpecError, Where, nearest
+from ..graph import Node, Reference, Tensor
+from ..ops import Composite, make
+from ..ops.base import Op
+from . import vocabulary
+from .spec import Block, Layer, Spec
+from .terms import SHAPE_NAMES, Term, Word
+from .vocabulary import is_op, op_class
+from .yaml_reader import at
+
+MAX_NODES = 50_000
+MAX_STEPS = 200_000
+MAX_DEPTH = 64
+
+Refs = tuple[Reference, ...]
+
+
+class LayerValue(tuple[Reference, ...]):
+    """An earlier layer handed to a block as an argument."""
+
+    __slots__ = ()
+
+
+class Frame:
+    """One body being expanded: what its names mean and how many of each word it has had."""
+
+    __slots__ = ("block", "counts", "env", "layers", "outer", "prefix", "used_at")
+
+    def __init__(
+        self, env: dict[str, Any], prefix: str, outer: Frame | None = None, block: str = "", used_at: Where | None = None
+    ) -> None:
+        self.env = env
+        self.prefix = prefix
+        self.outer = outer
+        self.block = block
+        self.used_at = used_at
+        self.counts: dict[str, int] = {}
+        self.layers: dict[str, Refs] = {}
+
+    def numbered(self, word: str) -> str:
+        """``relu_1``, ``relu_2``: a name for the next layer with this word."""
+        word = word.rstrip("_")
+        number = self.counts.get(word, 0) + 1
+        self.counts[word] = number
+        return f"{word}_{number}"
+
+
+class Template:
+    """A block's expansion with everything relative: positions to its first node, names to its prefix."""
+
+    __slots__ = ("nodes", "result", "results", "tensors")
+
+    def __init__(self, nodes: list[Any], tensors: list[Any], result: Refs, results: dict[str, Refs]) -> None:
+        self.nodes = nodes
+        self.tensors = tensors
+        self.result = result
+        self.results = results
+
+
+class Expansion:
+    """Expands the layers of one spec with the values of its parameters.
+
+    Raises:
+        SpecError: with the place and the layer of the first mistake.
+    """
+
+    def __init__(self, spec: Spec, env: dict[str, Any], inputs: list[tuple[str, Tensor]]) -> None:
+        self.spec = spec
+        self.env = env
+        self.inputs = inputs
+        self.nodes: list[Node] = []
+        self.tensors: list[tuple[Tensor, ...]] = []
+        self.results: dict[str, Refs] = {}
+        self.bound: dict[Any, tuple[Op, tuple[Tensor, ...]]] = {}
+        self.templates: dict[Any, Template | None] = {}
+        self.steps = 0
+        self.depth = 0
+
+    def run(self) -> Refs:
+        frame = Frame(self.env, "")
+        for position, (name, _) in enumerate(self.inputs):
+            frame.layers[name] = ((-1 - position, 0),)
+        self.top = frame
+        return self.body(self.spec.layers, frame, ((-1, 0),))
+
+    # --- help
+
+    def tensor(self, reference: Reference) -> Tensor:
+        node, output = reference
+        return self.tensors[node][output] if node >= 0 else self.inputs[-1 - node][1]
+
+    def fail(self, mark: yaml.Mark, frame: Frame, name: str | None, message: str) -> NoReturn:
+        path = frame.prefix + name if name else frame.prefix.rstrip(".") or None
+        if frame.used_at is not None:
+            message += f" (in block {frame.block!r}, used at {frame.used_at})"
+        raise SpecError([(at(self.spec.file, mark), path, message)])
+
+    def evaluate(self, term: Term, frame: Frame, flow: Refs) -> Any:
+        env = frame.env
+        for name in SHAPE_NAMES:
+            if name in term.names and name not in env:
+                env = {**env, name: self.arriving(name, flow)}
+        return term.value(env)
+
+    def arriving(self, name: str, flow: Refs) -> int:
+        shape = self.tensor(flow[0]).shape
+        if name == "in_channels":
+            return shape[1] if len(shape) > 1 else 1
+        return shape[-1]
+
+    def look_up(self, path: str, frame: Frame) -> Refs:
+        """The value that ``enc1``, ``conv3_2``, ``down1.skip`` or ``parts.1`` names from within ``frame``."""
+        base, _, rest = path.partition(".")
+        handed = frame.env.get(base)
+        if isinstance(handed, LayerValue):
+            return self.part(handed, rest, path)
+        scope: Frame | None = frame
+        while scope is not None and base not in scope.layers:
+            scope = scope.outer
+        if scope is None:
+            known = [name for holder in _chain(frame) for name in holder.layers]
+            hint = nearest(path, known)
+            later = " (a name only points backwards: it may be written later)" if not hint else ""
+            raise OpError(f"no layer before this one is called {path!r}{hint}{later}")
+        if not rest:
+            return scope.layers[base]
+        full = f"{scope.prefix}{path}"
+        if full in self.results:
+            return self.results[full]
+        for position in range(len(self.nodes) - 1, -1, -1):
+            if self.nodes[position].name == full:
+                return tuple((position, output) for output in range(len(self.tensors[position])))
+        head, _, last = full.rpartition(".")
+        if last.isdigit() and (head in self.results or not rest.count(".")):
+            return self.part(self.results.get(head, scope.layers[base]), last, path)
+        raise OpError(f"{base!r} has nothing called {rest!r} inside")
+
+    def part(self, refs: Refs, rest: str, path: str) -> Refs:
+        if not rest:
+            return refs
+        if not rest.isdigit() or int(rest) >= len(refs):
+            raise OpError(f"{path!r}: there are {len(refs)} outputs, numbered from 0")
+        return (refs[int(rest)],)
+
+    # --- layers
+
+    def body(self, layers: tuple[Layer, ...], frame: Frame, flow: Refs) -> Refs:
+        for layer in layers:
+            flow = self.layer(layer, frame, flow)
+        return flow
+
+    def layer(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
+        try:
+            if layer.when is not None and not self.evaluate(layer.when, frame, flow):
+                return flow
+            if layer.sources is not None:
+                flow = self.gather(layer.sources, frame, flow)
+            if layer.repeat is None:
+                self.step()
+                name = layer.name or (None if layer.bodies else frame.numbered(self.verb(layer, frame)))
+                flow = self.call(layer, name, frame, flow, None)
+            else:
+                flow = self.repeated(layer, frame, flow)
+        except OpError as error:
+            self.fail(layer.mark, frame, layer.name or layer.verb, str(error))
+        if layer.name:
+            if layer.name in frame.layers:
+                self.fail(layer.mark, frame, layer.name, f"two layers here are called {layer.name!r}")
+            frame.layers[layer.name] = flow
+        return flow
+
+    def repeated(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
+        assert layer.repeat is not None
+        count = self.evaluate(layer.repeat, frame, flow)
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise OpError(f"repeat is {count!r}; it must be a whole number, 0 or more")
+        if count > MAX_NODES:
+            raise OpError(f"repeat {count:,} would give more than {MAX_NODES:,} layers")
+        for number in range(1, count + 1):
+            self.step()
+            override = layer.first if number == 1 else None
+            if number == count and layer.last is not None:
+                override = {**(override or {}), **layer.last}
+            if layer.name:
+                name: str | None = f"{layer.name}_{number}"
+            else:
+                name = None if layer.bodies else frame.numbered(self.verb(layer, frame))
+            flow = self.call(layer, name, frame, flow, override)
+            if layer.name:
+                frame.layers[f"{layer.name}_{number}"] = flow
+        return flow
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise OpError(f"the spec takes more than {MAX_STEPS:,} steps to expand")
+
+    def gather(self, sources: tuple[str, ...], frame: Frame, flow: Refs) -> Refs:
+        found: list[Reference] = []
+        for path in sources:
+            found.extend(flow if path == "previous" else self.look_up(path, frame))
+        return tuple(found)
+
+    def verb(self, layer: Layer, frame: Frame) -> str:
+        """The op's or block's word; a parameter stands for the word that is its value."""
+        if layer.kind != "choice":
+            return layer.verb
+        word = frame.env[layer.verb]
+        if not isinstance(word, str) or not (is_op(word) or word in self.spec.blocks):
+            raise OpError(f"{layer.verb!r} is {word!r} here, which is neither an op nor a block")
+        return word
+
+    def call(self, layer: Layer, name: str | None, frame: Frame, flow: Refs, override: dict[str, Term] | None) -> Refs:
+        if layer.bodies:
+            return self.structure(layer, name, frame, flow)
+        assert name is not None
+        start = len(self.nodes)
+        word = self.verb(layer, frame)
+        if word in self.spec.blocks:
+            flow = self.block(self.spec.blocks[word], layer, name, frame, flow, override)
+        else:
+            flow = self.op(word, layer, name, frame, flow, override)
+        if layer.shares:
+            self.share(layer.shares, start, frame)
+        return flow
+
+    # --- structures
+
+    def structure(self, layer: Layer, name: str | None, frame: Frame, flow: Refs) -> Refs:
+        inside = frame
+        if name is not None:
+            inside = Frame(frame.env, f"{frame.prefix}{name}.", frame, frame.block, frame.used_at)
+        if layer.kind == "layers":
+            result = self.body(layer.bodies[0][1], inside, flow)
+        elif layer.kind == "residual":
+            result = self.residual(layer, inside, flow)
+        else:
+            result = self.branches(layer, inside, flow)
+        if name is not None:
+            self.results[f"{frame.prefix}{name}"] = result
+        return result
+
+    def residual(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
+        result = self.body(layer.bodies[0][1], frame, flow)
+        arriving, leaving = self.tensor(flow[0]), self.tensor(result[0])
+        skip = flow
+        if arriving.shape != leaving.shape:
+            if layer.projection is None:
+                raise OpError(
+                    f"the residual's input is {_times(arriving)} and its result {_times(leaving)}; "
+                    "they cannot be added: give 'projection: [...]' or 'projection: none'"
+                )
+            if not layer.projection:
+                return result
+            skip = self.body(layer.projection, frame, flow)
+        return self.merge(layer.merge, "add", frame, (result[0], skip[0]))
+
+    def branches(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
+        parts: list[Refs] = [flow] * len(layer.bodies)
+        if layer.split is not None:
+            pieces = self.layer(layer.split, frame, flow)
+            if len(pieces) != len(layer.bodies):
+                raise OpError(f"split gives {len(pieces)} parts for {len(layer.bodies)} branches")
+            parts = [(piece,) for piece in pieces]
+        ends: list[Reference] = []
+        for (name, body), part in zip(layer.bodies, parts, strict=True):
+            inside = frame if name is None else Frame(frame.env, f"{frame.prefix}{name}.", frame, frame.block, frame.used_at)
+            end = self.body(body, inside, part)
+            if name is not None:
+                self.results[f"{frame.prefix}{name}"] = frame.layers[name] = end
+            ends.append(end[0])
+        return self.merge(layer.merge, "concat", frame, tuple(ends))
+
+    def merge(self, layer: Layer | None, word: str, frame: Frame, flow: Refs) -> Refs:
+        if layer is not None:
+            return self.layer(layer, frame, flow)
+        return self.add_op(word, {}, frame.numbered(word), frame, flow, None)
+
+    # --- blocks
+
+    def block(
+        self, block: Block, layer: Layer, name: str, frame: Frame, flow: Refs, override: dict[str, Term] | None
+    ) -> Refs:
+        given = self.arguments(tuple(block.parameters), block.name, layer, frame, flow, override)
+        passes_layers = any(_passes_layer(value) for value in given.values())
+        key = None
+        if not passes_layers and len(flow) == 1:
+            key = (block.name, tuple(given.items()), self.tensor(flow[0]))
+            template = self.templates.get(key)
+            if template is not None:
+                return self.stamp(template, f"{frame.prefix}{name}", flow[0])
+        start = len(self.nodes)
+        result = self.expand_block(block, given, layer, name, frame, flow)
+        if key is not None and key not in self.templates:
+            prefix = f"{frame.prefix}{name}"
+            self.templates[key] = self.template(start, prefix, flow[0], result)
+        return result
+
+    def expand_block(
+        self, block: Block, given: dict[str, Any], layer: Layer, name: str, frame: Frame, flow: Refs
+    ) -> Refs:
+        env = dict(self.env)
+        inner = Frame(env, f"{frame.prefix}{name}.", None, block.name, at(self.spec.file, layer.mark))
+        for parameter, default in block.parameters.items():
+            if parameter in given:
+                env[parameter] = given[parameter]
+            elif default is None:
+                needs = ", ".join(name for name, value in block.parameters.items() if value is None)
+                raise OpError(f"block {block.name!r} needs {parameter!r} (it needs {needs})")
+            else:
+                env[parameter] = self.evaluate(default, inner, flow)
+        for word, term in block.let.items():
+            env[word] = self.evaluate(term, inner, flow)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise OpError(f"blocks call blocks deeper than {MAX_DEPTH} levels")
+        result = self.body(block.layers, inner, flow)
+        self.depth -= 1
+        self.results[f"{frame.prefix}{name}"] = result
+        return result
+
+    def template(self, start: int, prefix: str, entry: Reference, result: Refs) -> Template | None:
+        """What a second call can be stamped from; None if the block reads anything but its input and itself."""
+        cut = len(prefix)
+        nodes = []
+        for node in self.nodes[start:]:
+            inputs = []
+            for reference in node.inputs:
+                if reference[0] >= start:
+                    inputs.append((reference[0] - start, reference[1]))
+                elif reference == entry:
+                    inputs.append((-1, 0))
+                else:
+                    return None
+            if 0 <= node.owner < start:
+                return None
+            nodes.append((node.name[cut:], node.op, tuple(inputs), node.owner - start if node.owner >= 0 else -1, node.where))
+        if any(reference[0] < start and reference != entry for reference in result):
+            return None
+        relative = tuple((n - start, o) if n >= start else (-1, 0) for n, o in result)
+        inside = prefix + "."
+        results = {
+            path[cut:]: tuple((n - start, o) if n >= start else (-1, 0) for n, o in refs)
+            for path, refs in self.results.items()
+            if path.startswith(inside) or path == prefix
+        }
+        return Template(nodes, self.tensors[start:], relative, results)
+
+    def stamp(self, template: Template, prefix: str, entry: Reference) -> Refs:
+        start = len(self.nodes)
+        if start + len(template.nodes) > MAX_NODES:
+            raise OpError(f"the spec has more than {MAX_NODES:,} layers")
+        self.nodes.extend(
+            [
+                Node(
+                    prefix + name,
+                    op,
+                    tuple([(n + start, o) if n >= 0 else entry for n, o in inputs]),
+                    owner + start if owner >= 0 else -1,
+                    where,
+                )
+                for name, op, inputs, owner, where in template.nodes
+            ]
+        )
+        self.tensors.extend(template.tensors)
+        for path, refs in template.results.items():
+            self.results[prefix + path] = tuple([(n + start, o) if n >= 0 else entry for n, o in refs])
+        return tuple([(n + start, o) if n >= 0 else entry for n, o in template.result])
+
+    # --- ops
+
+    def arguments(
+        self, names: tuple[str, ...], owner: str, layer: Layer, frame: Frame, flow: Refs, override: dict[str, Term] | None
+    ) -> dict[str, Any]:
+        """A block's arguments by name: a scalar is the first parameter, a list is the parameters in order."""
+        given: dict[str, Any] = {}
+        if layer.named is not None:
+            given = {key: self.argument(term, frame, flow) for key, term in layer.named.items()}
+        elif layer.argument is not None:
+            value = self.argument(layer.argument, frame, flow)
+            values = value if isinstance(value, tuple) and not isinstance(value, LayerValue) else (value,)
+            if len(values) > len(names):
+                takes = f"takes {len(names)}: {', '.join(names)}" if names else "takes none"
+                raise OpError(f"block {owner!r} is given {len(values)} arguments and {takes}")
+            given = dict(zip(names, values, strict=False))
+        for key, term in (override or {}).items():
+            given[key] = self.argument(term, frame, flow)
+        for key in given:
+            if key not in names:
+                allowed = f"it has {', '.join(names)}" if names else "it has none"
+                raise OpError(f"block {owner!r} has no parameter {key!r}{nearest(key, names)} ({allowed})")
+        return given
+
+    def argument(self, term: Term, frame: Frame, flow: Refs) -> Any:
+        """A block's argument; a word that names an earlier layer becomes that layer's value."""
+        value = self.evaluate(term, frame, flow)
+        if isinstance(value, tuple):
+            return tuple(self.as_layer(item, frame) for item in value)
+        return self.as_layer(value, frame)
+
+    def as_layer(self, value: Any, frame: Frame) -> Any:
+        if not isinstance(value, Word) or is_op(value) or value in self.spec.blocks:
+            return value
+        if value in vocabulary.texts():
+            return value
+        return LayerValue(self.look_up(value, frame))
+
+    def op(self, word: str, layer: Layer, name: str, frame: Frame, flow: Refs, override: dict[str, Term] | None) -> Refs:
+        fields = layer.fixed
+        if fields is None or override:
+            cls = op_class(word)
+            terms = dict(layer.named or {})
+            if layer.argument is not None:
+                if not cls.__struct_fields__ or cls.__struct_fields__ == ("inplace",):
+                    raise OpError(f"{word} has no fields, so it takes no value")
+                terms = {cls.__struct_fields__[0]: layer.argument}
+            terms.update(override or {})
+            fields = {key: self.field(cls, key, term, frame, flow) for key, term in terms.items()}
+            if not override and layer.kind == "op" and all(not term.names for term in terms.values()):
+                layer.fixed = fields
+        return self.add_op(word, fields, name, frame, flow, layer)
+
+    def field(self, cls: type[Op], key: str, term: Term, frame: Frame, flow: Refs) -> Any:
+        value = self.evaluate(term, frame, flow)
+        if isinstance(value, Word):
+            texts = vocabulary.field_texts(cls, key) if key in cls.__struct_fields__ else ()
+            if texts is not vocabulary.ANY_TEXT and value not in texts:
+                raise OpError(f"{cls.op}: {key} is {str(value)!r}, which is not known here{nearest(value, [*texts, *frame.env])}")
+        elif isinstance(value, float) and not vocabulary.takes_decimals(cls, key):
+            text = getattr(term, "text", None)
+            shown = f"{text} = {value:.6g}" if text else f"{value:.6g}"
+            raise OpError(f"{cls.op}: {key} must come out whole, and {shown}")
+        return value
+
+    def add_op(
+        self, word: str, fields: dict[str, Any], name: str, frame: Frame, flow: Refs, layer: Layer | None
+    ) -> Refs:
+        tensors = tuple([self.tensor(reference) for reference in flow])
+        key = (word, tuple(fields.items()), tensors)
+        found = self.bound.get(key)
+        if found is None:
+            found = self.bound[key] = self.bind(word, fields, tensors)
+        op, outputs = found
+        where = at(self.spec.file, layer.mark) if layer else None
+        if isinstance(op, Composite):
+            return self.composite(op, name, frame, flow, where)
+        if op.arity[1] == 0:
+            flow = ()
+        return self.append(Node(frame.prefix + name, op, flow, -1, where), outputs)
+
+    def append(self, node: Node, outputs: tuple[Tensor, ...]) -> Refs:
+        position = len(self.nodes)
+        if position >= MAX_NODES:
+            raise OpError(f"the spec has more than {MAX_NODES:,} layers")
+        self.nodes.append(node)
+        self.tensors.append(outputs)
+        return ((position, 0),) if len(outputs) == 1 else tuple((position, output) for output in range(len(outputs)))
+
+    def bind(self, word: str, fields: dict[str, Any], tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]]:
+        cls = op_class(word)
+        if cls.op != word:
+            fields = {**fields, "inplace": True}
+        op = make(cls.op, fields)
+        return bind_op(op, tensors)
+
+    def composite(self, op: Composite, name: str, frame: Frame, flow: Refs, where: Where | None) -> Refs:
+        tensors = tuple(self.tensor(reference) for reference in flow)
+        made: dict[str, Refs] = {}
+        refs: Refs = flow
+        for part in op.parts(tensors):
+            inputs = tuple(flow[k] if source == "input" else made[source][k] for source, k in part.inputs)
+            bound, outputs = bind_op(part.op, tuple(self.tensor(reference) for reference in inputs))
+            refs = self.append(Node(f"{frame.prefix}{name}.{part.name}", bound, inputs, -1, where), outputs)
+            made[part.name] = refs
+        self.results[f"{frame.prefix}{name}"] = refs
+        return refs
+
+    # --- shared weights
+
+    def share(self, path: str, start: int, frame: Frame) -> None:
+        """Let the layers from ``start`` on use the weights of the layer or block called ``path``."""
+        self.look_up(path, frame)
+        full = frame.prefix + path
+        owners = [
+            (position, node)
+            for position, node in enumerate(self.nodes[:start])
+            if node.name == full or node.name.startswith(full + ".")
+        ]
+        users = self.nodes[start:]
+        if len(owners) != len(users):
+            raise OpError(f"shares {path!r}: it has {len(owners)} layers, this has {len(users)}")
+        for offset, ((position, owner), user) in enumerate(zip(owners, users, strict=True)):
+            theirs, ours = owner.op.weights(), user.op.weights()
+            if theirs != ours:
+                raise OpError(f"shares {path!r}: its weights are {_weights(theirs)}, this layer's {_weights(ours)}")
+            target = owner.owner if owner.owner >= 0 else position
+            self.nodes[start + offset] = Node(user.name, user.op, user.inputs, target, user.where)
+
+
+def bind_op(op: Op, tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]]:
+    """The op bound to what arrives, and what it gives. Raises OpError with the numbers that clash."""
+    least, most = op.arity
+    if most == 0:
+        tensors = ()
+    if len(tensors) < least or (most is not None and len(tensors) > most):
+        wants = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+        hint = "; say with 'from:' which output it reads" if most is not None and len(tensors) > most else ""
+        hint = hint or "; name them with 'from: [a, b]'"
+        raise OpError(f"{op.op} takes {wants} input{'' if wants == '1' else 's'}, {len(tensors)} arrive{hint}")
+    bound = op.bind(tensors)
+    if isinstance(bound, Composite):
+        return bound, ()
+    bound.check(tensors)
+    return bound, bound.outputs(tensors)
+
+
+def _passes_layer(value: Any) -> bool:
+    return isinstance(value, LayerValue) or (isinstance(value, tuple) and any(map(_passes_layer, value)))
+
+
+def _chain(frame: Frame | None) -> list[Frame]:
+    frames = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.outer
+    return frames
+
+
+def _times(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape[1:]))
+
+
+def _weights(weights: tuple[Any, ...]) -> str:
+    return ", ".join(f"{weight.name} {'x'.join(map(str, weight.shape))}" for weight in weights) or "none"

@@ -1,0 +1,121 @@
+"""What may stand where a spec wants a value: a constant, a name, an expression, a row of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..errors import OpError
+from .expressions import FUNCTIONS, KEYWORDS, WORD, Expression, Scope, literal, parse
+from .yaml_reader import Mapping, Row, Value
+
+REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+\Z")
+SHAPE_NAMES = ("in_channels", "in_features")
+
+
+class Word(str):
+    """A word that no name in scope answers to: an op, a block, a layer or a text; whoever uses it decides."""
+
+    __slots__ = ()
+
+
+class Constant:
+    """A number or a truth value written out."""
+
+    __slots__ = ("fixed",)
+    names: tuple[str, ...] = ()
+
+    def __init__(self, fixed: Any) -> None:
+        self.fixed = fixed
+
+    def value(self, scope: Scope) -> Any:
+        return self.fixed
+
+
+class Name:
+    """A single name: a parameter's value if there is one in scope, else the word itself."""
+
+    __slots__ = ("names", "word")
+
+    def __init__(self, word: str) -> None:
+        self.word = Word(word)
+        self.names = (word,)
+
+    def value(self, scope: Scope) -> Any:
+        return scope.get(self.word, self.word)
+
+
+class Dotted:
+    """A path to an earlier layer, ``down1.skip``."""
+
+    __slots__ = ("word",)
+    names: tuple[str, ...] = ()
+
+    def __init__(self, word: str) -> None:
+        self.word = Word(word)
+
+    def value(self, scope: Scope) -> Any:
+        return self.word
+
+
+class Items:
+    """A row of terms."""
+
+    __slots__ = ("items", "names")
+
+    def __init__(self, items: tuple[Term, ...]) -> None:
+        self.items = items
+        self.names = tuple(dict.fromkeys(name for item in items for name in item.names))
+
+    def value(self, scope: Scope) -> tuple[Any, ...]:
+        return tuple([item.value(scope) for item in self.items])
+
+
+Term = Constant | Name | Dotted | Items | Expression
+
+
+def term(value: Value, fail: Callable[[str], None]) -> Term:
+    """Compile a value; ``fail`` is told what is wrong with it, and a harmless constant stands in."""
+    if isinstance(value, str):
+        found = literal(value)
+        if found is not None or value in ("null", "none", "~"):
+            return Constant(found)
+        if WORD.match(value) and value not in KEYWORDS:
+            if value in FUNCTIONS:
+                fail(f"{value} is a function; write {value}(...)")
+            return Name(value)
+        if REFERENCE.match(value):
+            return Dotted(value)
+        try:
+            compiled = parse(value)
+        except OpError as error:
+            fail(str(error) if value else "the value is missing")
+            return Constant(1)
+        return compiled if compiled.names else _folded(compiled, fail)
+    if isinstance(value, Row):
+        items = tuple(term(item, fail) for item in value)
+        if all(isinstance(item, Constant) for item in items):
+            return Constant(tuple(item.fixed for item in items if isinstance(item, Constant)))
+        return Items(items)
+    assert isinstance(value, Mapping)
+    text = ", ".join(f"{key}: {inner}" if isinstance(inner, str) else key for key, inner in value.items())
+    fail(f"a number, a word or a list is wanted here, not the mapping {{{text[:60]}}}")
+    return Constant(1)
+
+
+def _folded(compiled: Expression, fail: Callable[[str], None]) -> Constant:
+    try:
+        return Constant(compiled.value({}))
+    except OpError as error:
+        fail(str(error))
+        return Constant(1)
+
+
+def words(term: Term) -> Iterator[str]:
+    """The names that stand alone in ``term``: they may also be ops, blocks, layers or texts."""
+    if isinstance(term, Name):
+        yield term.word
+    elif isinstance(term, Items):
+        for item in term.items:
+            yield from words(item)

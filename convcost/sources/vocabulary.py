@@ -1,0 +1,66 @@
+"""The words of the spec language: which are ops, which are reserved, which texts a field takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+from ..ops import REGISTRY
+from ..ops.base import Op
+
+STRUCTURES = ("layers", "residual", "branches")
+RESERVED = (
+    *STRUCTURES, "name", "from", "repeat", "first", "last", "when", "shares", "merge", "split", "projection", "previous",
+    "in_channels", "in_features",
+)  # fmt: skip
+HIDDEN = ("attention_softmax",)
+"""Ops that only composites use; a spec says softmax."""
+
+ANY_TEXT: tuple[str, ...] = ("any text",)
+
+
+def is_op(word: str) -> bool:
+    """True for ``relu``, ``relu_`` and every other registered op, with a trailing underscore if it works in place."""
+    if word in REGISTRY:
+        return word not in HIDDEN
+    return word.endswith("_") and word[:-1] in REGISTRY and "inplace" in REGISTRY[word[:-1]].__struct_fields__
+
+
+def op_class(word: str) -> type[Op]:
+    """The class behind an op's word, in place or not."""
+    return REGISTRY[word] if word in REGISTRY else REGISTRY[word[:-1]]
+
+
+def in_place_ops() -> Iterable[str]:
+    """Names of the ops that have an in-place form."""
+    return [name for name, cls in REGISTRY.items() if "inplace" in cls.__struct_fields__]
+
+
+@cache
+def _annotations(cls: type[Op]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        found.update(base.__dict__.get("__annotations__", {}))
+    return found
+
+
+def field_texts(cls: type[Op], field: str) -> tuple[str, ...]:
+    """The texts that a field takes: ``padding`` of a convolution takes "same" and "valid"."""
+    annotation = str(_annotations(cls).get(field, ""))
+    inside = re.search(r"Literal\[([^]]*)\]", annotation)
+    if inside:
+        return tuple(re.findall(r"['\"](\w+)['\"]", inside.group(1)))
+    return ANY_TEXT if re.search(r"\bstr\b", annotation) else ()
+
+
+@cache
+def texts() -> frozenset[str]:
+    """Every text that some field of some op takes; a block may hand one on."""
+    return frozenset(word for cls in REGISTRY.values() for field in cls.__struct_fields__ for word in field_texts(cls, field))
+
+
+@cache
+def takes_decimals(cls: type[Op], field: str) -> bool:
+    """True for fields that need not come out whole, such as a probability."""
+    return bool(re.search(r"\bfloat\b|Probability", str(_annotations(cls).get(field, "float"))))

@@ -1,0 +1,171 @@
+"""YAML text to mappings, rows and words that remember their places.
+
+The reader walks parse events itself. That is as fast as PyYAML's composer, keeps every mark, refuses what the spec
+language has no use for (anchors, aliases, tags, merge keys, duplicate keys), and cannot be driven into the C stack:
+PyYAML's C composer recurses and crashes the interpreter on deep nesting, its event parser does not.
+"""
+
+from __future__ import annotations
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from ..errors import SpecError, Where
+
+try:
+    from yaml import CLoader as _Parser
+except ImportError:  # PyYAML without libyaml: the same events, ten times slower
+    from yaml import Loader as _Parser  # type: ignore[assignment]
+
+MAX_BYTES = 1 << 20
+MAX_NESTING = 64
+MAX_VALUES = 100_000
+
+
+class Mapping(dict[str, "Value"]):
+    """A YAML mapping. ``mark`` is its own place; ``key_marks`` and ``marks`` those of its keys and values."""
+
+    __slots__ = ("key_marks", "mark", "marks")
+
+    def __init__(self, mark: yaml.Mark) -> None:
+        self.mark = mark
+        self.key_marks: dict[str, yaml.Mark] = {}
+        self.marks: dict[str, yaml.Mark] = {}
+
+
+class Row(list["Value"]):
+    """A YAML sequence; ``marks`` are the places of its items."""
+
+    __slots__ = ("mark", "marks")
+
+    def __init__(self, mark: yaml.Mark) -> None:
+        self.mark = mark
+        self.marks: list[yaml.Mark] = []
+
+
+Value = str | Mapping | Row
+"""Scalars stay the words that were written: ``3.8G``, ``1409.1556`` and ``true`` get their meaning where they are used."""
+
+
+def at(file: str, mark: yaml.Mark) -> Where:
+    """A mark of PyYAML, which counts from 0, as a place, which counts from 1."""
+    return Where(file, mark.line + 1, mark.column + 1)
+
+
+def read(text: str, file: str) -> Mapping:
+    """The mapping that a spec file is.
+
+    Args:
+        text: the file's content, at most 1 MiB.
+        file: how to call it in errors.
+
+    Raises:
+        SpecError: not YAML, not a mapping, too large, too deep, or using anchors, aliases, tags or duplicate keys.
+    """
+    if len(text) > MAX_BYTES:
+        raise SpecError([(None, None, f"{file}: the file has {len(text):,} characters; the limit is {MAX_BYTES:,}")])
+    try:
+        return _Reader(text, file).document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = f"this is not YAML: {error.problem or error.context}"
+        raise SpecError([(at(file, mark) if mark else None, None, problem)]) from None
+    except yaml.YAMLError as error:
+        detail = str(error).splitlines()[0]
+        raise SpecError([(Where(file, 1, 1), None, f"this is not YAML: {detail}")]) from None
+
+
+class _Reader:
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.next_event = _Parser(text).get_event
+
+    def fail(self, mark: yaml.Mark, message: str) -> SpecError:
+        return SpecError([(at(self.file, mark), None, message)])
+
+    def document(self) -> Mapping:
+        root: Value | None = None
+        while True:
+            event = self.next_event()
+            kind = event.__class__
+            if kind is StreamEndEvent:
+                break
+            if kind is DocumentStartEvent and root is not None:
+                raise self.fail(event.start_mark, "a spec is one YAML document; a second one starts here")
+            if kind is ScalarEvent or kind is MappingStartEvent or kind is SequenceStartEvent:
+                root = self.value(event)
+        if root is None or root == "":
+            raise SpecError([(Where(self.file, 1, 1), None, "the file is empty; a spec needs at least name, input and layers")])
+        if not isinstance(root, Mapping):
+            raise SpecError([(Where(self.file, 1, 1), None, "a spec is a mapping with name, input and layers")])
+        return root
+
+    def value(self, event: yaml.Event) -> Value:
+        """The value that starts with ``event``; nesting is kept on a list, not on the interpreter's stack."""
+        stack: list[Mapping | Row] = []
+        pending: list[tuple[str, yaml.Mark] | None] = []
+        values = 0
+        while True:
+            kind = event.__class__
+            values += 1
+            if kind is ScalarEvent:
+                if event.anchor is not None or (event.tag is not None and event.tag != "!"):
+                    raise self.plain(event)
+                value: Value = event.value
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                if event.anchor is not None or event.tag is not None:
+                    raise self.plain(event)
+                if len(stack) >= MAX_NESTING:
+                    raise self.fail(event.start_mark, f"nested deeper than {MAX_NESTING} levels")
+                stack.append(Mapping(event.start_mark) if kind is MappingStartEvent else Row(event.start_mark))
+                pending.append(None)
+                event = self.next_event()
+                continue
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                value = stack.pop()
+                pending.pop()
+            elif kind is AliasEvent:
+                raise self.plain(event)
+            else:
+                raise self.fail(event.start_mark, "the file ends too early")
+            if not stack:
+                return value
+            if values > MAX_VALUES:
+                raise self.fail(event.start_mark, f"more than {MAX_VALUES:,} values in one file")
+            self.store(stack[-1], pending, value, event)
+            event = self.next_event()
+
+    def store(self, into: Mapping | Row, pending: list[tuple[str, yaml.Mark] | None], value: Value, event: yaml.Event) -> None:
+        mark = event.start_mark if isinstance(value, str) else value.mark
+        if into.__class__ is Row:
+            into.append(value)
+            into.marks.append(mark)
+            return
+        key = pending[-1]
+        if key is None:
+            if not isinstance(value, str):
+                raise self.fail(mark, "a key must be a word, not a list or a mapping (an expression in braces? quote it)")
+            if value in into:
+                raise self.fail(mark, f"the key {value!r} stands here twice")
+            if value == "<<":
+                raise self.fail(mark, "merge keys are not part of the spec language; use a block with parameters")
+            pending[-1] = (value, mark)
+        else:
+            name, key_mark = key
+            into[name] = value  # type: ignore[call-overload]
+            into.key_marks[name] = key_mark  # type: ignore[union-attr]
+            into.marks[name] = mark  # type: ignore[call-overload]
+            pending[-1] = None
+
+    def plain(self, event: yaml.Event) -> SpecError:
+        what = "an alias" if isinstance(event, AliasEvent) else "an anchor" if getattr(event, "anchor", None) else "a tag"
+        return self.fail(event.start_mark, f"{what} is not part of the spec language; use a block with parameters")
