@@ -86,11 +86,12 @@ class _Window(_Reduction, frozen=True):
     def bind(self, inputs: Tensors) -> Op:
         need_rank(self.op, inputs[0], self.rank)
         spread(self._stride, self.rank, "stride")
-        for extent, padding in zip(self._extent, self._each("padding"), strict=True):
-            if padding > extent // 2:
+        self._each("dilation", 1)
+        for kernel, padding in zip(self._kernel, self._each("padding"), strict=True):
+            if padding > kernel // 2:
                 raise OpError(
-                    f"{self.op}: padding {padding} is more than half of the window of {extent}; "
-                    f"at most {extent // 2}, PyTorch refuses it too"
+                    f"{self.op}: padding {padding} is more than half of the kernel size {kernel}; "
+                    f"at most {kernel // 2}, PyTorch refuses it too"
                 )
         return self
 
@@ -196,6 +197,16 @@ class AvgPool3d(_AvgPool, frozen=True):
 
     op = "avg_pool3d"
     rank = 3
+
+    def check(self, inputs: Tensors) -> None:
+        super().check(inputs)
+        # Of PyTorch's poolings only this one holds the kernel against the input without its padding.
+        spatial = inputs[0].shape[2:]
+        if any(size < kernel for size, kernel in zip(spatial, self._kernel, strict=True)):
+            raise OpError(
+                f"{self.op}: the kernel {times(self._kernel)} is larger than the input {times(spatial)}; "
+                "PyTorch refuses it even if padding or ceil_mode would make it fit"
+            )
 
 
 @register

@@ -1,0 +1,25 @@
+"""The command line: one thin file per command, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+
+from .main import cli
+
+
+def main() -> None:
+    """Run the command line; every error convcost raises on purpose becomes one message and exit status 2."""
+    from ..errors import ConvcostError
+
+    try:
+        cli(prog_name="convcost")
+    except ConvcostError as error:
+        print(f"convcost: error: {error}".replace("\n", "\nconvcost: error: "), file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of our output has closed it (`| head`): nothing is wrong, and nobody listens.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+__all__ = ["cli", "main"]

@@ -1,0 +1,69 @@
+"""convcost analyze"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..analysis import analyze
+from ..analysis.conventions import CONVENTIONS
+from ..errors import UsageError, nearest
+from ..render import FORMATS, render
+from ..render.analysis import COLUMN_KEYS, DEFAULT_COLUMNS, SORTABLE, document
+from ..sources import load
+from .options import analysis_options, input_size, opened, output_options
+
+
+class Columns(click.ParamType):
+    """Keys of columns, separated by commas."""
+
+    name = "keys"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        keys = tuple(key.strip() for key in value.split(",")) if isinstance(value, str) else value
+        for key in keys:
+            if key not in COLUMN_KEYS:
+                self.fail(f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})", param, ctx)
+        return keys
+
+
+@click.command("analyze")
+@click.argument("source")
+@analysis_options
+@click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
+@click.option("--depth", type=click.IntRange(min=1), default=None, help="Fold blocks below this level.  [default: what fits 60 lines]")
+@click.option("--columns", type=Columns(), default=",".join(DEFAULT_COLUMNS), show_default=True, help="Columns, separated by commas.")
+@click.option("--sort", type=click.Choice(SORTABLE), default=None, help="Largest first, without nesting.")
+@click.option("--top", type=click.IntRange(min=1), default=None, help="Only so many layers, by --sort (default macs).")
+@click.option("--convention", type=click.Choice(tuple(CONVENTIONS)), default=None, help="Add the total as others print it.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if an operation is not modelled.")
+@output_options(FORMATS)
+def command(
+    source: str, batch: int | None, inputs: Any, dtype: str, train: bool, depth: int | None, columns: tuple[str, ...],
+    sort: str | None, top: int | None, convention: str | None, strict: bool, format: str, units: str, output: str | None,
+) -> None:  # fmt: skip
+    """The exact account of SOURCE, layer by layer.
+
+    Per layer: output size, parameters, multiply-accumulates and activation memory, then the breakdown by group (conv,
+    fc, ...), the totals, published figures with verdicts, and what the numbers mean.
+    """
+    if format == "json" and (sort or top or depth):
+        raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
+    report = analyze(load(source), batch, dtype, input_size(inputs), train)
+    if format == "json":
+        with opened(output) as out:
+            out.write(report.to_json(convention) + "\n")
+    else:
+        if format == "csv":
+            depth, columns = depth or 10**6, _csv_columns(columns)
+        shown = document(report, depth, columns, sort, top, convention)
+        with opened(output) as out:
+            render(shown, format, out, units)
+    if strict and report.coverage.unmodelled:
+        raise SystemExit(1)
+
+
+def _csv_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Every quantity, unless columns were chosen."""
+    return tuple(key for key in COLUMN_KEYS if not key.endswith("%")) if columns == DEFAULT_COLUMNS else columns

@@ -1,0 +1,108 @@
+"""Options and helpers that several commands share."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, TypeVar
+
+import click
+
+from ..analysis.costs import DTYPES
+from ..errors import UsageError
+from ..units import STYLES
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SIZE = re.compile(r"[0-9]+(?:x[0-9]+)*\Z")
+
+
+class InputSize(click.ParamType):
+    """``3x224x224`` or ``name=3x224x224``: a (name or None, sizes) pair."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        name, _, size = value.rpartition("=")
+        if not _SIZE.match(size):
+            self.fail(f"{value!r} is not a size without the batch, such as 3x224x224 or image=3x224x224", param, ctx)
+        return name or None, tuple(map(int, size.split("x")))
+
+
+def input_size(given: tuple[tuple[str | None, tuple[int, ...]], ...]) -> Any:
+    """What ``--input`` was given, as ``analyze`` takes it: sizes, sizes by name, or None.
+
+    Raises:
+        UsageError: several sizes without names, or one name twice.
+    """
+    if not given:
+        return None
+    if len(given) == 1 and given[0][0] is None:
+        return given[0][1]
+    names = [name for name, _ in given]
+    if None in names or len(set(names)) != len(names):
+        raise UsageError("several --input need a name each, such as --input image=3x224x224 --input tokens=128")
+    return dict(given)
+
+
+def analysis_options(command: F) -> F:
+    """``--batch``, ``--input``, ``--dtype``: what is analysed."""
+    for option in (
+        click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True, help="Precision; amp-* is autocast."),
+        click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
+                     help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable)."),
+        click.option("--batch", type=click.IntRange(min=1), default=None, help="Samples at once.  [default: 1]"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def output_options(formats: tuple[str, ...]) -> Callable[[F], F]:
+    """``--format``, ``--units``, ``--output``: how it is shown, and where."""
+
+    def add(command: F) -> F:
+        for option in (
+            click.option("--output", "-o", type=click.Path(dir_okay=False), default=None, help="Write to this file, at once or not at all."),
+            click.option("--units", type=click.Choice(STYLES), default="iec", show_default=True,
+                         help="KiB and MiB, kB and MB, or every digit."),
+            click.option("--format", "-f", "format", type=click.Choice(formats), default=formats[0], show_default=True, help="How it is shown."),
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return add
+
+
+@contextmanager
+def opened(path: str | None) -> Iterator[IO[str]]:
+    """Standard output, or a file that appears complete or not at all.
+
+    Raises:
+        UsageError: the file cannot be written there.
+    """
+    if path is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    target = os.path.abspath(path)
+    try:
+        # Beside the target, so that replacing it is one atomic step on one file system.
+        handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcost-")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            yield file
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(partial, 0o666 & ~mask)
+        os.replace(partial, target)
+    except BaseException:
+        os.unlink(partial)
+        raise
