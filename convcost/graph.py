@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
@@ -135,7 +136,9 @@ class Graph:
     ) -> None:
         self.nodes = tuple(nodes)
         self.inputs = tuple(inputs)
-        self.outputs: tuple[Reference, ...] = tuple(outputs) if outputs is not None else ((len(self.nodes) - 1, 0),)
+        self.outputs: tuple[Reference, ...] = (
+            tuple(outputs) if outputs is not None else ((len(self.nodes) - 1, 0),)
+        )
         self.about = about or About(name="network")
         self.batch_free = batch_free
         _check_order(self.nodes, len(self.inputs), self.outputs)
@@ -165,15 +168,17 @@ class Graph:
         }
 
     def find(self, name: str) -> range:
-        """Positions of the layer called ``name``, or of all layers of the block called so.
+        """Positions of the layer called ``name``, or of all layers of the block or repetition called so.
 
         Raises:
             OpError: if no layer or block has this name; the message has the nearest spelling.
         """
         if name in self.index:
             return range(self.index[name], self.index[name] + 1)
-        prefix = name + "."
-        inside = [position for position, node in enumerate(self.nodes) if node.name.startswith(prefix)]
+        pattern = re.compile(re.escape(name) + r"(_[0-9]+)?(\.|\Z)")
+        inside = [position for position, node in enumerate(self.nodes) if pattern.match(node.name)]
+        whole = [position for position in inside if self.nodes[position].name.startswith(name + ".")]
+        inside = whole or inside
         if not inside:
             blocks = {node.name[:cut] for node in self.nodes for cut in _dots(node.name)}
             hint = nearest(name, [*self.index, *blocks])

@@ -50,8 +50,14 @@ def _paper(layer: LayerRecord) -> int:
 
 
 CONVENTIONS: dict[str, tuple[Callable[[LayerRecord], int], str]] = {
-    "torch": (_torch, "torch.utils.flop_counter: 2 per multiply-accumulate of convolutions, linear layers and matrix products"),
-    "fvcore": (_fvcore, "fvcore: 1 per multiply-accumulate, plus its counts for normalisation, adaptive pooling and upsampling"),
+    "torch": (
+        _torch,
+        "torch.utils.flop_counter: 2 per multiply-accumulate of convolutions, linear layers and matrix products",
+    ),
+    "fvcore": (
+        _fvcore,
+        "fvcore: 1 per multiply-accumulate, plus its counts for normalisation, adaptive pooling and upsampling",
+    ),
     "paper": (_paper, "as in the papers' tables: multiply-adds of convolutions and linear layers"),
 }
 """Name of a convention: what one layer adds to its total, and what the total means."""
@@ -60,6 +66,8 @@ CONVENTIONS: dict[str, tuple[Callable[[LayerRecord], int], str]] = {
 def total(report: Report, name: str) -> ConventionTotal:
     """The report's total in the convention called ``name``. Raises UsageError for an unknown one."""
     if name not in CONVENTIONS:
-        raise UsageError(f"unknown convention {name!r}{nearest(name, CONVENTIONS)} (allowed: {', '.join(CONVENTIONS)})")
+        raise UsageError(
+            f"unknown convention {name!r}{nearest(name, CONVENTIONS)} (allowed: {', '.join(CONVENTIONS)})"
+        )
     rule, meaning = CONVENTIONS[name]
     return ConventionTotal(name, sum(map(rule, report.layers)), meaning)

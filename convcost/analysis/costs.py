@@ -60,7 +60,9 @@ def _inputs(graph: Graph, batch: int | None, dtype: str, input_size: InputSize |
     if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
         raise UsageError(f"the batch must be a whole number of 1 or more, not {batch!r}")
     if not graph.batch_free and (batch is not None or input_size is not None):
-        raise UsageError(f"{graph.about.name} was captured at fixed shapes; capture it again for another batch or input")
+        raise UsageError(
+            f"{graph.about.name} was captured at fixed shapes; capture it again for another batch or input"
+        )
     sizes = _sizes(graph, input_size)
     floating = "float32" if dtype in AMP else dtype
     found = []
@@ -78,11 +80,15 @@ def _sizes(graph: Graph, input_size: InputSize | None) -> dict[str, tuple[int, .
     names = [name for name, _ in graph.inputs]
     if not isinstance(input_size, Mapping):
         if len(names) != 1:
-            raise UsageError(f"{graph.about.name} has {len(names)} inputs; give sizes by name: {', '.join(names)}")
+            raise UsageError(
+                f"{graph.about.name} has {len(names)} inputs; give sizes by name: {', '.join(names)}"
+            )
         input_size = {names[0]: input_size}
     for name, size in input_size.items():
         if name not in names:
-            raise UsageError(f"{graph.about.name} has no input {name!r}{nearest(name, names)} (inputs: {', '.join(names)})")
+            raise UsageError(
+                f"{graph.about.name} has no input {name!r}{nearest(name, names)} (inputs: {', '.join(names)})"
+            )
         declared = dict(graph.inputs)[name].shape[1:]
         if len(size) != len(declared):
             raise UsageError(
@@ -98,7 +104,9 @@ def _walk(graph: Graph, inputs: list[Tensor], dtype: str, train: bool) -> list[C
     """One cost per node. Equal tensors are one object here, so that identity is a key: (op, inputs) recurs often."""
     interned = {tensor: tensor for tensor in inputs}
     # Negative positions are graph inputs: read from the end of the list, as Python counts.
-    values: list[tuple[Tensor, ...]] = [()] * len(graph.nodes) + [(interned[tensor],) for tensor in reversed(inputs)]
+    values: list[tuple[Tensor, ...]] = [()] * len(graph.nodes) + [
+        (interned[tensor],) for tensor in reversed(inputs)
+    ]
     memo: dict[tuple[object, ...], Cost] = {}
     costs: list[Cost] = []
     position = 0
@@ -116,7 +124,9 @@ def _walk(graph: Graph, inputs: list[Tensor], dtype: str, train: bool) -> list[C
         cost = memo.get(key)
         if cost is None:
             try:
-                cost = _cost(op, tensors if tensors is not None else (x,), dtype, train, node.owner < 0, interned)
+                cost = _cost(
+                    op, tensors if tensors is not None else (x,), dtype, train, node.owner < 0, interned
+                )
             except OpError as error:
                 raise SpecError([(node.where, node.name, str(error))]) from None
             memo[key] = cost

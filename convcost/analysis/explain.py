@@ -36,10 +36,16 @@ def explain(report: Report, layer: str | None = None) -> tuple[Explanation, ...]
     if layer is not None:
         found = report.graph.find(layer)
         return tuple(_explained(record) for record in report.layers[found.start : found.stop])
-    return tuple(_explained(record) for record in report.layers if record.flops or record.params or record.bytes_written)
+    return tuple(
+        _explained(record)
+        for record in report.layers
+        if record.flops or record.params or record.bytes_written
+    )
 
 
-def explain_op(name: str, fields: dict[str, object], input_shapes: Sequence[Sequence[int]], dtype: str = "float32") -> Graph:
+def explain_op(
+    name: str, fields: dict[str, object], input_shapes: Sequence[Sequence[int]], dtype: str = "float32"
+) -> Graph:
     """A graph of one op, for ``analyze`` and ``explain``: what it does to inputs of the given shapes (batch first).
 
     Raises:
@@ -55,7 +61,9 @@ def explain_op(name: str, fields: dict[str, object], input_shapes: Sequence[Sequ
     position: dict[str, int] = {}
     values: list[tuple[Tensor, ...]] = []
     for part in op.parts(inputs):
-        sources = tuple((-1 - k, 0) if source == "input" else (position[source], k) for source, k in part.inputs)
+        sources = tuple(
+            (-1 - k, 0) if source == "input" else (position[source], k) for source, k in part.inputs
+        )
         arriving = tuple(inputs[-1 - n] if n < 0 else values[n][k] for n, k in sources)
         bound = part.op.bind(arriving)
         position[part.name] = len(nodes)
@@ -100,12 +108,24 @@ def _bytes(record: LayerRecord) -> list[Step]:
             steps.append(Step(label, "none", reason, 0, "bytes"))
             continue
         sides = "*".join(map(str, tensor.shape)) or "1"
-        steps.append(Step(label, "elements*bytes", f"{sides}*{tensor.bytes // max(1, tensor.elements)}", tensor.bytes, "bytes"))
+        steps.append(
+            Step(
+                label,
+                "elements*bytes",
+                f"{sides}*{tensor.bytes // max(1, tensor.elements)}",
+                tensor.bytes,
+                "bytes",
+            )
+        )
     if record.bytes_written:
         weights = record.weight_bytes + record.buffer_bytes
         inputs = record.bytes_read - weights
-        steps.append(Step("bytes read", "inputs + weights", f"{inputs:,} + {weights:,}", record.bytes_read, "bytes"))
-        steps.append(Step("bytes written", "outputs", f"{record.bytes_written:,}", record.bytes_written, "bytes"))
+        steps.append(
+            Step("bytes read", "inputs + weights", f"{inputs:,} + {weights:,}", record.bytes_read, "bytes")
+        )
+        steps.append(
+            Step("bytes written", "outputs", f"{record.bytes_written:,}", record.bytes_written, "bytes")
+        )
     return steps
 
 
@@ -118,6 +138,12 @@ def _field(record: LayerRecord) -> list[Step]:
     start = ", ".join(map(str, field.start))
     stride = ", ".join(map(str, field.stride))
     return [
-        Step("receptive field", "end - start + 1, over all paths", f"starts at {start}", tuple(field.size), "shape"),  # type: ignore[arg-type]
+        Step(
+            "receptive field",
+            "end - start + 1, over all paths",
+            f"starts at {start}",
+            tuple(field.size),
+            "shape",
+        ),  # type: ignore[arg-type]
         Step("effective stride", "product of the strides before", "", stride, ""),
     ]

@@ -41,7 +41,10 @@ class Fields:
         first: State = (None, None, *((0, 0, 1) for _ in spatial))
         states: list[State] = [None] * len(self.nodes)
         for position, (node, cost) in enumerate(zip(self.nodes, self.costs, strict=True)):
-            arriving = [states[source] if source >= 0 else (first if source == -1 else None) for source, _ in node.inputs]
+            arriving = [
+                states[source] if source >= 0 else (first if source == -1 else None)
+                for source, _ in node.inputs
+            ]
             states[position] = _after(node, cost, arriving)
         return tuple(_record(state, spatial) for state in states)
 
@@ -67,7 +70,11 @@ def _after(node: Node, cost: Cost, arriving: list[State]) -> State:
 
 
 def _windowed(
-    state: tuple[Span | None, ...], extent: Sequence[int], stride: Sequence[int], before: Sequence[int], up: Sequence[int]
+    state: tuple[Span | None, ...],
+    extent: Sequence[int],
+    stride: Sequence[int],
+    before: Sequence[int],
+    up: Sequence[int],
 ) -> State:
     spans = list(state)
     for axis, (size, step, front) in enumerate(zip(extent, stride, before, strict=True)):

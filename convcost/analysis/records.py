@@ -377,9 +377,10 @@ class Report:
         return to_frame(self)
 
     def _repr_html_(self) -> str:
-        from ..render import html_table
+        # The one look back from records to a renderer: notebooks ask the record itself.
+        from ..render.html_table import notebook
 
-        return html_table.notebook(self)
+        return notebook(self)
 
 
 def fields_of(op: Op) -> dict[str, Any]:

@@ -52,7 +52,9 @@ def input_bytes(report: Report) -> int:
 
     floating = "float32" if report.settings.dtype in AMP else report.settings.dtype
     return sum(
-        Tensor(report.settings.input_shapes[name], floating if tensor.dtype in FLOATING else tensor.dtype).bytes
+        Tensor(
+            report.settings.input_shapes[name], floating if tensor.dtype in FLOATING else tensor.dtype
+        ).bytes
         for name, tensor in report.graph.inputs
     )
 

@@ -15,7 +15,7 @@ from ..sources import load
 from .options import analysis_options, input_size, opened, output_options
 
 
-class Columns(click.ParamType):
+class Columns(click.ParamType):  # type: ignore[type-arg]
     """Keys of columns, separated by commas."""
 
     name = "keys"
@@ -24,19 +24,43 @@ class Columns(click.ParamType):
         keys = tuple(key.strip() for key in value.split(",")) if isinstance(value, str) else value
         for key in keys:
             if key not in COLUMN_KEYS:
-                self.fail(f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})", param, ctx)
+                self.fail(
+                    f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})",
+                    param,
+                    ctx,
+                )
         return keys
 
 
 @click.command("analyze")
 @click.argument("source")
 @analysis_options
-@click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
-@click.option("--depth", type=click.IntRange(min=1), default=None, help="Fold blocks below this level.  [default: what fits 60 lines]")
-@click.option("--columns", type=Columns(), default=",".join(DEFAULT_COLUMNS), show_default=True, help="Columns, separated by commas.")
+@click.option(
+    "--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics."
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Fold blocks below this level.  [default: what fits 60 lines]",
+)
+@click.option(
+    "--columns",
+    type=Columns(),
+    default=",".join(DEFAULT_COLUMNS),
+    show_default=True,
+    help="Columns, separated by commas.",
+)
 @click.option("--sort", type=click.Choice(SORTABLE), default=None, help="Largest first, without nesting.")
-@click.option("--top", type=click.IntRange(min=1), default=None, help="Only so many layers, by --sort (default macs).")
-@click.option("--convention", type=click.Choice(tuple(CONVENTIONS)), default=None, help="Add the total as others print it.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=None, help="Only so many layers, by --sort (default macs)."
+)
+@click.option(
+    "--convention",
+    type=click.Choice(tuple(CONVENTIONS)),
+    default=None,
+    help="Add the total as others print it.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 if an operation is not modelled.")
 @output_options(FORMATS)
 def command(
@@ -49,7 +73,9 @@ def command(
     fc, ...), the totals, published figures with verdicts, and what the numbers mean.
     """
     if format == "json" and (sort or top or depth):
-        raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
+        raise UsageError(
+            "--depth, --sort and --top shape the table; the JSON always holds every layer in order"
+        )
     report = analyze(load(source), batch, dtype, input_size(inputs), train)
     if format == "json":
         with opened(output) as out:
@@ -66,4 +92,6 @@ def command(
 
 def _csv_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
     """Every quantity, unless columns were chosen."""
-    return tuple(key for key in COLUMN_KEYS if not key.endswith("%")) if columns == DEFAULT_COLUMNS else columns
+    return (
+        tuple(key for key in COLUMN_KEYS if not key.endswith("%")) if columns == DEFAULT_COLUMNS else columns
+    )

@@ -19,7 +19,13 @@ from .options import analysis_options, input_size, opened, output_options
 @click.argument("source", required=False)
 @click.argument("layer", required=False)
 @click.argument("fields", nargs=-1)
-@click.option("--op", "op_name", default=None, metavar="OP", help="Explain one op without a network: --op conv2d --input 3x227x227 out_channels=96 ...")
+@click.option(
+    "--op",
+    "op_name",
+    default=None,
+    metavar="OP",
+    help="Explain one op without a network: --op conv2d --input 3x227x227 out_channels=96 ...",
+)
 @analysis_options
 @output_options(("table", "markdown", "json"))
 def command(
@@ -35,8 +41,12 @@ def command(
     if op_name is not None:
         written = op_fields([word for word in (source, layer, *fields) if word is not None])
         if not inputs:
-            raise UsageError(f"--op {op_name} needs --input, the size of what arrives without the batch: --input 3x224x224")
-        report = analyze(explain_op(op_name, written, [(batch or 1, *size) for _, size in inputs]), batch, dtype)
+            raise UsageError(
+                f"--op {op_name} needs --input, the size of what arrives without the batch: --input 3x224x224"
+            )
+        report = analyze(
+            explain_op(op_name, written, [(batch or 1, *size) for _, size in inputs]), batch, dtype
+        )
         layer = None
     else:
         if source is None:
@@ -49,7 +59,9 @@ def command(
         if format == "json":
             import msgspec
 
-            text = msgspec.json.encode({"schema": 1, "architecture": report.about.name, "settings": report.settings, "layers": found})
+            text = msgspec.json.encode(
+                {"schema": 1, "architecture": report.about.name, "settings": report.settings, "layers": found}
+            )
             out.write(msgspec.json.format(text).decode() + "\n")
         else:
             render(document(found), format, out, units)

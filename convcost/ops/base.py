@@ -143,7 +143,7 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         """How positions of the output depend on positions of the input."""
         return POINT
 
-    def connections(self, inputs: Tensors, outputs: Tensors) -> int:
+    def connection_count(self, inputs: Tensors, outputs: Tensors) -> int:
         """Connections as LeCun counts them: every weighted input of every output, and its bias."""
         return self.macs(inputs, outputs) + self.work(inputs, outputs, False).get("bias", 0)
 

@@ -10,7 +10,16 @@ import msgspec
 from ..errors import OpError
 from ..graph import Shape, Tensor, Weight
 from .base import Counts, Margins, NonNegative, Op, Positive, Reach, Sizes, Step, Tensors, register
-from .windows import fitting_paddings, need_fit, need_rank, positions, size_steps, spread, unread, unread_warnings
+from .windows import (
+    fitting_paddings,
+    need_fit,
+    need_rank,
+    positions,
+    size_steps,
+    spread,
+    unread,
+    unread_warnings,
+)
 
 
 class _Convolution(Op, frozen=True):
@@ -54,7 +63,9 @@ class _Conv(_Convolution, frozen=True):
         if self.connections is not None:
             self._check_connections(channels)
         if self.padding == "same" and any(step != 1 for step in self._stride):
-            raise OpError(f"{self.op}: padding 'same' needs stride 1, got stride {self.stride}; PyTorch refuses it too")
+            raise OpError(
+                f"{self.op}: padding 'same' needs stride 1, got stride {self.stride}; PyTorch refuses it too"
+            )
         spread(self.kernel_size, self.rank, "kernel_size")
         spread(self.dilation, self.rank, "dilation")
         if not isinstance(self.padding, str):
@@ -66,7 +77,9 @@ class _Conv(_Convolution, frozen=True):
         if self.groups != 1:
             raise OpError(f"{self.op}: a connection table and groups {self.groups} exclude each other")
         if len(table) != self.out_channels:
-            raise OpError(f"{self.op}: connections has {len(table)} rows for {self.out_channels} output channels")
+            raise OpError(
+                f"{self.op}: connections has {len(table)} rows for {self.out_channels} output channels"
+            )
         for output, row in enumerate(table):
             if not row or len(set(row)) != len(row) or max(row) >= channels:
                 raise OpError(
@@ -97,7 +110,9 @@ class _Conv(_Convolution, frozen=True):
             return (0,) * self.rank, (0,) * self.rank
         if self.padding == "same":
             before = tuple((extent - 1) // 2 for extent in self._extent)
-            return before, tuple(extent - 1 - front for extent, front in zip(self._extent, before, strict=True))
+            return before, tuple(
+                extent - 1 - front for extent, front in zip(self._extent, before, strict=True)
+            )
         both = spread(self.padding, self.rank, "padding")
         return both, both
 
@@ -112,7 +127,9 @@ class _Conv(_Convolution, frozen=True):
         before, after = self._margins
         spatial = tuple(
             positions(size, extent, stride, front + back)
-            for size, extent, stride, front, back in zip(x.shape[2:], self._extent, self._stride, before, after, strict=True)
+            for size, extent, stride, front, back in zip(
+                x.shape[2:], self._extent, self._stride, before, after, strict=True
+            )
         )
         return (Tensor((x.shape[0], self.out_channels, *spatial), x.dtype),)
 
@@ -161,7 +178,11 @@ class _Conv(_Convolution, frozen=True):
             pairs, filled = "connected pairs", f"{self._pairs()}"
         elif self.groups == 1:
             pairs, filled = "C_out*C_in", f"{self.out_channels}*{self.in_channels}"
-        window = "K" if len(set(self._kernel)) == 1 and self.rank == 1 else "*".join(f"K_{axis}" for axis in "dhw"[3 - self.rank :])
+        window = (
+            "K"
+            if len(set(self._kernel)) == 1 and self.rank == 1
+            else "*".join(f"K_{axis}" for axis in "dhw"[3 - self.rank :])
+        )
         steps = list(size_steps(x, y, self._kernel, self._stride, before, after, self._dilation))
         steps += self._fit_steps(x, y)
         weights = self._pairs() * prod(self._kernel)
@@ -172,7 +193,12 @@ class _Conv(_Convolution, frozen=True):
             steps.append(Step("params", "weights + biases", f"{weights:,} + {self.out_channels:,}", total))
         spatial = "*".join(map(str, y.shape[2:]))
         steps.append(
-            Step("MACs", "N*positions*weights", f"{y.shape[0]}*{spatial}*{weights:,}", self.macs(inputs, outputs))
+            Step(
+                "MACs",
+                "N*positions*weights",
+                f"{y.shape[0]}*{spatial}*{weights:,}",
+                self.macs(inputs, outputs),
+            )
         )
         return tuple(steps)
 
@@ -188,8 +214,19 @@ class _Conv(_Convolution, frozen=True):
             fits = fitting_paddings(size, extent, stride)
             would = ", ".join(map(str, fits)) if fits else "none (no symmetric padding does)"
             return [
-                Step("never read at the end", "N - last position read", "padding only" if not missed else "", missed),
-                Step("paddings that fit", "(N + 2P - K) % S = 0", f"({size} + 2P - {extent}) % {stride} = 0", would, ""),
+                Step(
+                    "never read at the end",
+                    "N - last position read",
+                    "padding only" if not missed else "",
+                    missed,
+                ),
+                Step(
+                    "paddings that fit",
+                    "(N + 2P - K) % S = 0",
+                    f"({size} + 2P - {extent}) % {stride} = 0",
+                    would,
+                    "",
+                ),
             ]
         return []
 
@@ -236,7 +273,9 @@ class _ConvTranspose(_Convolution, frozen=True):
 
     def bind(self, inputs: Tensors) -> Op:
         channels = self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
-        for extra, stride, dilation in zip(*map(self._each, ("output_padding", "stride", "dilation")), strict=True):
+        for extra, stride, dilation in zip(
+            *map(self._each, ("output_padding", "stride", "dilation")), strict=True
+        ):
             if extra >= max(stride, dilation):
                 raise OpError(
                     f"{self.op}: output_padding {extra} must be smaller than stride {stride} or dilation {dilation}"
@@ -248,13 +287,20 @@ class _ConvTranspose(_Convolution, frozen=True):
 
     @property
     def _extent(self) -> Shape:
-        return tuple(d * (k - 1) + 1 for k, d in zip(self._each("kernel_size"), self._each("dilation"), strict=True))
+        return tuple(
+            d * (k - 1) + 1 for k, d in zip(self._each("kernel_size"), self._each("dilation"), strict=True)
+        )
 
     def _spatial(self, x: Tensor) -> Shape:
         return tuple(
             (size - 1) * stride - 2 * padding + extent + extra
             for size, stride, padding, extent, extra in zip(
-                x.shape[2:], self._each("stride"), self._each("padding"), self._extent, self._each("output_padding"), strict=True
+                x.shape[2:],
+                self._each("stride"),
+                self._each("padding"),
+                self._extent,
+                self._each("output_padding"),
+                strict=True,
             )
         )
 
@@ -262,7 +308,9 @@ class _ConvTranspose(_Convolution, frozen=True):
         self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
         if min(self._spatial(inputs[0])) < 1:
             result = "x".join(map(str, self._spatial(inputs[0])))
-            raise OpError(f"{self.op}: the output would be {result}; padding {self.padding} removes all of it")
+            raise OpError(
+                f"{self.op}: the output would be {result}; padding {self.padding} removes all of it"
+            )
 
     def outputs(self, inputs: Tensors) -> Tensors:
         x = inputs[0]
@@ -272,7 +320,9 @@ class _ConvTranspose(_Convolution, frozen=True):
         return (self.in_channels or 0) * (self.out_channels // self.groups) * prod(self._each("kernel_size"))
 
     def weights(self) -> tuple[Weight, ...]:
-        weight = Weight("weight", (self.in_channels or 0, self.out_channels // self.groups, *self._each("kernel_size")))
+        weight = Weight(
+            "weight", (self.in_channels or 0, self.out_channels // self.groups, *self._each("kernel_size"))
+        )
         return (weight, Weight("bias", (self.out_channels,))) if self.bias else (weight,)
 
     def macs(self, inputs: Tensors, outputs: Tensors) -> int:
@@ -296,20 +346,37 @@ class _ConvTranspose(_Convolution, frozen=True):
             x.shape[2:], y.shape[2:], self._each("stride"), self._each("padding"), self._extent, self._each("output_padding"),
             strict=True,
         )  # fmt: skip
-        for axis, (size, result, stride, padding, extent, extra) in zip("dhw"[3 - self.rank :], sizes, strict=True):
+        for axis, (size, result, stride, padding, extent, extra) in zip(
+            "dhw"[3 - self.rank :], sizes, strict=True
+        ):
             formula = "(N - 1)*S - 2P + D(K - 1) + 1 + output_padding"
             steps.append(
-                Step(f"output {axis}", formula, f"({size} - 1)*{stride} - 2*{padding} + {extent} + {extra}", result)
+                Step(
+                    f"output {axis}",
+                    formula,
+                    f"({size} - 1)*{stride} - 2*{padding} + {extent} + {extra}",
+                    result,
+                )
             )
         kernel = "*".join(map(str, self._each("kernel_size")))
         weights = self._per_position()
         steps.append(
-            Step("weights", "C_in*(C_out/groups)*K", f"{self.in_channels}*({self.out_channels}/{self.groups})*{kernel}", weights)
+            Step(
+                "weights",
+                "C_in*(C_out/groups)*K",
+                f"{self.in_channels}*({self.out_channels}/{self.groups})*{kernel}",
+                weights,
+            )
         )
         if self.bias:
             steps.append(Step("biases", "C_out", f"{self.out_channels}", self.out_channels))
             steps.append(
-                Step("params", "weights + biases", f"{weights:,} + {self.out_channels:,}", weights + self.out_channels)
+                Step(
+                    "params",
+                    "weights + biases",
+                    f"{weights:,} + {self.out_channels:,}",
+                    weights + self.out_channels,
+                )
             )
         spatial = "*".join(map(str, x.shape[2:]))
         formula = "N*input positions*weights"

@@ -248,7 +248,7 @@ class Subsample2d(_Window, frozen=True):
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # avg_pool2d with divisor 1, multiply, add
 
-    def connections(self, inputs: Tensors, outputs: Tensors) -> int:
+    def connection_count(self, inputs: Tensors, outputs: Tensors) -> int:
         return outputs[0].elements * (prod(self._kernel) + 1)
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:

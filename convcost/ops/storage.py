@@ -16,7 +16,10 @@ def placements(op: Op, inputs: tuple[Tensor, ...], train: bool) -> tuple[Placeme
 
 
 def overwritten(
-    nodes: Sequence[Node], tensors: Sequence[tuple[Tensor, ...]], inputs: Sequence[Tensor], outputs: Sequence[Reference]
+    nodes: Sequence[Node],
+    tensors: Sequence[tuple[Tensor, ...]],
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Reference],
 ) -> tuple[Node | None, Node] | None:
     """The first node that reads a value which an earlier in-place op has overwritten, and that op.
 

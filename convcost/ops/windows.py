@@ -15,11 +15,15 @@ def spread(value: int | Shape, rank: int, field: str) -> Shape:
     if isinstance(value, int):
         return (value,) * rank
     if len(value) != rank:
-        raise OpError(f"{field} has {len(value)} entries for {rank} spatial dimension{'s' if rank > 1 else ''}")
+        raise OpError(
+            f"{field} has {len(value)} entries for {rank} spatial dimension{'s' if rank > 1 else ''}"
+        )
     return value
 
 
-def positions(size: int, extent: int, stride: int, padding: int, ceil_mode: bool = False, before: int = 0) -> int:
+def positions(
+    size: int, extent: int, stride: int, padding: int, ceil_mode: bool = False, before: int = 0
+) -> int:
     """Output positions of a window: floor((size + padding - extent) / stride) + 1.
 
     Args:
@@ -59,7 +63,9 @@ def unread(size: int, extent: int, stride: int, before: int, after: int, count: 
     return max(0, min(size, size - last_read))
 
 
-def unread_warnings(x: Tensor, extents: Shape, strides: Shape, before: Shape, after: Shape, counts: Shape) -> tuple[str, ...]:
+def unread_warnings(
+    x: Tensor, extents: Shape, strides: Shape, before: Shape, after: Shape, counts: Shape
+) -> tuple[str, ...]:
     """One sentence if rows or columns at the end are never read, with what would make the window fit.
 
     Windows that are smaller than their stride skip positions on purpose and are left in peace.
@@ -89,30 +95,44 @@ def fitting_paddings(size: int, extent: int, stride: int, most: int | None = Non
 
 
 def size_steps(
-    x: Tensor, y: Tensor, kernel: Shape, stride: Shape, before: Shape, after: Shape, dilation: Shape, ceil_mode: bool = False
+    x: Tensor,
+    y: Tensor,
+    kernel: Shape,
+    stride: Shape,
+    before: Shape,
+    after: Shape,
+    dilation: Shape,
+    ceil_mode: bool = False,
 ) -> tuple[Step, ...]:
     """The arithmetic of the output size; one step for all dimensions that are alike."""
-    steps: dict[tuple[object, ...], list[str]] = {}
+    steps: dict[tuple[int, int, int, int, int, int, int], list[str]] = {}
     for position, axis in enumerate(AXES[len(kernel)]):
         key = (
             x.shape[2 + position], y.shape[2 + position], kernel[position], stride[position],
             before[position], after[position], dilation[position],
         )  # fmt: skip
         steps.setdefault(key, []).append(axis)
-    return tuple(
-        _size_step(" and ".join(axes), *key, ceil_mode)  # type: ignore[arg-type]
-        for key, axes in steps.items()
-    )
+    return tuple(_size_step(" and ".join(axes), *key, ceil_mode=ceil_mode) for key, axes in steps.items())
 
 
 def _size_step(
-    axes: str, size: int, result: int, kernel: int, stride: int, before: int, after: int, dilation: int, ceil_mode: bool
+    axes: str,
+    size: int,
+    result: int,
+    kernel: int,
+    stride: int,
+    before: int,
+    after: int,
+    dilation: int,
+    ceil_mode: bool,
 ) -> Step:
     extent = dilation * (kernel - 1) + 1
     room = size + before + after - extent
     padded = "2P" if before == after else "P"
     filled = f"2*{before}" if before == after else f"{before + after}"
-    window, windowed = ("K", f"{kernel}") if dilation == 1 else ("(D(K - 1) + 1)", f"({dilation}*({kernel} - 1) + 1)")
+    window, windowed = (
+        ("K", f"{kernel}") if dilation == 1 else ("(D(K - 1) + 1)", f"({dilation}*({kernel} - 1) + 1)")
+    )
     fits = room % stride == 0
     rounding = "" if fits else "ceil" if ceil_mode else "floor"
     value: str | int = result

@@ -30,7 +30,15 @@ def entry(report: Report) -> Entry:
     about, totals = report.about, report.totals
     year = about.reference.get("year")
     inputs = {name: shape[1:] for name, shape in report.settings.input_shapes.items()}
-    return Entry(about.name, about.title, about.family, year if isinstance(year, int) else None, inputs, totals.params, totals.macs)
+    return Entry(
+        about.name,
+        about.title,
+        about.family,
+        year if isinstance(year, int) else None,
+        inputs,
+        totals.params,
+        totals.macs,
+    )
 
 
 def document(entries: Sequence[Entry]) -> Document:
@@ -44,7 +52,8 @@ def document(entries: Sequence[Entry]) -> Document:
         Column("params", "Params", "count"), Column("macs", "MACs", "count"),
     )  # fmt: skip
     lines = tuple(
-        Line((e.name, e.family, e.year, next(iter(e.input_shapes.values())), e.params, e.macs)) for e in ordered
+        Line((e.name, e.family, e.year, next(iter(e.input_shapes.values())), e.params, e.macs))
+        for e in ordered
     )
     count = f"{len(lines)} architecture{'' if len(lines) == 1 else 's'}; batch 1. convcost analyze NAME shows one."
     return Document((Sheet("", columns, lines), Paragraph(count)))

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from ..analysis.explain import Explanation
     from ..ops.base import Step
 
-_COLUMNS = (Column("label", ""), Column("formula", "Formula"), Column("substitution", "With numbers"), Column("value", "Value"))
+_COLUMNS = (
+    Column("label", ""),
+    Column("formula", "Formula"),
+    Column("substitution", "With numbers"),
+    Column("value", "Value"),
+)
 
 
 def document(explanations: Sequence[Explanation]) -> Document:
@@ -45,7 +50,11 @@ def _value(step: Step) -> str:
 
 
 def _field(value: Any) -> str:
-    text = "x".join(map(str, value)) if isinstance(value, tuple) and all(isinstance(v, int) for v in value) else str(value)
+    text = (
+        "x".join(map(str, value))
+        if isinstance(value, tuple) and all(isinstance(v, int) for v in value)
+        else str(value)
+    )
     return text if len(text) <= 40 else text[:37] + "..."
 
 

@@ -26,18 +26,31 @@ _BOX: Box = SIMPLE_HEAD
 def render(document: Document, out: IO[str], units: str = "iec") -> None:
     """Write the document as text tables."""
     terminal = Console(file=out)
-    console = terminal if terminal.is_terminal else Console(file=out, width=PIPED_WIDTH, no_color=True, highlight=False)
+    console = (
+        terminal
+        if terminal.is_terminal
+        else Console(file=out, width=PIPED_WIDTH, no_color=True, highlight=False)
+    )
     unicode = (console.encoding or "").lower().startswith("utf")
     for part in document.parts:
         if isinstance(part, Paragraph):
             prefix = "warning: " if part.kind == "warning" else ""
-            console.print(Text(prefix + part.text, style=COLOURS.get(part.kind, "")), soft_wrap=not terminal.is_terminal)
+            console.print(
+                Text(prefix + part.text, style=COLOURS.get(part.kind, "")), soft_wrap=not terminal.is_terminal
+            )
         else:
             console.print(_table(part, units, unicode))
 
 
 def _table(sheet: Sheet, units: str, unicode: bool) -> Table:
-    table = Table(box=_BOX, title=sheet.title or None, title_justify="left", show_footer=False, pad_edge=False, padding=(0, 1))
+    table = Table(
+        box=_BOX,
+        title=sheet.title or None,
+        title_justify="left",
+        show_footer=False,
+        pad_edge=False,
+        padding=(0, 1),
+    )
     for position, column in enumerate(sheet.columns):
         right = column.unit not in ("text", "shape")
         name = position == 0
@@ -53,18 +66,22 @@ def _table(sheet: Sheet, units: str, unicode: bool) -> Table:
         cells = []
         for column, value in zip(sheet.columns, line.cells, strict=True):
             if column.bar and value is not None and line.kind != "total":
-                cells.append(_bar(*value, unicode))
+                cells.append(_bar(*value, unicode=unicode))
             elif column.bar:
                 cells.append("")
             else:
                 cells.append(text_of(value, column.unit, units))
         cells[0] = "  " * line.level + cells[0]
         colour = COLOURS.get(line.kind, "")
-        table.add_row(*cells, style=colour or None, end_section=sheet.total is not None and position == len(sheet.lines) - 1)
+        table.add_row(
+            *cells,
+            style=colour or None,
+            end_section=sheet.total is not None and position == len(sheet.lines) - 1,
+        )
     return table
 
 
-def _bar(part: int, whole: int, unicode: bool) -> str:
+def _bar(part: int, whole: int, *, unicode: bool) -> str:
     """A share as a bar of eighths; the smallest share above 0 still shows."""
     eighths = round(8 * _BAR * part / whole) if whole else 0
     if part and not eighths:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-import yaml
-
 from ..errors import OpError, SpecError, Where, nearest
 from ..graph import Node, Reference, Tensor
 from ..ops import Composite, make
@@ -19,7 +17,7 @@ from . import vocabulary
 from .spec import Block, Layer, Spec
 from .terms import SHAPE_NAMES, Term, Word
 from .vocabulary import is_op, op_class
-from .yaml_reader import at
+from .yaml_reader import Mark, at
 
 MAX_NODES = 50_000
 MAX_STEPS = 200_000
@@ -40,7 +38,12 @@ class Frame:
     __slots__ = ("block", "counts", "env", "layers", "outer", "prefix", "used_at")
 
     def __init__(
-        self, env: dict[str, Any], prefix: str, outer: Frame | None = None, block: str = "", used_at: Where | None = None
+        self,
+        env: dict[str, Any],
+        prefix: str,
+        outer: Frame | None = None,
+        block: str = "",
+        used_at: Where | None = None,
     ) -> None:
         self.env = env
         self.prefix = prefix
@@ -102,7 +105,7 @@ class Expansion:
         node, output = reference
         return self.tensors[node][output] if node >= 0 else self.inputs[-1 - node][1]
 
-    def fail(self, mark: yaml.Mark, frame: Frame, name: str | None, message: str) -> NoReturn:
+    def fail(self, mark: Mark, frame: Frame, name: str | None, message: str) -> NoReturn:
         path = frame.prefix + name if name else frame.prefix.rstrip(".") or None
         if frame.used_at is not None:
             message += f" (in block {frame.block!r}, used at {frame.used_at})"
@@ -223,7 +226,9 @@ class Expansion:
             raise OpError(f"{layer.verb!r} is {word!r} here, which is neither an op nor a block")
         return word
 
-    def call(self, layer: Layer, name: str | None, frame: Frame, flow: Refs, override: dict[str, Term] | None) -> Refs:
+    def call(
+        self, layer: Layer, name: str | None, frame: Frame, flow: Refs, override: dict[str, Term] | None
+    ) -> Refs:
         if layer.bodies:
             return self.structure(layer, name, frame, flow)
         assert name is not None
@@ -277,7 +282,11 @@ class Expansion:
             parts = [(piece,) for piece in pieces]
         ends: list[Reference] = []
         for (name, body), part in zip(layer.bodies, parts, strict=True):
-            inside = frame if name is None else Frame(frame.env, f"{frame.prefix}{name}.", frame, frame.block, frame.used_at)
+            inside = (
+                frame
+                if name is None
+                else Frame(frame.env, f"{frame.prefix}{name}.", frame, frame.block, frame.used_at)
+            )
             end = self.body(body, inside, part)
             if name is not None:
                 self.results[f"{frame.prefix}{name}"] = frame.layers[name] = end
@@ -292,7 +301,13 @@ class Expansion:
     # --- blocks
 
     def block(
-        self, block: Block, layer: Layer, name: str, frame: Frame, flow: Refs, override: dict[str, Term] | None
+        self,
+        block: Block,
+        layer: Layer,
+        name: str,
+        frame: Frame,
+        flow: Refs,
+        override: dict[str, Term] | None,
     ) -> Refs:
         given = self.arguments(tuple(block.parameters), block.name, layer, frame, flow, override)
         passes_layers = any(_passes_layer(value) for value in given.values())
@@ -347,7 +362,15 @@ class Expansion:
                     return None
             if 0 <= node.owner < start:
                 return None
-            nodes.append((node.name[cut:], node.op, tuple(inputs), node.owner - start if node.owner >= 0 else -1, node.where))
+            nodes.append(
+                (
+                    node.name[cut:],
+                    node.op,
+                    tuple(inputs),
+                    node.owner - start if node.owner >= 0 else -1,
+                    node.where,
+                )
+            )
         if any(reference[0] < start and reference != entry for reference in result):
             return None
         relative = tuple((n - start, o) if n >= start else (-1, 0) for n, o in result)
@@ -383,7 +406,13 @@ class Expansion:
     # --- ops
 
     def arguments(
-        self, names: tuple[str, ...], owner: str, layer: Layer, frame: Frame, flow: Refs, override: dict[str, Term] | None
+        self,
+        names: tuple[str, ...],
+        owner: str,
+        layer: Layer,
+        frame: Frame,
+        flow: Refs,
+        override: dict[str, Term] | None,
     ) -> dict[str, Any]:
         """A block's arguments by name: a scalar is the first parameter, a list is the parameters in order."""
         given: dict[str, Any] = {}
@@ -418,7 +447,9 @@ class Expansion:
             return value
         return LayerValue(self.look_up(value, frame))
 
-    def op(self, word: str, layer: Layer, name: str, frame: Frame, flow: Refs, override: dict[str, Term] | None) -> Refs:
+    def op(
+        self, word: str, layer: Layer, name: str, frame: Frame, flow: Refs, override: dict[str, Term] | None
+    ) -> Refs:
         fields = layer.fixed
         if fields is None or override:
             cls = op_class(word)
@@ -438,7 +469,9 @@ class Expansion:
         if isinstance(value, Word):
             texts = vocabulary.field_texts(cls, key) if key in cls.__struct_fields__ else ()
             if texts is not vocabulary.ANY_TEXT and value not in texts:
-                raise OpError(f"{cls.op}: {key} is {str(value)!r}, which is not known here{nearest(value, [*texts, *frame.env])}")
+                raise OpError(
+                    f"{cls.op}: {key} is {str(value)!r}, which is not known here{nearest(value, [*texts, *frame.env])}"
+                )
         elif isinstance(value, float) and not vocabulary.takes_decimals(cls, key):
             text = getattr(term, "text", None)
             shown = f"{text} = {value:.6g}" if text else f"{value:.6g}"
@@ -467,9 +500,15 @@ class Expansion:
             raise OpError(f"the spec has more than {MAX_NODES:,} layers")
         self.nodes.append(node)
         self.tensors.append(outputs)
-        return ((position, 0),) if len(outputs) == 1 else tuple((position, output) for output in range(len(outputs)))
+        return (
+            ((position, 0),)
+            if len(outputs) == 1
+            else tuple((position, output) for output in range(len(outputs)))
+        )
 
-    def bind(self, word: str, fields: dict[str, Any], tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]]:
+    def bind(
+        self, word: str, fields: dict[str, Any], tensors: tuple[Tensor, ...]
+    ) -> tuple[Op, tuple[Tensor, ...]]:
         cls = op_class(word)
         if cls.op != word:
             fields = {**fields, "inplace": True}
@@ -505,7 +544,9 @@ class Expansion:
         for offset, ((position, owner), user) in enumerate(zip(owners, users, strict=True)):
             theirs, ours = owner.op.weights(), user.op.weights()
             if theirs != ours:
-                raise OpError(f"shares {path!r}: its weights are {_weights(theirs)}, this layer's {_weights(ours)}")
+                raise OpError(
+                    f"shares {path!r}: its weights are {_weights(theirs)}, this layer's {_weights(ours)}"
+                )
             target = owner.owner if owner.owner >= 0 else position
             self.nodes[start + offset] = Node(user.name, user.op, user.inputs, target, user.where)
 
@@ -519,7 +560,9 @@ def bind_op(op: Op, tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]
         wants = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
         hint = "; say with 'from:' which output it reads" if most is not None and len(tensors) > most else ""
         hint = hint or "; name them with 'from: [a, b]'"
-        raise OpError(f"{op.op} takes {wants} input{'' if wants == '1' else 's'}, {len(tensors)} arrive{hint}")
+        raise OpError(
+            f"{op.op} takes {wants} input{'' if wants == '1' else 's'}, {len(tensors)} arrive{hint}"
+        )
     bound = op.bind(tensors)
     if isinstance(bound, Composite):
         return bound, ()

@@ -15,10 +15,15 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 @cache
 def folder() -> str:
     """Where the shipped specs lie: inside an installed package, beside it in a checkout."""
-    for candidate in (os.path.join(_PACKAGE, "architectures"), os.path.join(os.path.dirname(_PACKAGE), "architectures")):
+    for candidate in (
+        os.path.join(_PACKAGE, "architectures"),
+        os.path.join(os.path.dirname(_PACKAGE), "architectures"),
+    ):
         if os.path.isdir(candidate):
             return candidate
-    raise SourceError("the architectures that ship with convcost are missing; install it again: pip install convcost")
+    raise SourceError(
+        "the architectures that ship with convcost are missing; install it again: pip install convcost"
+    )
 
 
 def files() -> list[str]:

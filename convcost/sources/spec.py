@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
-
 from ..errors import SpecError, Where, nearest
 from ..ops import REGISTRY
 from ..ops.base import unknown_field
@@ -14,13 +12,16 @@ from . import vocabulary as words_of
 from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS, WORD
 from .terms import REFERENCE, SHAPE_NAMES, Constant, Items, Term, term, words
 from .vocabulary import STRUCTURES, is_op, op_class
-from .yaml_reader import Mapping, Row, Value, at
+from .yaml_reader import Mapping, Mark, Row, Value, at
 
 TOP_KEYS = (
     "name", "title", "family", "reference", "input", "inputs", "outputs", "parameters", "let", "variants", "blocks",
     "layers", "published", "accuracy",
 )  # fmt: skip
-VARIANT_KEYS = ("with", *(key for key in TOP_KEYS if key not in ("name", "blocks", "layers", "parameters", "variants")))
+VARIANT_KEYS = (
+    "with",
+    *(key for key in TOP_KEYS if key not in ("name", "blocks", "layers", "parameters", "variants")),
+)
 ADVERBS = ("name", "from", "repeat", "first", "last", "when", "shares")
 CLAIM_QUANTITIES = (
     "params", "weights", "macs", "flops", "activation_bytes", "elements", "output_shape", "connections", "depth",
@@ -40,7 +41,7 @@ class Layer:
         "shares", "sources", "split", "verb", "when",
     )  # fmt: skip
 
-    def __init__(self, kind: str, verb: str, mark: yaml.Mark) -> None:
+    def __init__(self, kind: str, verb: str, mark: Mark) -> None:
         self.kind = kind
         self.verb = verb
         self.mark = mark
@@ -65,7 +66,7 @@ class Block:
 
     __slots__ = ("layers", "let", "mark", "name", "parameters")
 
-    def __init__(self, name: str, mark: yaml.Mark) -> None:
+    def __init__(self, name: str, mark: Mark) -> None:
         self.name = name
         self.mark = mark
         self.parameters: dict[str, Term | None] = {}
@@ -106,7 +107,7 @@ class _Compiler:
         self.block_names: tuple[str, ...] = ()
         self.input_names: tuple[str, ...] = ()
 
-    def fail(self, mark: yaml.Mark, message: str) -> None:
+    def fail(self, mark: Mark, message: str) -> None:
         self.problems.append((at(self.spec.file, mark), None, message))
 
     def run(self) -> Spec:
@@ -139,7 +140,12 @@ class _Compiler:
         spec.variants = self.variants()
         self.published(root)
         if self.problems:
-            raise SpecError(sorted(self.problems, key=lambda problem: (problem[0].line, problem[0].column) if problem[0] else (0, 0)))
+            raise SpecError(
+                sorted(
+                    self.problems,
+                    key=lambda problem: (problem[0].line, problem[0].column) if problem[0] else (0, 0),
+                )
+            )
         return spec
 
     # --- keys and simple values
@@ -167,10 +173,10 @@ class _Compiler:
             self.fail(mapping.marks[key], f"{key} must be a mapping of names")
         return Mapping(mapping.mark)
 
-    def term(self, value: Value, mark: yaml.Mark) -> Term:
+    def term(self, value: Value, mark: Mark) -> Term:
         return term(value, lambda message: self.fail(mark, message))
 
-    def row(self, value: Value, mark: yaml.Mark, what: str) -> Row:
+    def row(self, value: Value, mark: Mark, what: str) -> Row:
         if isinstance(value, Row):
             return value
         self.fail(mark, f"{what} must be a list, in brackets or with dashes")
@@ -178,7 +184,9 @@ class _Compiler:
 
     # --- names
 
-    def free_names(self, names: Iterable[str], root: Mapping, key: str, taken: tuple[str, ...]) -> tuple[str, ...]:
+    def free_names(
+        self, names: Iterable[str], root: Mapping, key: str, taken: tuple[str, ...]
+    ) -> tuple[str, ...]:
         """Refuse names that mean something else already: one set of names for everything but layers."""
         mark = root.marks.get(key, root.mark)
         inner = root.get(key)
@@ -186,7 +194,9 @@ class _Compiler:
         for name in names:
             place = inner.key_marks.get(name, mark) if isinstance(inner, Mapping) else mark
             if not WORD.match(name):
-                self.fail(place, f"{name!r} cannot be a name: names are made of the letters a-z, A-Z, digits and _")
+                self.fail(
+                    place, f"{name!r} cannot be a name: names are made of the letters a-z, A-Z, digits and _"
+                )
             elif is_op(name):
                 self.fail(place, f"{name!r} is an op; choose another name")
             elif name in FUNCTIONS or name in CONSTANTS or name in KEYWORDS or name in words_of.RESERVED:
@@ -225,13 +235,15 @@ class _Compiler:
             self.check_names(found[name], inner.marks[name], {*known, *found})
         return found
 
-    def check_names(self, value: Term, mark: yaml.Mark, known: Iterable[str], texts: Iterable[str] = ()) -> None:
+    def check_names(self, value: Term, mark: Mark, known: Iterable[str], texts: Iterable[str] = ()) -> None:
         """Report names that nothing in the file defines. A word alone may also be an op, a block, a layer or a text."""
         alone = set(words(value))
         for name in value.names:
             if name in known or name in SHAPE_NAMES:
                 continue
-            if name in alone and (is_op(name) or name in self.block_names or name in texts or name in self.local):
+            if name in alone and (
+                is_op(name) or name in self.block_names or name in texts or name in self.local
+            ):
                 continue
             candidates = [*known, *SHAPE_NAMES, *FUNCTIONS, *texts]
             self.fail(mark, f"unknown name {name!r}{nearest(name, candidates)}")
@@ -283,7 +295,9 @@ class _Compiler:
             block.let = self.let(value, taken)
             taken = self.free_names(block.let, value, "let", taken)
         else:
-            self.fail(blocks.marks[name], f"block {name!r} must be a list of layers, or a mapping with 'layers'")
+            self.fail(
+                blocks.marks[name], f"block {name!r} must be a list of layers, or a mapping with 'layers'"
+            )
             return block
         self.known = {*taken}
         self.local = self.local_names(layers)
@@ -291,7 +305,10 @@ class _Compiler:
         return block
 
     def check_recursion(self) -> None:
-        calls = {name: set(_verbs(block.layers)) & set(self.spec.blocks) for name, block in self.spec.blocks.items()}
+        calls = {
+            name: set(_verbs(block.layers)) & set(self.spec.blocks)
+            for name, block in self.spec.blocks.items()
+        }
         done: set[str] = set()
         for start in calls:
             path: list[str] = []
@@ -308,7 +325,9 @@ class _Compiler:
                 following = rest.pop()
                 if following in path:
                     circle = " -> ".join([*path[path.index(following) :], following])
-                    self.fail(self.spec.blocks[following].mark, f"blocks call each other in a circle: {circle}")
+                    self.fail(
+                        self.spec.blocks[following].mark, f"blocks call each other in a circle: {circle}"
+                    )
                     return
                 if following not in done:
                     stack.append((following, sorted(calls[following])))
@@ -316,15 +335,20 @@ class _Compiler:
 
     # --- layers
 
-    def layers(self, value: Value, mark: yaml.Mark) -> tuple[Layer, ...]:
+    def layers(self, value: Value, mark: Mark) -> tuple[Layer, ...]:
         row = self.row(value, mark, "a list of layers")
-        return tuple(layer for item, place in zip(row, row.marks, strict=True) if (layer := self.layer(item, place)))
+        return tuple(
+            layer for item, place in zip(row, row.marks, strict=True) if (layer := self.layer(item, place))
+        )
 
-    def layer(self, item: Value, mark: yaml.Mark) -> Layer | None:
+    def layer(self, item: Value, mark: Mark) -> Layer | None:
         if isinstance(item, str):
             return self.verb(item, None, mark, mark)
         if isinstance(item, Row):
-            self.fail(mark, "a layer is a word or a mapping, not a list; a group of layers is written 'layers: [...]'")
+            self.fail(
+                mark,
+                "a layer is a word or a mapping, not a list; a group of layers is written 'layers: [...]'",
+            )
             return None
         structure = next((key for key in STRUCTURES if key in item), None)
         extra = {"branches": ("merge", "split"), "residual": ("projection", "merge")}.get(structure or "", ())
@@ -341,23 +365,33 @@ class _Compiler:
             self.adverbs(layer, item)
         return layer
 
-    def several_verbs(self, item: Mapping, verbs: list[str], mark: yaml.Mark) -> None:
+    def several_verbs(self, item: Mapping, verbs: list[str], mark: Mark) -> None:
         if not verbs:
             self.fail(mark, "this layer has no op, block or structure; it only has " + ", ".join(item))
             return
         unknown = [verb for verb in verbs if not self.is_verb(verb)]
         for verb in unknown:
-            self.fail(item.key_marks[verb], f"unknown word {verb!r}{nearest(verb, [*ADVERBS, *self.vocabulary()])}")
+            self.fail(
+                item.key_marks[verb], f"unknown word {verb!r}{nearest(verb, [*ADVERBS, *self.vocabulary()])}"
+            )
         if not unknown:
-            self.fail(mark, f"a layer has one verb, this one has {len(verbs)}: {', '.join(verbs)} (a '-' missing?)")
+            self.fail(
+                mark, f"a layer has one verb, this one has {len(verbs)}: {', '.join(verbs)} (a '-' missing?)"
+            )
 
     def vocabulary(self) -> list[str]:
-        return [*REGISTRY, *(f"{name}_" for name in words_of.in_place_ops()), *self.block_names, *STRUCTURES, *self.known]
+        return [
+            *REGISTRY,
+            *(f"{name}_" for name in words_of.in_place_ops()),
+            *self.block_names,
+            *STRUCTURES,
+            *self.known,
+        ]
 
     def is_verb(self, word: str) -> bool:
         return is_op(word) or word in self.block_names or word in STRUCTURES or word in self.known
 
-    def verb(self, verb: str, value: Value | None, mark: yaml.Mark, value_mark: yaml.Mark) -> Layer | None:
+    def verb(self, verb: str, value: Value | None, mark: Mark, value_mark: Mark) -> Layer | None:
         if verb in self.block_names:
             layer = Layer("block", verb, mark)
         elif is_op(verb):
@@ -379,7 +413,7 @@ class _Compiler:
             self.check_argument(layer, value_mark)
         return layer
 
-    def unknown_verb(self, verb: str, mark: yaml.Mark) -> None:
+    def unknown_verb(self, verb: str, mark: Mark) -> None:
         if verb.endswith("_") and verb[:-1] in REGISTRY:
             self.fail(mark, f"{verb[:-1]!r} has no in-place form, so {verb!r} means nothing")
         elif not WORD.match(verb):
@@ -401,7 +435,7 @@ class _Compiler:
                     continue
             self.check_names(given, written.marks[key], self.known, texts)
 
-    def check_argument(self, layer: Layer, mark: yaml.Mark) -> None:
+    def check_argument(self, layer: Layer, mark: Mark) -> None:
         texts: Iterable[str] = words_of.texts()
         if layer.kind == "op":
             fields = op_class(layer.verb).__struct_fields__
@@ -421,7 +455,9 @@ class _Compiler:
             layer.bodies = tuple((name, self.layers(body, value.marks[name])) for name, body in value.items())
         else:
             row = self.row(value, mark, "branches")
-            layer.bodies = tuple((None, self.layers(body, place)) for body, place in zip(row, row.marks, strict=True))
+            layer.bodies = tuple(
+                (None, self.layers(body, place)) for body, place in zip(row, row.marks, strict=True)
+            )
         if verb == "branches" and "merge" not in item:
             self.fail(layer.mark, "branches need 'merge:', an op of several inputs, such as concat or add")
         for key in ("merge", "split"):
@@ -437,7 +473,10 @@ class _Compiler:
         if "name" in item:
             layer.name = self.text(item, "name")
             if layer.name is not None and not WORD.match(layer.name):
-                self.fail(item.marks["name"], f"the layer name {layer.name!r} is not made of letters a-z, A-Z, digits and _")
+                self.fail(
+                    item.marks["name"],
+                    f"the layer name {layer.name!r} is not made of letters a-z, A-Z, digits and _",
+                )
         if "from" in item:
             layer.sources = self.references(item["from"], item.marks["from"])
         if "shares" in item:
@@ -457,12 +496,15 @@ class _Compiler:
             self.fail(item.marks[key], f"{key} must be a mapping of the arguments that differ")
             return
         if layer.repeat is None:
-            self.fail(item.key_marks[key], f"{key!r} says what differs in the {key} repetition, and there is no 'repeat'")
+            self.fail(
+                item.key_marks[key],
+                f"{key!r} says what differs in the {key} repetition, and there is no 'repeat'",
+            )
         found = {name: self.term(value, given.marks[name]) for name, value in given.items()}
         self.check_fields(layer, found, given)
         setattr(layer, key, found)
 
-    def references(self, value: Value, mark: yaml.Mark) -> tuple[str, ...] | None:
+    def references(self, value: Value, mark: Mark) -> tuple[str, ...] | None:
         names = [value] if isinstance(value, str) else value
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             self.fail(mark, "from must be the name of an earlier layer, or a list of names")
@@ -509,7 +551,10 @@ class _Compiler:
             for key, allowed in (("quantity", CLAIM_QUANTITIES), ("convention", CLAIM_CONVENTIONS)):
                 word = item.get(key)
                 if word is not None and word not in allowed:
-                    self.fail(item.marks[key], f"{key} {word!r} is not one of {', '.join(allowed)}{nearest(str(word), allowed)}")
+                    self.fail(
+                        item.marks[key],
+                        f"{key} {word!r} is not one of {', '.join(allowed)}{nearest(str(word), allowed)}",
+                    )
 
 
 def _verbs(layers: Iterable[Layer]) -> Iterable[str]:

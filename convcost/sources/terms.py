@@ -64,6 +64,8 @@ class Items:
 
     __slots__ = ("items", "names")
 
+    names: tuple[str, ...]
+
     def __init__(self, items: tuple[Term, ...]) -> None:
         self.items = items
         self.names = tuple(dict.fromkeys(name for item in items for name in item.names))

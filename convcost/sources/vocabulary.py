@@ -57,7 +57,12 @@ def field_texts(cls: type[Op], field: str) -> tuple[str, ...]:
 @cache
 def texts() -> frozenset[str]:
     """Every text that some field of some op takes; a block may hand one on."""
-    return frozenset(word for cls in REGISTRY.values() for field in cls.__struct_fields__ for word in field_texts(cls, field))
+    return frozenset(
+        word
+        for cls in REGISTRY.values()
+        for field in cls.__struct_fields__
+        for word in field_texts(cls, field)
+    )
 
 
 @cache

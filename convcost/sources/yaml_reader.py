@@ -7,6 +7,8 @@ PyYAML's C composer recurses and crashes the interpreter on deep nesting, its ev
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import yaml
 from yaml.events import (
     AliasEvent,
@@ -31,15 +33,22 @@ MAX_NESTING = 64
 MAX_VALUES = 100_000
 
 
+class Mark(Protocol):
+    """A place as PyYAML marks it: line and column from 0."""
+
+    line: int
+    column: int
+
+
 class Mapping(dict[str, "Value"]):
     """A YAML mapping. ``mark`` is its own place; ``key_marks`` and ``marks`` those of its keys and values."""
 
     __slots__ = ("key_marks", "mark", "marks")
 
-    def __init__(self, mark: yaml.Mark) -> None:
+    def __init__(self, mark: Mark) -> None:
         self.mark = mark
-        self.key_marks: dict[str, yaml.Mark] = {}
-        self.marks: dict[str, yaml.Mark] = {}
+        self.key_marks: dict[str, Mark] = {}
+        self.marks: dict[str, Mark] = {}
 
 
 class Row(list["Value"]):
@@ -47,16 +56,16 @@ class Row(list["Value"]):
 
     __slots__ = ("mark", "marks")
 
-    def __init__(self, mark: yaml.Mark) -> None:
+    def __init__(self, mark: Mark) -> None:
         self.mark = mark
-        self.marks: list[yaml.Mark] = []
+        self.marks: list[Mark] = []
 
 
 Value = str | Mapping | Row
 """Scalars stay the words that were written: ``3.8G``, ``1409.1556`` and ``true`` get their meaning where they are used."""
 
 
-def at(file: str, mark: yaml.Mark) -> Where:
+def at(file: str, mark: Mark) -> Where:
     """A mark of PyYAML, which counts from 0, as a place, which counts from 1."""
     return Where(file, mark.line + 1, mark.column + 1)
 
@@ -72,7 +81,9 @@ def read(text: str, file: str) -> Mapping:
         SpecError: not YAML, not a mapping, too large, too deep, or using anchors, aliases, tags or duplicate keys.
     """
     if len(text) > MAX_BYTES:
-        raise SpecError([(None, None, f"{file}: the file has {len(text):,} characters; the limit is {MAX_BYTES:,}")])
+        raise SpecError(
+            [(None, None, f"{file}: the file has {len(text):,} characters; the limit is {MAX_BYTES:,}")]
+        )
     try:
         return _Reader(text, file).document()
     except yaml.MarkedYAMLError as error:
@@ -87,9 +98,10 @@ def read(text: str, file: str) -> Mapping:
 class _Reader:
     def __init__(self, text: str, file: str) -> None:
         self.file = file
-        self.next_event = _Parser(text).get_event
+        # PyYAML's own stubs leave events untyped.
+        self.next_event: Any = _Parser(text).get_event
 
-    def fail(self, mark: yaml.Mark, message: str) -> SpecError:
+    def fail(self, mark: Mark, message: str) -> SpecError:
         return SpecError([(at(self.file, mark), None, message)])
 
     def document(self) -> Mapping:
@@ -104,15 +116,25 @@ class _Reader:
             if kind is ScalarEvent or kind is MappingStartEvent or kind is SequenceStartEvent:
                 root = self.value(event)
         if root is None or root == "":
-            raise SpecError([(Where(self.file, 1, 1), None, "the file is empty; a spec needs at least name, input and layers")])
+            raise SpecError(
+                [
+                    (
+                        Where(self.file, 1, 1),
+                        None,
+                        "the file is empty; a spec needs at least name, input and layers",
+                    )
+                ]
+            )
         if not isinstance(root, Mapping):
-            raise SpecError([(Where(self.file, 1, 1), None, "a spec is a mapping with name, input and layers")])
+            raise SpecError(
+                [(Where(self.file, 1, 1), None, "a spec is a mapping with name, input and layers")]
+            )
         return root
 
-    def value(self, event: yaml.Event) -> Value:
+    def value(self, event: Any) -> Value:
         """The value that starts with ``event``; nesting is kept on a list, not on the interpreter's stack."""
         stack: list[Mapping | Row] = []
-        pending: list[tuple[str, yaml.Mark] | None] = []
+        pending: list[tuple[str, Mark] | None] = []
         values = 0
         while True:
             kind = event.__class__
@@ -126,7 +148,9 @@ class _Reader:
                     raise self.plain(event)
                 if len(stack) >= MAX_NESTING:
                     raise self.fail(event.start_mark, f"nested deeper than {MAX_NESTING} levels")
-                stack.append(Mapping(event.start_mark) if kind is MappingStartEvent else Row(event.start_mark))
+                stack.append(
+                    Mapping(event.start_mark) if kind is MappingStartEvent else Row(event.start_mark)
+                )
                 pending.append(None)
                 event = self.next_event()
                 continue
@@ -144,28 +168,42 @@ class _Reader:
             self.store(stack[-1], pending, value, event)
             event = self.next_event()
 
-    def store(self, into: Mapping | Row, pending: list[tuple[str, yaml.Mark] | None], value: Value, event: yaml.Event) -> None:
+    def store(
+        self, into: Mapping | Row, pending: list[tuple[str, Mark] | None], value: Value, event: Any
+    ) -> None:
         mark = event.start_mark if isinstance(value, str) else value.mark
-        if into.__class__ is Row:
+        if isinstance(into, Row):
             into.append(value)
             into.marks.append(mark)
             return
         key = pending[-1]
         if key is None:
             if not isinstance(value, str):
-                raise self.fail(mark, "a key must be a word, not a list or a mapping (an expression in braces? quote it)")
+                raise self.fail(
+                    mark, "a key must be a word, not a list or a mapping (an expression in braces? quote it)"
+                )
             if value in into:
                 raise self.fail(mark, f"the key {value!r} stands here twice")
             if value == "<<":
-                raise self.fail(mark, "merge keys are not part of the spec language; use a block with parameters")
+                raise self.fail(
+                    mark, "merge keys are not part of the spec language; use a block with parameters"
+                )
             pending[-1] = (value, mark)
         else:
             name, key_mark = key
-            into[name] = value  # type: ignore[call-overload]
-            into.key_marks[name] = key_mark  # type: ignore[union-attr]
-            into.marks[name] = mark  # type: ignore[call-overload]
+            into[name] = value
+            into.key_marks[name] = key_mark
+            into.marks[name] = mark
             pending[-1] = None
 
-    def plain(self, event: yaml.Event) -> SpecError:
-        what = "an alias" if isinstance(event, AliasEvent) else "an anchor" if getattr(event, "anchor", None) else "a tag"
-        return self.fail(event.start_mark, f"{what} is not part of the spec language; use a block with parameters")
+    def plain(self, event: Any) -> SpecError:
+        what = (
+            "an alias"
+            if isinstance(event, AliasEvent)
+            else "an anchor"
+            if getattr(event, "anchor", None)
+            else "a tag"
+        )
+        return self.fail(
+            event.start_mark, f"{what} is not part of the spec language; use a block with parameters"
+        )
