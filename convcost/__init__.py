@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
 
-from .analysis import LayerRecord, Report, analyze
-from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
-from .graph import Graph, Node, Tensor, Weight
-from .sources import load
+if TYPE_CHECKING:
+    from .analysis import LayerRecord, Report, analyze
+    from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
+    from .graph import Graph, Node, Tensor, Weight
+    from .sources import load
+
+_HOMES = {
+    "analysis": ("LayerRecord", "Report", "analyze"),
+    "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
+    "graph": ("Graph", "Node", "Tensor", "Weight"),
+    "sources": ("load",),
+}
+"""Which module each public name lives in: a name is imported when it is first used."""
 
 __all__ = [
     "ConvcostError",
@@ -26,3 +37,18 @@ __all__ = [
     "analyze",
     "load",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
+
+            value = getattr(import_module(f".{home}", __name__), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, TypeVar
@@ -94,6 +93,8 @@ def opened(path: str | None) -> Iterator[IO[str]]:
         yield sys.stdout
         sys.stdout.flush()
         return
+    import tempfile  # 4 ms that only --output pays
+
     target = os.path.abspath(path)
     try:
         # Beside the target, so that replacing it is one atomic step on one file system.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from convcost.graph import Tensor
+from convcost.ops import Composite, Op, make, ready
 
 
 class Example(NamedTuple):
@@ -21,6 +22,35 @@ class Example(NamedTuple):
 
 def _each(op: str, *shapes: tuple[int, ...], dtype: str = "float32", **fields: Any) -> Example:
     return Example(op, fields, tuple(Tensor(shape, dtype) for shape in shapes))
+
+
+class Step(NamedTuple):
+    """An op that is not a composite, with what enters and leaves it."""
+
+    op: Op
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    name: str = ""
+
+
+def expanded(op: Op, inputs: tuple[Tensor, ...]) -> list[Step]:
+    """What ``op`` stands for: itself, or the parts of a composite."""
+    if not isinstance(op, Composite):
+        return [Step(op, inputs, op.outputs(inputs))]
+    steps: dict[str, Step] = {}
+    for part in op.parts(inputs):
+        arriving = tuple(inputs[k] if name == "input" else steps[name].outputs[k] for name, k in part.inputs)
+        bound = ready(part.op, arriving)
+        assert part.name not in steps
+        steps[part.name] = Step(bound, arriving, bound.outputs(arriving), part.name)
+    return list(steps.values())
+
+
+def run(name: str, *shapes: tuple[int, ...], dtype: str = "float32", **fields: Any) -> Step:
+    """One op on inputs of these shapes."""
+    inputs = tuple(Tensor(tuple(shape), dtype) for shape in shapes)
+    op = ready(make(name, fields), inputs)
+    return Step(op, inputs, op.outputs(inputs))
 
 
 LINE, IMAGE, VOLUME = (2, 12, 10), (2, 12, 10, 9), (2, 12, 6, 7, 8)
@@ -80,6 +110,8 @@ EXAMPLES: tuple[Example, ...] = (
     _each("maxout", IMAGE, pieces=3),
     _each("stochastic_depth", IMAGE, p=0.1),
     _each("stochastic_depth", IMAGE, p=1.0, mode="batch"),
+    _each("dropout", TOKENS),
+    _each("dropout", TOKENS, p=0.2, inplace=True),
     _each("flatten", IMAGE),
     _each("unflatten", IMAGE, dim=1, sizes=[3, -1]),
     _each("reshape", IMAGE, shape=[0, 4, -1]),

@@ -6,13 +6,13 @@ import contextlib
 
 import msgspec
 import pytest
-from examples import EXAMPLES, Example
 
 from convcost.errors import OpError
 from convcost.graph import ITEM_BYTES, Tensor
 from convcost.ops import REGISTRY, Composite, Op, make, ready
 from convcost.ops.base import GROUPS, Reach
 from convcost.ops.counts import KINDS
+from ops.examples import EXAMPLES, Example, expanded
 
 PARAMETERS = [pytest.param(example, id=str(example)) for example in EXAMPLES]
 PLAIN = [p for p in PARAMETERS if not issubclass(REGISTRY[p.values[0].op], Composite)]
@@ -28,20 +28,6 @@ NOT_PROPORTIONAL = {
 
 def built(example: Example) -> Op:
     return ready(make(example.op, example.fields), example.inputs)
-
-
-def expanded(op: Op, inputs: tuple[Tensor, ...]) -> list[tuple[Op, tuple[Tensor, ...], tuple[Tensor, ...]]]:
-    """Each op that ``op`` stands for, with its inputs and outputs."""
-    if not isinstance(op, Composite):
-        return [(op, inputs, op.outputs(inputs))]
-    steps, made = [], {}
-    for part in op.parts(inputs):
-        arriving = tuple(inputs[k] if name == "input" else made[name][k] for name, k in part.inputs)
-        bound = ready(part.op, arriving)
-        made[part.name] = bound.outputs(arriving)
-        steps.append((bound, arriving, made[part.name]))
-    assert len(made) == len(steps), "part names are distinct"
-    return steps
 
 
 def doubled(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -104,6 +90,7 @@ def test_rules(example):
     for step in op.steps(example.inputs, outputs):
         assert step.label
         assert step.formula
+    assert type(op.connection_count(example.inputs, outputs)) is int
     for train in (False, True):
         work = op.work(example.inputs, outputs, train)
         assert set(work) <= set(KINDS)
@@ -163,7 +150,7 @@ def test_double_batch_doubles_the_work(example, train):
     op = built(example)
     once = expanded(op, example.inputs)
     twice = expanded(op, doubled(example.inputs))
-    for (one, inputs, outputs), (other, more_inputs, more_outputs) in zip(once, twice, strict=True):
+    for (one, inputs, outputs, _), (other, more_inputs, more_outputs, _) in zip(once, twice, strict=True):
         assert one == other
         assert more_outputs == doubled(outputs)
         assert other.macs(more_inputs, more_outputs) == 2 * one.macs(inputs, outputs)
@@ -210,7 +197,7 @@ def test_any_rank_is_taken_or_refused_with_a_message(example, dtype):
                     bound = ready(op, inputs)
                 except OpError:
                     continue
-                for one, arriving, outputs in expanded(bound, inputs):
+                for one, arriving, outputs, _ in expanded(bound, inputs):
                     assert all(side > 0 for tensor in outputs for side in tensor.shape)
                     assert all(n >= 0 for n in one.work(arriving, outputs, True).values())
                     one.reach(arriving, outputs), one.steps(arriving, outputs), one.warnings(arriving)

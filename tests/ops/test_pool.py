@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-import convcost.ops.pool  # noqa: F401
 from convcost.errors import OpError
 from convcost.graph import Tensor
-from convcost.ops.base import GLOBAL, UNKNOWN, Reach, make
+from convcost.ops import make, ready
+from convcost.ops.base import GLOBAL, UNKNOWN, Reach
 
 
 def built(word, fields, shape, dtype="float32"):
     inputs = (Tensor(shape, dtype),)
-    op = make(word, fields).bind(inputs)
-    op.check(inputs)
+    op = ready(make(word, fields), inputs)
     return op, inputs, op.outputs(inputs)
 
 
@@ -30,7 +29,11 @@ WINDOWS = [
     k(2, stride=3, ceil_mode=True),
     k(5, stride=4, padding=2, ceil_mode=True),
 ]
-MAX_ONLY = [k(2, dilation=3), k(3, stride=1, padding=1, dilation=2, ceil_mode=True), k(2, return_indices=True)]
+MAX_ONLY = [
+    k(2, dilation=3),
+    k(3, stride=1, padding=1, dilation=2, ceil_mode=True),
+    k(2, return_indices=True),
+]
 TORCH = [
     *((f"max_pool{rank}d", f"MaxPool{rank}d", fields) for rank in SHAPES for fields in WINDOWS + MAX_ONLY),
     *((f"avg_pool{rank}d", f"AvgPool{rank}d", fields) for rank in SHAPES for fields in WINDOWS),
@@ -54,7 +57,9 @@ def test_pooling_agrees_with_pytorch(word, name, fields):
     tensors = y if isinstance(y, tuple) else (y,)
     op, _, outputs = built(word, fields, shape)
     assert [output.shape for output in outputs] == [tuple(tensor.shape) for tensor in tensors]
-    assert [output.dtype for output in outputs] == [str(tensor.dtype).removeprefix("torch.") for tensor in tensors]
+    assert [output.dtype for output in outputs] == [
+        str(tensor.dtype).removeprefix("torch.") for tensor in tensors
+    ]
     assert op.weights() == ()
 
 
@@ -172,7 +177,7 @@ def test_subsampling_of_lenet(channels, size, params, links):
     """LeCun et al. 1998: S2 has 12 parameters and 5,880 connections, S4 has 32 and 2,000."""
     op, inputs, outputs = built("subsample2d", k(2), (1, channels, size, size))
     assert sum(weight.elements for weight in op.weights()) == params
-    assert op.connections(inputs, outputs) == links
+    assert op.connection_count(inputs, outputs) == links
     each = channels * (size // 2) ** 2
     assert op.work(inputs, outputs, train=False) == {"pooling": each * (3 + 1), "bias": each}
     assert op.bind(inputs) == op

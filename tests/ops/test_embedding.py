@@ -1,0 +1,136 @@
+"""Learned values, and what is dropped at random: against PyTorch, and by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from convcost.errors import OpError
+from convcost.graph import Tensor
+from convcost.ops import make, ready
+from convcost.ops.base import Placement
+from ops.examples import run
+
+
+def test_embedding_agrees_with_pytorch():
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Embedding(1000, 64, device="meta")
+    op, inputs, outputs, _ = run("embedding", (2, 9), dtype="int64", num_embeddings=1000, embedding_dim=64)
+    assert outputs[0].shape == tuple(module(torch.zeros(2, 9, dtype=torch.int64, device="meta")).shape)
+    (weight,) = op.weights()
+    assert (weight.name, weight.shape) == ("weight", tuple(module.weight.shape))
+    assert op.work(inputs, outputs, True) == {}
+
+
+@pytest.mark.parametrize("item", [2, 4])
+def test_embedding_reads_the_rows_that_are_selected(item):
+    op, inputs, outputs, _ = run("embedding", (2, 9), dtype="int64", num_embeddings=1000, embedding_dim=64)
+    assert op.reads(inputs, outputs) == 2 * 9 * 8
+    assert op.weights_read(inputs, 1000 * 64 * item) == 2 * 9 * 64 * item
+
+
+def test_embedding_looks_up_integers_only():
+    with pytest.raises(OpError, match="integers .* got float32"):
+        run("embedding", (2, 9), num_embeddings=10, embedding_dim=4)
+
+
+def test_parameter_is_its_weight():
+    op, inputs, outputs, _ = run("parameter", shape=[1, 197, 768])
+    assert outputs == (Tensor((1, 197, 768)),)
+    assert [weight.shape for weight in op.weights()] == [(1, 197, 768)]
+    assert op.placement(inputs, True) == (Placement("view", -1),)
+    assert (op.reads(inputs, outputs), op.weights_read(inputs, 4), op.launches(inputs, True)) == (0, 0, 0)
+
+
+def test_vit_tokens_by_hand():
+    token = run("class_token", (2, 196, 768))
+    assert token.outputs[0].shape == (2, 196 + 1, 768)
+    assert [weight.shape for weight in token.op.weights()] == [(1, 1, 768)]
+    position = run("position_embedding", (2, 197, 768))
+    assert [weight.shape for weight in position.op.weights()] == [(1, 197, 768)]
+    assert position.op.work(position.inputs, position.outputs, False) == {"elementwise": 2 * 197 * 768}
+
+
+@pytest.mark.parametrize(
+    ("shape", "dim", "expected"),
+    [
+        ((2, 96, 56, 56), 1, (96, 1, 1)),
+        ((2, 197, 384), -1, (384,)),
+        ((2, 5, 6, 7, 8), 2, (6, 1, 1)),
+        ((2, 96), 1, (96,)),
+    ],
+)
+def test_layer_scale_has_a_factor_for_each_channel(shape, dim, expected):
+    op, inputs, outputs, _ = run("layer_scale", shape, dim=dim)
+    assert [weight.shape for weight in op.weights()] == [expected]
+    assert op.work(inputs, outputs, False) == {"elementwise": outputs[0].elements}
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "built_for", "arrives", "message"),
+    [
+        ("class_token", {}, (1, 196, 768), (1, 196, 384), "built for width 768, 384 arrive"),
+        ("class_token", {}, (1, 196, 768), (1, 768, 14, 14), "4 dimensions: 1x768x14x14"),
+        ("position_embedding", {}, (1, 197, 768), (1, 257, 768), "built for 197 tokens, 257 arrive"),
+        ("position_embedding", {}, (1, 197, 768), (1, 197, 384), "built for width 768, 384 arrive"),
+        ("layer_scale", {}, (1, 96, 7, 7), (1, 192, 7, 7), "factors of 96x1x1, what arrives needs 192x1x1"),
+    ],
+)
+def test_what_was_built_is_held_against_what_arrives(name, fields, built_for, arrives, message):
+    op = run(name, built_for, **fields).op
+    with pytest.raises(OpError, match=message):
+        op.bind((Tensor(arrives),))
+    with pytest.raises(OpError, match=message):
+        op.check((Tensor(arrives),))
+
+
+def test_layer_scale_does_not_scale_the_batch():
+    with pytest.raises(OpError, match="the batch"):
+        run("layer_scale", (2, 96, 7, 7), dim=0)
+
+
+SHAPE = (2, 8, 5, 6)
+ELEMENTS = 2 * 8 * 5 * 6
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "work"),
+    [
+        ("dropout", {"p": 0.5}, 2 * ELEMENTS),  # a comparison and a multiplication
+        ("dropout2d", {"p": 0.5}, ELEMENTS + 2 * 8),  # one comparison for each channel of an image
+        ("stochastic_depth", {"p": 0.5}, ELEMENTS + 2),  # one for each image
+        ("stochastic_depth", {"p": 0.5, "mode": "batch"}, ELEMENTS + 1),
+    ],
+)
+def test_dropping_is_work_in_training_only(name, fields, work):
+    op, inputs, outputs, _ = run(name, SHAPE, **fields)
+    assert outputs == inputs
+    assert op.work(inputs, outputs, True) == {"elementwise": work}
+    assert op.work(inputs, outputs, False) == {}
+    assert [op.placement(inputs, train)[0].kind for train in (False, True)] == ["view", "fresh"]
+    assert op.launches(inputs, False) == 0
+
+
+@pytest.mark.parametrize("name", ["dropout", "dropout2d", "stochastic_depth"])
+def test_dropping_nothing_is_no_work(name):
+    op, inputs, outputs, _ = run(name, SHAPE, p=0.0)
+    assert op.work(inputs, outputs, True) == {}
+    assert op.placement(inputs, True)[0].kind == "view"
+    assert op.launches(inputs, True) == 0
+
+
+def test_launches_of_dropout():
+    """What PyTorch calls: native_dropout is one kernel; all others draw, divide and multiply."""
+    inputs = (Tensor(SHAPE),)
+    assert make("dropout", {}).launches(inputs, True) == 1
+    assert make("dropout", {"inplace": True}).launches(inputs, True) == 3
+    assert make("dropout", {"p": 1.0}).launches(inputs, True) == 3
+    assert make("dropout2d", {}).launches(inputs, True) == 3
+    assert make("stochastic_depth", {"p": 0.1}).launches(inputs, True) == 3
+    assert make("stochastic_depth", {"p": 1.0}).launches(inputs, True) == 2
+
+
+def test_dropout_of_channels_needs_its_rank():
+    with pytest.raises(OpError, match=r"dropout2d needs \(N, C, H, W\), got 3 dimensions"):
+        ready(make("dropout2d", {}), (Tensor((2, 8, 5)),))
+    with pytest.raises(OpError, match="p is 1.5"):
+        make("dropout", {"p": 1.5})

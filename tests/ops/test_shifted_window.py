@@ -1,0 +1,156 @@
+"""Shifted windows: against what torchvision's swin_transformer does, written out here, and against its modules."""
+
+from __future__ import annotations
+
+from math import prod
+
+import pytest
+
+from convcost.errors import OpError
+from convcost.graph import Tensor
+from convcost.ops import make, ready
+from ops.examples import run
+
+
+def partitioned(torch, x, window):
+    """torchvision.models.swin_transformer.shifted_window_attention, first half."""
+    batch, height, width, channels = x.shape
+    x = torch.nn.functional.pad(x, (0, 0, 0, -width % window, 0, -height % window))
+    _, height, width, _ = x.shape
+    x = x.view(batch, height // window, window, width // window, window, channels)
+    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, window * window, channels)
+
+
+@pytest.mark.parametrize("shape", [(2, 56, 56, 96), (1, 14, 7, 8), (3, 15, 13, 4), (1, 3, 3, 2)])
+@pytest.mark.parametrize("window", [1, 4, 7])
+def test_windows_and_back(shape, window):
+    torch = pytest.importorskip("torch")
+    op, inputs, outputs, _ = run("window_partition", shape, window_size=window)
+    assert outputs[0].shape == tuple(partitioned(torch, torch.empty(shape, device="meta"), window).shape)
+    assert op.work(inputs, outputs, True) == {}
+    padded = any(size % window for size in shape[1:3])
+    assert op.launches(inputs, False) == 2 + padded
+    back = run("window_reverse", outputs[0].shape, shape, window_size=window)
+    assert back.outputs == inputs
+    assert back.op.reads(back.inputs, back.outputs) == outputs[0].bytes
+    assert back.op.launches(back.inputs, False) == 1 + padded
+
+
+def test_window_reverse_takes_the_channels_of_the_windows():
+    assert run("window_reverse", (4, 49, 32), (1, 14, 14, 96), window_size=7).outputs[0].shape == (
+        1,
+        14,
+        14,
+        32,
+    )
+
+
+def test_swin_tiny_windows_by_hand():
+    op, inputs, outputs, _ = run("window_partition", (1, 56, 56, 96), window_size=7)
+    assert outputs[0].shape == (8 * 8, 49, 96)
+    (step,) = op.steps(inputs, outputs)
+    assert (step.substitution, step.value) == ("ceil(56/7)*ceil(56/7)", 64)
+
+
+@pytest.mark.parametrize(("window", "heads"), [(7, 3), (7, 24), (8, 4), (1, 1)])
+def test_relative_position_bias_by_hand(window, heads):
+    tokens = window**2
+    op, inputs, outputs, _ = run("relative_position_bias", (6, heads, tokens, tokens), window_size=window)
+    table, index = op.weights()
+    assert (table.kind, table.shape) == ("parameter", ((2 * window - 1) * (2 * window - 1), heads))
+    assert (index.kind, index.dtype, index.elements) == ("buffer", "int64", tokens * tokens)
+    assert op.work(inputs, outputs, False) == {"elementwise": 6 * heads * tokens * tokens}
+    assert outputs == inputs
+
+
+def test_parameters_are_those_of_torchvisions_module():
+    pytest.importorskip("torch")
+    pytest.importorskip("PIL", reason="torchvision needs pillow")
+    support = pytest.importorskip("support.torchvision_ops")
+    try:
+        support.import_torchvision()
+        from torchvision.models.swin_transformer import PatchMerging, ShiftedWindowAttention
+    except ImportError as error:
+        pytest.skip(str(error))
+    import torch
+
+    module = ShiftedWindowAttention(96, [7, 7], [3, 3], 3)
+    weights = run("relative_position_bias", (64, 3, 49, 49), window_size=7).op.weights()
+    found = {
+        name: value.numel() for name, value in module.state_dict().items() if name.startswith("relative")
+    }
+    assert {weight.name: weight.elements for weight in weights} == found
+    merged = PatchMerging(4, norm_layer=torch.nn.Identity)
+    merged.reduction = torch.nn.Identity()
+    for shape in [(2, 8, 8, 4), (2, 7, 5, 4), (1, 1, 6, 4)]:
+        assert run("patch_merge", shape).outputs[0].shape == tuple(merged(torch.empty(shape)).shape)
+
+
+def test_mask_is_added_where_something_is_shifted():
+    logits = (64 * 2, 3, 49, 49)
+    op, inputs, outputs, _ = run("window_mask", logits, (2, 56, 56, 96), window_size=7, shift=3)
+    assert outputs[0].shape == logits
+    assert op.work(inputs, outputs, False) == {"elementwise": prod(logits)}
+    assert op.weights() == ()
+    # The image is not read: only its shape says how many windows there are.
+    assert op.reads(inputs, outputs) == 4 * prod(logits)
+
+
+@pytest.mark.parametrize(("image", "shift"), [((2, 7, 7, 8), 3), ((2, 14, 14, 8), 0), ((2, 5, 6, 8), 3)])
+def test_without_a_shift_the_mask_is_nothing(image, shift):
+    windows = 2 * -(-image[1] // 7) * -(-image[2] // 7)
+    op, inputs, outputs, _ = run("window_mask", (windows, 3, 49, 49), image, window_size=7, shift=shift)
+    assert op.work(inputs, outputs, False) == {}
+    assert op.placement(inputs, False)[0].kind == "view"
+    assert op.launches(inputs, False) == 0
+
+
+@pytest.mark.parametrize("image", [(14, 14), (14, 7), (7, 14), (21, 35)])
+def test_launches_of_the_mask_are_what_torchvision_calls(image):
+    """new_zeros, a fill for each region that is not empty, and ten steps from there to the sum."""
+    window, shift = 7, 3
+    slices = []
+    for size in image:
+        move = 0 if window >= size else shift
+        slices.append(
+            [
+                (0, size - window),
+                (size - window, size - move if move else 0),
+                (size - move if move else 0, size),
+            ]
+        )
+    regions = sum(
+        1 for top, bottom in slices[0] for left, right in slices[1] if bottom > top and right > left
+    )
+    # zeros, reshape, subtract, (compare, copy, fill) twice, add
+    expected = 1 + regions + 1 + 1 + 2 * 3 + 1
+    count = image[0] // window * image[1] // window
+    op, inputs, _, _ = run("window_mask", (count, 3, 49, 49), (1, *image, 8), window_size=window, shift=shift)
+    assert op.launches(inputs, False) == expected
+
+
+@pytest.mark.parametrize("shape", [(2, 56, 56, 96), (2, 7, 5, 4), (1, 1, 1, 3)])
+def test_patch_merge_sets_four_pixels_side_by_side(shape):
+    torch = pytest.importorskip("torch")
+    x = torch.nn.functional.pad(torch.empty(shape), (0, 0, 0, shape[2] % 2, 0, shape[1] % 2))
+    parts = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+    op, inputs, outputs, _ = run("patch_merge", shape)
+    assert outputs[0].shape == tuple(torch.cat(parts, -1).shape)
+    assert op.launches(inputs, False) == 2 + any(size % 2 for size in shape[1:3])
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "shapes", "message"),
+    [
+        ("window_partition", {"window_size": 7}, [(1, 96, 56)], r"needs \(N, H, W, C\), got 3 dimensions: 1x96x56"),
+        ("window_reverse", {"window_size": 7}, [(63, 49, 96), (1, 56, 56, 96)], "are 64x49xC, got 63x49x96"),
+        ("relative_position_bias", {"window_size": 7}, [(64, 3, 64, 64)], r"\(N\*windows, heads, 49, 49\) .* 64x3x64x64"),
+        ("relative_position_bias", {"window_size": 7, "num_heads": 6}, [(64, 3, 49, 49)], "built for 6 heads, 3 arrive"),
+        ("window_mask", {"window_size": 7, "shift": 7}, [(64, 3, 49, 49), (1, 56, 56, 9)], "7 must be smaller than"),
+        ("window_mask", {"window_size": 7, "shift": 3}, [(32, 3, 49, 49), (1, 56, 56, 9)], r"1\*64 windows of 7, 32 arrive"),
+        ("patch_merge", {}, [(1, 56, 56)], "3 dimensions"),
+    ],
+)  # fmt: skip
+def test_refusals_name_the_numbers(name, fields, shapes, message):
+    with pytest.raises(OpError, match=message):
+        ready(make(name, fields), tuple(Tensor(shape) for shape in shapes))
