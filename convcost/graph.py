@@ -119,6 +119,7 @@ class Graph:
         outputs: what the network returns, as references.
         about: name, title, reference, claims.
         batch_free: True if the batch enters at analysis (specs); False if the shapes are fixed (captures).
+        check: False if whoever makes the graph knows that it is in order.
 
     Raises:
         OpError: if a node reads something that does not come before it, or a name occurs twice.
@@ -133,15 +134,15 @@ class Graph:
         outputs: Sequence[Reference] | None = None,
         about: About | None = None,
         batch_free: bool = True,
+        check: bool = True,
     ) -> None:
         self.nodes = tuple(nodes)
         self.inputs = tuple(inputs)
-        self.outputs: tuple[Reference, ...] = (
-            tuple(outputs) if outputs is not None else ((len(self.nodes) - 1, 0),)
-        )
+        self.outputs: tuple[Reference, ...] = tuple(outputs) if outputs is not None else ((len(self.nodes) - 1, 0),)
         self.about = about or About(name="network")
         self.batch_free = batch_free
-        _check_order(self.nodes, len(self.inputs), self.outputs)
+        if check:
+            _check_order(self.nodes, len(self.inputs), self.outputs)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -156,6 +157,19 @@ class Graph:
     def index(self) -> dict[str, int]:
         """Position of each node by its name."""
         return {node.name: position for position, node in enumerate(self.nodes)}
+
+    @cached_property
+    def depth(self) -> int:
+        """Convolutions and linear layers on the longest path, as the papers count "layers"."""
+        reached: list[int] = []
+        for node in self.nodes:
+            inputs = node.inputs
+            if len(inputs) == 1:
+                before = reached[inputs[0][0]] if inputs[0][0] >= 0 else 0
+            else:
+                before = max((reached[source] for source, _ in inputs if source >= 0), default=0)
+            reached.append(before + 1 if node.op.group in ("conv", "fc") else before)
+        return max(reached, default=0)
 
     @cached_property
     def weights(self) -> dict[str, Weight]:

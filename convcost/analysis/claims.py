@@ -25,12 +25,8 @@ def verdicts(report: Report) -> tuple[Verdict, ...]:
 
 
 def _verdict(report: Report, claim: Claim) -> Verdict:
-    def verdict(
-        word: str, computed: int | tuple[int, ...] | None = None, note: str | None = claim.note
-    ) -> Verdict:
-        return Verdict(
-            claim.quantity, claim.value, computed, word, claim.source, claim.layer, claim.convention, note
-        )
+    def verdict(word: str, computed: int | tuple[int, ...] | None = None, note: str | None = claim.note) -> Verdict:
+        return Verdict(claim.quantity, claim.value, computed, word, claim.source, claim.layer, claim.convention, note)
 
     declared = {name: (1, *tensor.shape[1:]) for name, tensor in report.graph.inputs}
     if dict(report.settings.input_shapes) != declared or report.settings.dtype != "float32":
@@ -84,9 +80,7 @@ def _computed(report: Report, claim: Claim) -> int | tuple[int, ...]:
     if quantity in ("activation_bytes", "elements"):
         return _activation(report, layers, claim)
     if quantity == "weights":
-        return sum(
-            w.elements for layer in layers for w in layer.node.op.weights() if w.name.endswith("weight")
-        )
+        return sum(w.elements for layer in layers for w in layer.node.op.weights() if w.name.endswith("weight"))
     if quantity == "connections":
         return sum(layer.node.op.connection_count(layer.cost.inputs, layer.cost.outputs) for layer in layers)
     if claim.convention in ("conv", "fc"):

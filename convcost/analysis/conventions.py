@@ -66,8 +66,6 @@ CONVENTIONS: dict[str, tuple[Callable[[LayerRecord], int], str]] = {
 def total(report: Report, name: str) -> ConventionTotal:
     """The report's total in the convention called ``name``. Raises UsageError for an unknown one."""
     if name not in CONVENTIONS:
-        raise UsageError(
-            f"unknown convention {name!r}{nearest(name, CONVENTIONS)} (allowed: {', '.join(CONVENTIONS)})"
-        )
+        raise UsageError(f"unknown convention {name!r}{nearest(name, CONVENTIONS)} (allowed: {', '.join(CONVENTIONS)})")
     rule, meaning = CONVENTIONS[name]
     return ConventionTotal(name, sum(map(rule, report.layers)), meaning)

@@ -80,9 +80,7 @@ def _sizes(graph: Graph, input_size: InputSize | None) -> dict[str, tuple[int, .
     names = [name for name, _ in graph.inputs]
     if not isinstance(input_size, Mapping):
         if len(names) != 1:
-            raise UsageError(
-                f"{graph.about.name} has {len(names)} inputs; give sizes by name: {', '.join(names)}"
-            )
+            raise UsageError(f"{graph.about.name} has {len(names)} inputs; give sizes by name: {', '.join(names)}")
         input_size = {names[0]: input_size}
     for name, size in input_size.items():
         if name not in names:
@@ -104,9 +102,7 @@ def _walk(graph: Graph, inputs: list[Tensor], dtype: str, train: bool) -> list[C
     """One cost per node. Equal tensors are one object here, so that identity is a key: (op, inputs) recurs often."""
     interned = {tensor: tensor for tensor in inputs}
     # Negative positions are graph inputs: read from the end of the list, as Python counts.
-    values: list[tuple[Tensor, ...]] = [()] * len(graph.nodes) + [
-        (interned[tensor],) for tensor in reversed(inputs)
-    ]
+    values: list[tuple[Tensor, ...]] = [()] * len(graph.nodes) + [(interned[tensor],) for tensor in reversed(inputs)]
     memo: dict[tuple[object, ...], Cost] = {}
     costs: list[Cost] = []
     position = 0
@@ -124,9 +120,7 @@ def _walk(graph: Graph, inputs: list[Tensor], dtype: str, train: bool) -> list[C
         cost = memo.get(key)
         if cost is None:
             try:
-                cost = _cost(
-                    op, tensors if tensors is not None else (x,), dtype, train, node.owner < 0, interned
-                )
+                cost = _cost(op, tensors if tensors is not None else (x,), dtype, train, node.owner < 0, interned)
             except OpError as error:
                 raise SpecError([(node.where, node.name, str(error))]) from None
             memo[key] = cost
@@ -142,9 +136,13 @@ def _cost(
     if dtype in AMP:
         inputs = _autocast(op, inputs, AMP[dtype])
     op.check(inputs)
-    outputs = tuple([interned.setdefault(tensor, tensor) for tensor in op.outputs(inputs)])
-    params = buffers = weight_bytes = buffer_bytes = 0
+    outputs = op.outputs(inputs)
     own_dtype = "float32" if dtype in AMP else dtype
+    if own_dtype != "float32" and not any(tensor.dtype in FLOATING for tensor in inputs):
+        # An embedding or a learned parameter comes in the model's dtype, whatever its indices have.
+        outputs = tuple(Tensor(x.shape, own_dtype if x.dtype in FLOATING else x.dtype) for x in outputs)
+    outputs = tuple([interned.setdefault(tensor, tensor) for tensor in outputs])
+    params = buffers = weight_bytes = buffer_bytes = 0
     for weight in op.weights():
         elements = weight.elements
         size = elements * ITEM_BYTES[weight.dtype or own_dtype]
@@ -165,6 +163,7 @@ def _cost(
             written += output.bytes
     read = op.reads(inputs, outputs) + op.weights_read(inputs, weight_bytes + buffer_bytes) if written else 0
     return Cost(
+        group=op.group,
         inputs=inputs,
         outputs=outputs,
         params=params if owns else 0,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..graph import Graph, Node, Tensor
-from ..ops import make
+from ..ops import make, ready
 from ..ops.base import Composite, Step
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def explain(report: Report, layer: str | None = None) -> tuple[Explanation, ...]
         found = report.graph.find(layer)
         return tuple(_explained(record) for record in report.layers[found.start : found.stop])
     return tuple(
-        _explained(record)
-        for record in report.layers
-        if record.flops or record.params or record.bytes_written
+        _explained(record) for record in report.layers if record.flops or record.params or record.bytes_written
     )
 
 
@@ -52,20 +50,17 @@ def explain_op(
         OpError: unknown op or field, impossible size; the message has the numbers.
     """
     inputs = tuple(Tensor(tuple(shape), dtype) for shape in input_shapes)
-    op = make(name, fields).bind(inputs)
+    op = ready(make(name, fields), inputs)
     named = [("input" if len(inputs) == 1 else f"input_{k + 1}", tensor) for k, tensor in enumerate(inputs)]
     if not isinstance(op, Composite):
-        op.check(inputs)
         return Graph([Node(name, op, tuple((-1 - k, 0) for k in range(len(inputs))))], named)
     nodes: list[Node] = []
     position: dict[str, int] = {}
     values: list[tuple[Tensor, ...]] = []
     for part in op.parts(inputs):
-        sources = tuple(
-            (-1 - k, 0) if source == "input" else (position[source], k) for source, k in part.inputs
-        )
+        sources = tuple((-1 - k, 0) if source == "input" else (position[source], k) for source, k in part.inputs)
         arriving = tuple(inputs[-1 - n] if n < 0 else values[n][k] for n, k in sources)
-        bound = part.op.bind(arriving)
+        bound = ready(part.op, arriving)
         position[part.name] = len(nodes)
         nodes.append(Node(part.name, bound, sources))
         values.append(bound.outputs(arriving))
@@ -120,12 +115,8 @@ def _bytes(record: LayerRecord) -> list[Step]:
     if record.bytes_written:
         weights = record.weight_bytes + record.buffer_bytes
         inputs = record.bytes_read - weights
-        steps.append(
-            Step("bytes read", "inputs + weights", f"{inputs:,} + {weights:,}", record.bytes_read, "bytes")
-        )
-        steps.append(
-            Step("bytes written", "outputs", f"{record.bytes_written:,}", record.bytes_written, "bytes")
-        )
+        steps.append(Step("bytes read", "inputs + weights", f"{inputs:,} + {weights:,}", record.bytes_read, "bytes"))
+        steps.append(Step("bytes written", "outputs", f"{record.bytes_written:,}", record.bytes_written, "bytes"))
     return steps
 
 
@@ -134,7 +125,7 @@ def _field(record: LayerRecord) -> list[Step]:
     if field is None:
         return []
     if field.whole:
-        return [Step("receptive field", "all of the input", "", field.size, "shape")]  # type: ignore[arg-type]
+        return [Step("receptive field", "all of the input", "", field.size, "shape")]
     start = ", ".join(map(str, field.start))
     stride = ", ".join(map(str, field.stride))
     return [
@@ -142,8 +133,8 @@ def _field(record: LayerRecord) -> list[Step]:
             "receptive field",
             "end - start + 1, over all paths",
             f"starts at {start}",
-            tuple(field.size),
+            field.size,
             "shape",
-        ),  # type: ignore[arg-type]
+        ),
         Step("effective stride", "product of the strides before", "", stride, ""),
     ]

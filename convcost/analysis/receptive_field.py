@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from math import ceil
 
 from ..graph import Node, Tensor
 from .records import Cost, ReceptiveField
@@ -42,8 +43,7 @@ class Fields:
         states: list[State] = [None] * len(self.nodes)
         for position, (node, cost) in enumerate(zip(self.nodes, self.costs, strict=True)):
             arriving = [
-                states[source] if source >= 0 else (first if source == -1 else None)
-                for source, _ in node.inputs
+                states[source] if source >= 0 else (first if source == -1 else None) for source, _ in node.inputs
             ]
             states[position] = _after(node, cost, arriving)
         return tuple(_record(state, spatial) for state in states)
@@ -83,10 +83,12 @@ def _windowed(
             continue
         start, end, jump = span
         if up and up[axis] > 1:
-            # Output position o of an enlargement reads inputs (o + front - extent + 1)/up to (o + front)/up, rounded inwards.
+            # Output o of an enlargement reads inputs (o + front - extent + 1) / up to (o + front) / up, rounded
+            # inwards: how many depends on o, ceil(extent / up) at most.
             factor = up[axis]
-            low, high = -((size - 1 - front) // factor), front // factor
-            spans[2 + axis] = (start + min(low, high) * jump, end + max(low, high) * jump, jump / factor)
+            low = -((size - 1 - front) // factor)
+            most = -(-size // factor)
+            spans[2 + axis] = (start + low * jump, end + (low + most - 1) * jump, jump / factor)
         else:
             first = -front if not up else front - size + 1
             spans[2 + axis] = (start + first * jump, end + (first + size - 1) * jump, jump * step)
@@ -125,7 +127,7 @@ def _record(state: State, spatial: Sequence[int]) -> ReceptiveField | None:
     if len(spans) != len(spatial):
         return None
     return ReceptiveField(
-        tuple(_whole(end - start + 1) for start, end, _ in spans),
+        tuple(ceil(end - start) + 1 for start, end, _ in spans),
         tuple(_whole(stride) for _, _, stride in spans),
         tuple(_whole(start) for start, _, _ in spans),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,7 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
     is cached, weights included; ``launches`` kernels that eager PyTorch starts on CUDA.
     """
 
+    group: Group
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     params: int
@@ -53,7 +55,7 @@ class ReceptiveField(msgspec.Struct, frozen=True):
     position sees all of the input. Strides and starts are whole except behind enlargements.
     """
 
-    size: tuple[int | float, ...]
+    size: tuple[int, ...]
     stride: tuple[int | float, ...]
     start: tuple[int | float, ...]
     whole: bool = False
@@ -281,6 +283,13 @@ class Report:
 
     def __repr__(self) -> str:
         return f"<Report {self.about.name!r}: {self.totals.params:,} params, {self.totals.macs:,} MACs>"
+
+    @cached_property
+    def distinct(self) -> tuple[tuple[Cost, int], ...]:
+        """The distinct costs and how many layers have each: equal layers share one record."""
+        costs = {id(layer.cost): layer.cost for layer in self.layers}
+        times = Counter([id(layer.cost) for layer in self.layers])
+        return tuple([(cost, times[key]) for key, cost in costs.items()])
 
     @property
     def about(self) -> About:

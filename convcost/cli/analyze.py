@@ -35,9 +35,7 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
 @click.command("analyze")
 @click.argument("source")
 @analysis_options
-@click.option(
-    "--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics."
-)
+@click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
 @click.option(
     "--depth",
     type=click.IntRange(min=1),
@@ -52,9 +50,7 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
     help="Columns, separated by commas.",
 )
 @click.option("--sort", type=click.Choice(SORTABLE), default=None, help="Largest first, without nesting.")
-@click.option(
-    "--top", type=click.IntRange(min=1), default=None, help="Only so many layers, by --sort (default macs)."
-)
+@click.option("--top", type=click.IntRange(min=1), default=None, help="Only so many layers, by --sort (default macs).")
 @click.option(
     "--convention",
     type=click.Choice(tuple(CONVENTIONS)),
@@ -73,9 +69,7 @@ def command(
     fc, ...), the totals, published figures with verdicts, and what the numbers mean.
     """
     if format == "json" and (sort or top or depth):
-        raise UsageError(
-            "--depth, --sort and --top shape the table; the JSON always holds every layer in order"
-        )
+        raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
     report = analyze(load(source), batch, dtype, input_size(inputs), train)
     if format == "json":
         with opened(output) as out:
@@ -92,6 +86,4 @@ def command(
 
 def _csv_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
     """Every quantity, unless columns were chosen."""
-    return (
-        tuple(key for key in COLUMN_KEYS if not key.endswith("%")) if columns == DEFAULT_COLUMNS else columns
-    )
+    return tuple(key for key in COLUMN_KEYS if not key.endswith("%")) if columns == DEFAULT_COLUMNS else columns

@@ -44,9 +44,7 @@ def command(
             raise UsageError(
                 f"--op {op_name} needs --input, the size of what arrives without the batch: --input 3x224x224"
             )
-        report = analyze(
-            explain_op(op_name, written, [(batch or 1, *size) for _, size in inputs]), batch, dtype
-        )
+        report = analyze(explain_op(op_name, written, [(batch or 1, *size) for _, size in inputs]), batch, dtype)
         layer = None
     else:
         if source is None:

@@ -26,9 +26,6 @@ def command(family: str | None, format: str, units: str, output: str | None) -> 
         if format == "json":
             import msgspec
 
-            out.write(
-                msgspec.json.format(msgspec.json.encode({"schema": 1, "architectures": entries})).decode()
-                + "\n"
-            )
+            out.write(msgspec.json.format(msgspec.json.encode({"schema": 1, "architectures": entries})).decode() + "\n")
         else:
             render(document(entries), format, out, units)

@@ -30,9 +30,7 @@ class InputSize(click.ParamType):  # type: ignore[type-arg]
             return value
         name, _, size = value.rpartition("=")
         if not _SIZE.match(size):
-            self.fail(
-                f"{value!r} is not a size without the batch, such as 3x224x224 or image=3x224x224", param, ctx
-            )
+            self.fail(f"{value!r} is not a size without the batch, such as 3x224x224 or image=3x224x224", param, ctx)
         return name or None, tuple(map(int, size.split("x")))
 
 
@@ -48,9 +46,7 @@ def input_size(given: tuple[tuple[str | None, tuple[int, ...]], ...]) -> Any:
         return given[0][1]
     names = [name for name, _ in given]
     if None in names or len(set(names)) != len(names):
-        raise UsageError(
-            "several --input need a name each, such as --input image=3x224x224 --input tokens=128"
-        )
+        raise UsageError("several --input need a name each, such as --input image=3x224x224 --input tokens=128")
     return dict(given)
 
 

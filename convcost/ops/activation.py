@@ -167,9 +167,7 @@ class Hardtanh(_InPlace, frozen=True):
 
     def bind(self, inputs: Tensors) -> Op:
         if self.min_val >= self.max_val:
-            raise OpError(
-                f"{self.op}: min_val {self.min_val:g} must be smaller than max_val {self.max_val:g}"
-            )
+            raise OpError(f"{self.op}: min_val {self.min_val:g} must be smaller than max_val {self.max_val:g}")
         return self
 
 
@@ -205,9 +203,7 @@ class Prelu(_Activation, frozen=True):
         shape = inputs[0].shape
         channels = shape[1] if len(shape) > 1 else 1
         if self.num_parameters not in (1, channels):
-            raise OpError(
-                f"{self.op}: num_parameters is {self.num_parameters}, must be 1 or the {channels} channels"
-            )
+            raise OpError(f"{self.op}: num_parameters is {self.num_parameters}, must be 1 or the {channels} channels")
 
     def weights(self) -> tuple[Weight, ...]:
         return (Weight("weight", (self.num_parameters,)),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from ..errors import OpError
@@ -41,6 +43,7 @@ class CausalMask(Op, frozen=True):
 
     op = "causal_mask"
     group = "attention"
+    inplace: ClassVar[bool] = True
 
     def check(self, inputs: Tensors) -> None:
         if len(inputs[0].shape) < 2:
@@ -146,9 +149,7 @@ class MultiheadAttention(Composite, frozen=True):
         if len({x.shape[0] for x in inputs}) > 1:
             raise OpError(f"{self.op} of {shapes}: the batch (dimension 0) must be equal")
         if len(inputs) == 3 and inputs[1].shape[1] != inputs[2].shape[1]:
-            raise OpError(
-                f"{self.op} of {shapes}: there are {inputs[1].shape[1]} keys and {inputs[2].shape[1]} values"
-            )
+            raise OpError(f"{self.op} of {shapes}: there are {inputs[1].shape[1]} keys and {inputs[2].shape[1]} values")
 
     def _check_width(self, widths: list[int]) -> None:
         width = self.embed_dim or widths[0]

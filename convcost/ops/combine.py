@@ -167,9 +167,7 @@ class Concat(Op, frozen=True):
                     continue
                 clash = f"dimension {dim} is {first[dim]} and {shape[dim]}"
             shapes = ", ".join(times(each.shape) for each in inputs)
-            raise OpError(
-                f"{self.op} of {shapes} along dimension {at}: the others must be equal, but {clash}"
-            )
+            raise OpError(f"{self.op} of {shapes} along dimension {at}: the others must be equal, but {clash}")
 
     def outputs(self, inputs: Tensors) -> Tensors:
         shape = inputs[0].shape
@@ -181,9 +179,7 @@ class Concat(Op, frozen=True):
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         at = axis(self.op, inputs[0].shape, self.dim)
-        label, formula = (
-            ("channels", "C_1 + C_2 + ...") if at == 1 else (f"dimension {at}", "sum of the inputs'")
-        )
+        label, formula = ("channels", "C_1 + C_2 + ...") if at == 1 else (f"dimension {at}", "sum of the inputs'")
         return (Step(label, formula, " + ".join(str(x.shape[at]) for x in inputs), outputs[0].shape[at]),)
 
 
@@ -211,9 +207,7 @@ class Matmul(Op, frozen=True):
         if min(len(a.shape), len(b.shape)) < 2:
             raise OpError(f"{self.op} needs two or more dimensions each, got {shapes}")
         if a.shape[-1] != self._right(b)[-2]:
-            raise OpError(
-                f"{self.op}: {shapes}: the inner dimensions are {a.shape[-1]} and {self._right(b)[-2]}"
-            )
+            raise OpError(f"{self.op}: {shapes}: the inner dimensions are {a.shape[-1]} and {self._right(b)[-2]}")
         broadcast(f"{self.op} of {shapes}: leading dimensions", (a.shape[:-2], b.shape[:-2]))
 
     def outputs(self, inputs: Tensors) -> Tensors:

@@ -63,9 +63,7 @@ class _Conv(_Convolution, frozen=True):
         if self.connections is not None:
             self._check_connections(channels)
         if self.padding == "same" and any(step != 1 for step in self._stride):
-            raise OpError(
-                f"{self.op}: padding 'same' needs stride 1, got stride {self.stride}; PyTorch refuses it too"
-            )
+            raise OpError(f"{self.op}: padding 'same' needs stride 1, got stride {self.stride}; PyTorch refuses it too")
         spread(self.kernel_size, self.rank, "kernel_size")
         spread(self.dilation, self.rank, "dilation")
         if not isinstance(self.padding, str):
@@ -77,9 +75,7 @@ class _Conv(_Convolution, frozen=True):
         if self.groups != 1:
             raise OpError(f"{self.op}: a connection table and groups {self.groups} exclude each other")
         if len(table) != self.out_channels:
-            raise OpError(
-                f"{self.op}: connections has {len(table)} rows for {self.out_channels} output channels"
-            )
+            raise OpError(f"{self.op}: connections has {len(table)} rows for {self.out_channels} output channels")
         for output, row in enumerate(table):
             if not row or len(set(row)) != len(row) or max(row) >= channels:
                 raise OpError(
@@ -110,9 +106,7 @@ class _Conv(_Convolution, frozen=True):
             return (0,) * self.rank, (0,) * self.rank
         if self.padding == "same":
             before = tuple((extent - 1) // 2 for extent in self._extent)
-            return before, tuple(
-                extent - 1 - front for extent, front in zip(self._extent, before, strict=True)
-            )
+            return before, tuple(extent - 1 - front for extent, front in zip(self._extent, before, strict=True))
         both = spread(self.padding, self.rank, "padding")
         return both, both
 
@@ -273,9 +267,7 @@ class _ConvTranspose(_Convolution, frozen=True):
 
     def bind(self, inputs: Tensors) -> Op:
         channels = self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
-        for extra, stride, dilation in zip(
-            *map(self._each, ("output_padding", "stride", "dilation")), strict=True
-        ):
+        for extra, stride, dilation in zip(*map(self._each, ("output_padding", "stride", "dilation")), strict=True):
             if extra >= max(stride, dilation):
                 raise OpError(
                     f"{self.op}: output_padding {extra} must be smaller than stride {stride} or dilation {dilation}"
@@ -287,9 +279,7 @@ class _ConvTranspose(_Convolution, frozen=True):
 
     @property
     def _extent(self) -> Shape:
-        return tuple(
-            d * (k - 1) + 1 for k, d in zip(self._each("kernel_size"), self._each("dilation"), strict=True)
-        )
+        return tuple(d * (k - 1) + 1 for k, d in zip(self._each("kernel_size"), self._each("dilation"), strict=True))
 
     def _spatial(self, x: Tensor) -> Shape:
         return tuple(
@@ -308,9 +298,7 @@ class _ConvTranspose(_Convolution, frozen=True):
         self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
         if min(self._spatial(inputs[0])) < 1:
             result = "x".join(map(str, self._spatial(inputs[0])))
-            raise OpError(
-                f"{self.op}: the output would be {result}; padding {self.padding} removes all of it"
-            )
+            raise OpError(f"{self.op}: the output would be {result}; padding {self.padding} removes all of it")
 
     def outputs(self, inputs: Tensors) -> Tensors:
         x = inputs[0]
@@ -320,9 +308,7 @@ class _ConvTranspose(_Convolution, frozen=True):
         return (self.in_channels or 0) * (self.out_channels // self.groups) * prod(self._each("kernel_size"))
 
     def weights(self) -> tuple[Weight, ...]:
-        weight = Weight(
-            "weight", (self.in_channels or 0, self.out_channels // self.groups, *self._each("kernel_size"))
-        )
+        weight = Weight("weight", (self.in_channels or 0, self.out_channels // self.groups, *self._each("kernel_size")))
         return (weight, Weight("bias", (self.out_channels,))) if self.bias else (weight,)
 
     def macs(self, inputs: Tensors, outputs: Tensors) -> int:
@@ -346,9 +332,7 @@ class _ConvTranspose(_Convolution, frozen=True):
             x.shape[2:], y.shape[2:], self._each("stride"), self._each("padding"), self._extent, self._each("output_padding"),
             strict=True,
         )  # fmt: skip
-        for axis, (size, result, stride, padding, extent, extra) in zip(
-            "dhw"[3 - self.rank :], sizes, strict=True
-        ):
+        for axis, (size, result, stride, padding, extent, extra) in zip("dhw"[3 - self.rank :], sizes, strict=True):
             formula = "(N - 1)*S - 2P + D(K - 1) + 1 + output_padding"
             steps.append(
                 Step(

@@ -81,9 +81,7 @@ class Parameter(Op, frozen=True):
         return UNKNOWN
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        return (
-            Step("params", "product of the shape", "*".join(map(str, self.shape)) or "1", prod(self.shape)),
-        )
+        return (Step("params", "product of the shape", "*".join(map(str, self.shape)) or "1", prod(self.shape)),)
 
 
 def _tokens(op: str, x: Tensor) -> tuple[int, int]:

@@ -97,9 +97,7 @@ class Flatten(View, frozen=True):
     def _range(self, shape: Shape) -> tuple[int, int]:
         start, end = axis(self.op, shape, self.start_dim), axis(self.op, shape, self.end_dim)
         if start > end:
-            raise OpError(
-                f"{self.op}: start_dim {self.start_dim} comes after end_dim {self.end_dim} in {times(shape)}"
-            )
+            raise OpError(f"{self.op}: start_dim {self.start_dim} comes after end_dim {self.end_dim} in {times(shape)}")
         return start, end
 
     def _shape(self, shape: Shape) -> Shape:
@@ -117,9 +115,7 @@ class Flatten(View, frozen=True):
         start, end = self._range(shape)
         names = {3: "NCL", 4: "NCHW", 5: "NCDHW"}.get(len(shape))
         formula = "*".join(names[start : end + 1]) if names else f"dimensions {start} to {end}"
-        return (
-            Step("features", formula, "*".join(map(str, shape[start : end + 1])), outputs[0].shape[start]),
-        )
+        return (Step("features", formula, "*".join(map(str, shape[start : end + 1])), outputs[0].shape[start]),)
 
 
 @register
@@ -158,9 +154,7 @@ class Reshape(View, frozen=True):
     def _shape(self, shape: Shape) -> Shape:
         if 0 in self.shape[len(shape) :]:
             at = self.shape.index(0, len(shape))
-            raise OpError(
-                f"{self.op}: there is no dimension {at} to keep in {times(shape)}, which has {len(shape)}"
-            )
+            raise OpError(f"{self.op}: there is no dimension {at} to keep in {times(shape)}, which has {len(shape)}")
         kept = tuple(shape[at] if size == 0 else size for at, size in enumerate(self.shape))
         return fill(self.op, kept, prod(shape), times(shape))
 
@@ -274,9 +268,7 @@ class ChannelShuffle(Op, frozen=True):
     def check(self, inputs: Tensors) -> None:
         shape = inputs[0].shape
         if len(shape) < 3:
-            raise OpError(
-                f"{self.op} needs (N, C, ...) with positions, got {len(shape)} dimensions: {times(shape)}"
-            )
+            raise OpError(f"{self.op} needs (N, C, ...) with positions, got {len(shape)} dimensions: {times(shape)}")
         if shape[1] % self.groups:
             raise OpError(f"{self.op}: {shape[1]} channels cannot be divided into {self.groups} groups")
 

@@ -64,9 +64,7 @@ class Linear(Op, frozen=True):
             steps.append(Step("biases", "out_features", f"{out}", out))
             steps.append(Step("params", "weights + biases", f"{weights:,} + {out:,}", weights + out))
         leading = "*".join(map(str, inputs[0].shape[:-1]))
-        steps.append(
-            Step("MACs", "leading dimensions*weights", f"{leading}*{weights:,}", self.macs(inputs, outputs))
-        )
+        steps.append(Step("MACs", "leading dimensions*weights", f"{leading}*{weights:,}", self.macs(inputs, outputs)))
         return tuple(steps)
 
 

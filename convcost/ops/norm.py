@@ -72,9 +72,7 @@ class _ChannelNorm(_Norm, frozen=True):
     def check(self, inputs: Tensors) -> None:
         need_rank(self.op, inputs[0], self.rank)
         if self.num_features not in (None, inputs[0].shape[1]):
-            raise OpError(
-                f"{self.op} was built for {self.num_features} channels, {inputs[0].shape[1]} arrive"
-            )
+            raise OpError(f"{self.op} was built for {self.num_features} channels, {inputs[0].shape[1]} arrive")
 
     def _sets(self, x: Tensor) -> int:
         """How many means (and variances) there are."""
@@ -122,9 +120,7 @@ class _BatchNorm(_ChannelNorm, frozen=True):
         x = inputs[0]
         if x.elements > x.shape[1]:
             return ()
-        return (
-            f"{self.op} cannot be trained on {times(x.shape)}: PyTorch needs more than one value per channel",
-        )
+        return (f"{self.op} cannot be trained on {times(x.shape)}: PyTorch needs more than one value per channel",)
 
 
 @register
@@ -349,9 +345,7 @@ class LocalResponseNorm(_Norm, frozen=True):
 
     def check(self, inputs: Tensors) -> None:
         if len(inputs[0].shape) < 3:
-            raise OpError(
-                f"{self.op} needs (N, C, ...) with 3 dimensions or more, got {times(inputs[0].shape)}"
-            )
+            raise OpError(f"{self.op} needs (N, C, ...) with 3 dimensions or more, got {times(inputs[0].shape)}")
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         elements = inputs[0].elements

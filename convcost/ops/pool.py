@@ -114,15 +114,11 @@ class _Window(_Reduction, frozen=True):
 
     def warnings(self, inputs: Tensors) -> tuple[str, ...]:
         padding = self._each("padding")
-        return unread_warnings(
-            inputs[0], self._extent, self._stride, padding, padding, self._spatial(inputs[0])
-        )
+        return unread_warnings(inputs[0], self._extent, self._stride, padding, padding, self._spatial(inputs[0]))
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         padding, dilation = self._each("padding"), self._each("dilation", 1)
-        return size_steps(
-            inputs[0], outputs[0], self._kernel, self._stride, padding, padding, dilation, self._ceil
-        )
+        return size_steps(inputs[0], outputs[0], self._kernel, self._stride, padding, padding, dilation, self._ceil)
 
 
 class _MaxPool(_Window, frozen=True):
@@ -352,9 +348,7 @@ class _GlobalPool(_Reduction, frozen=True):
 
     def check(self, inputs: Tensors) -> None:
         if len(inputs[0].shape) < 3:
-            raise OpError(
-                f"{self.op} needs (N, C, ...) with a dimension to pool, got {times(inputs[0].shape)}"
-            )
+            raise OpError(f"{self.op} needs (N, C, ...) with a dimension to pool, got {times(inputs[0].shape)}")
 
     def outputs(self, inputs: Tensors) -> Tensors:
         batch, channels, *spatial = inputs[0].shape

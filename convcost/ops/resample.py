@@ -49,9 +49,7 @@ class _Resize(Op, frozen=True):
             return
         factors = self._factors(rank)
         if len(factors) != rank or not all(isfinite(factor) and factor > 0 for factor in factors):
-            raise OpError(
-                f"{self.op}: scale_factor is {self.scale_factor}, it needs one or {rank} numbers above 0"
-            )
+            raise OpError(f"{self.op}: scale_factor is {self.scale_factor}, it needs one or {rank} numbers above 0")
         if min(self._spatial(x)) < 1:
             raise OpError(f"{self.op}: scale_factor {self.scale_factor} leaves nothing of {times(x.shape)}")
 
@@ -59,9 +57,7 @@ class _Resize(Op, frozen=True):
         rank = len(x.shape) - 2
         if self.size is not None:
             return spread(self.size, rank, "size")
-        return tuple(
-            floor(size * factor) for size, factor in zip(x.shape[2:], self._factors(rank), strict=True)
-        )
+        return tuple(floor(size * factor) for size, factor in zip(x.shape[2:], self._factors(rank), strict=True))
 
     def outputs(self, inputs: Tensors) -> Tensors:
         x = inputs[0]

@@ -67,9 +67,7 @@ class WindowPartition(_Moves, frozen=True):
 
     def outputs(self, inputs: Tensors) -> Tensors:
         x = inputs[0]
-        return (
-            Tensor((x.shape[0] * _windows(x, self.window_size), self.window_size**2, x.shape[3]), x.dtype),
-        )
+        return (Tensor((x.shape[0] * _windows(x, self.window_size), self.window_size**2, x.shape[3]), x.dtype),)
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         # F.pad (a copy, or zeros and a copy), then the copy into windows.
@@ -78,9 +76,7 @@ class WindowPartition(_Moves, frozen=True):
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         _, height, width, _ = inputs[0].shape
         filled = f"ceil({height}/{self.window_size})*ceil({width}/{self.window_size})"
-        return (
-            Step("windows per image", "ceil(H/w)*ceil(W/w)", filled, _windows(inputs[0], self.window_size)),
-        )
+        return (Step("windows per image", "ceil(H/w)*ceil(W/w)", filled, _windows(inputs[0], self.window_size)),)
 
 
 @register
@@ -196,9 +192,7 @@ class WindowMask(_OnLogits, frozen=True):
         first = self._logits(logits)[0]
         batch = _image(self.op, x)[0]
         if self.shift >= self.window_size:
-            raise OpError(
-                f"{self.op}: the shift {self.shift} must be smaller than the window {self.window_size}"
-            )
+            raise OpError(f"{self.op}: the shift {self.shift} must be smaller than the window {self.window_size}")
         if first != batch * _windows(x, self.window_size):
             each = _windows(x, self.window_size)
             raise OpError(

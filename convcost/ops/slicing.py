@@ -45,11 +45,7 @@ class Chunk(_Slices, frozen=True):
 
     def warnings(self, inputs: Tensors) -> tuple[str, ...]:
         made, size = len(self.outputs(inputs)), inputs[0].shape[self.dim]
-        return (
-            ()
-            if made == self.chunks
-            else (f"{size} gives only {made} of the {self.chunks} chunks asked for",)
-        )
+        return () if made == self.chunks else (f"{size} gives only {made} of the {self.chunks} chunks asked for",)
 
 
 @register
@@ -213,17 +209,13 @@ class Crop(View, frozen=True):
         shape = inputs[0].shape
         rank = len(shape) - 2
         if rank < 1:
-            raise OpError(
-                f"{self.op} needs (N, C, ...) with positions, got {len(shape)} dimensions: {times(shape)}"
-            )
+            raise OpError(f"{self.op} needs (N, C, ...) with positions, got {len(shape)} dimensions: {times(shape)}")
         if (self.size is None) == (len(inputs) == 1):
             given = "neither" if self.size is None else "both"
             raise OpError(f"{self.op} takes its size from the field size or from a second input, got {given}")
         size = inputs[1].shape[2:] if self.size is None else spread(self.size, rank, f"{self.op}: size")
         if len(size) != rank:
-            raise OpError(
-                f"{self.op}: {times(inputs[1].shape)} has another number of dimensions than {times(shape)}"
-            )
+            raise OpError(f"{self.op}: {times(inputs[1].shape)} has another number of dimensions than {times(shape)}")
         if self.offset is None:
             offset = tuple((have - want) // 2 for have, want in zip(shape[2:], size, strict=True))
         else:
@@ -258,9 +250,7 @@ class Roll(Op, frozen=True):
     def check(self, inputs: Tensors) -> None:
         shifts = 1 if isinstance(self.shifts, int) else len(self.shifts)
         if shifts != len(self._dims()) or not shifts:
-            raise OpError(
-                f"{self.op} needs one shift for each dimension, got {shifts} for {len(self._dims())}"
-            )
+            raise OpError(f"{self.op} needs one shift for each dimension, got {shifts} for {len(self._dims())}")
         for dim in self._dims():
             axis(self.op, inputs[0].shape, dim)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 
 from ..graph import Node, Reference, Tensor
 from .base import Op, Placement
@@ -26,8 +28,48 @@ def overwritten(
     The reader is None if the overwritten value is an output of the network. Checked as evaluated and as trained, since
     dropout shares its input's memory only in evaluation. None if there is no such clash.
     """
-    if not any(getattr(node.op, "inplace", False) for node in nodes):
+    readers = Counter(chain.from_iterable([node.inputs for node in nodes]))
+    readers.update(outputs)
+    if all(
+        _alone(nodes, tensors, inputs, readers, node.inputs[0]) for node in nodes if getattr(node.op, "inplace", False)
+    ):
         return None
+    return _first_clash(nodes, tensors, inputs, outputs)
+
+
+def _alone(
+    nodes: Sequence[Node],
+    tensors: Sequence[tuple[Tensor, ...]],
+    inputs: Sequence[Tensor],
+    readers: Mapping[Reference, int],
+    reference: Reference,
+) -> bool:
+    """True if nothing but one chain of ops ever sees the memory behind ``reference``: the common case, cheap to see."""
+    while readers[reference] == 1:
+        position, output = reference
+        if position < 0:
+            return True
+        node = nodes[position]
+        arriving = tuple([tensors[n][k] if n >= 0 else inputs[-1 - n] for n, k in node.inputs])
+        if len(tensors[position]) > 1:
+            return False
+        home = {placement.input for train in (False, True) for placement in _shared(node.op, arriving, train, output)}
+        if not home:
+            return True
+        if len(home) > 1 or min(home) < 0:
+            return False
+        reference = node.inputs[home.pop()]
+    return False
+
+
+def _shared(op: Op, inputs: tuple[Tensor, ...], train: bool, output: int) -> tuple[Placement, ...]:
+    placement = placements(op, inputs, train)[output]
+    return () if placement.kind == "fresh" else (placement,)
+
+
+def _first_clash(
+    nodes: Sequence[Node], tensors: Sequence[tuple[Tensor, ...]], inputs: Sequence[Tensor], outputs: Sequence[Reference]
+) -> tuple[Node | None, Node] | None:
     for train in (False, True):
         storage: dict[Reference, Reference] = {(-1 - k, 0): (-1 - k, 0) for k in range(len(inputs))}
         written: dict[Reference, int] = {}  # storage -> position of its last in-place write

@@ -15,15 +15,11 @@ def spread(value: int | Shape, rank: int, field: str) -> Shape:
     if isinstance(value, int):
         return (value,) * rank
     if len(value) != rank:
-        raise OpError(
-            f"{field} has {len(value)} entries for {rank} spatial dimension{'s' if rank > 1 else ''}"
-        )
+        raise OpError(f"{field} has {len(value)} entries for {rank} spatial dimension{'s' if rank > 1 else ''}")
     return value
 
 
-def positions(
-    size: int, extent: int, stride: int, padding: int, ceil_mode: bool = False, before: int = 0
-) -> int:
+def positions(size: int, extent: int, stride: int, padding: int, ceil_mode: bool = False, before: int = 0) -> int:
     """Output positions of a window: floor((size + padding - extent) / stride) + 1.
 
     Args:
@@ -130,9 +126,7 @@ def _size_step(
     room = size + before + after - extent
     padded = "2P" if before == after else "P"
     filled = f"2*{before}" if before == after else f"{before + after}"
-    window, windowed = (
-        ("K", f"{kernel}") if dilation == 1 else ("(D(K - 1) + 1)", f"({dilation}*({kernel} - 1) + 1)")
-    )
+    window, windowed = ("K", f"{kernel}") if dilation == 1 else ("(D(K - 1) + 1)", f"({dilation}*({kernel} - 1) + 1)")
     fits = room % stride == 0
     rounding = "" if fits else "ceil" if ceil_mode else "floor"
     value: str | int = result

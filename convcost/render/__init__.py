@@ -19,7 +19,5 @@ def render(document: Document, format: str, out: IO[str], units: str = "iec") ->
     from importlib import import_module
 
     if format not in FORMATS or format == "json":
-        raise UsageError(
-            f"unknown format {format!r}{nearest(format, FORMATS)} (allowed: {', '.join(FORMATS)})"
-        )
+        raise UsageError(f"unknown format {format!r}{nearest(format, FORMATS)} (allowed: {', '.join(FORMATS)})")
     import_module(f".{format}", __name__).render(document, out, units)

@@ -32,16 +32,12 @@ def _fields(layer: LayerRecord) -> str:
     op = layer.node.op
     defaults = dict(zip(op.__struct_fields__[::-1], op.__struct_defaults__[::-1], strict=False))
     pairs = [(name, getattr(op, name)) for name in op.__struct_fields__]
-    return ", ".join(
-        f"{k}={_short(v)}" for k, v in pairs if v is not None and (k not in defaults or v != defaults[k])
-    )
+    return ", ".join(f"{k}={_short(v)}" for k, v in pairs if v is not None and (k not in defaults or v != defaults[k]))
 
 
 def _short(value: Any) -> str:
     text = (
-        "x".join(map(str, value))
-        if isinstance(value, tuple) and all(isinstance(v, int) for v in value)
-        else str(value)
+        "x".join(map(str, value)) if isinstance(value, tuple) and all(isinstance(v, int) for v in value) else str(value)
     )
     return text if len(text) <= 24 else text[:21] + "..."
 
@@ -105,13 +101,9 @@ def headline(report: Report) -> str:
     totals, groups = report.totals, report.breakdown
     parts = [f"{report.about.title}: {units.count(totals.params)} parameters"]
     parts[0] += _where(totals.params, {name: group.params for name, group in groups.items()})
-    parts.append(
-        f"{units.count(totals.macs)} MACs" + _where(totals.macs, {name: g.macs for name, g in groups.items()})
-    )
+    parts.append(f"{units.count(totals.macs)} MACs" + _where(totals.macs, {name: g.macs for name, g in groups.items()}))
     memory = {name: group.activation_bytes for name, group in groups.items()}
-    parts.append(
-        f"{units.size(totals.activation_bytes)} of activations" + _where(totals.activation_bytes, memory)
-    )
+    parts.append(f"{units.size(totals.activation_bytes)} of activations" + _where(totals.activation_bytes, memory))
     return "; ".join(parts) + "."
 
 
@@ -139,9 +131,7 @@ def layer_sheet(
     """The table of layers, nested by block, or sorted and flat."""
     for key in columns:
         if key not in COLUMN_KEYS:
-            raise UsageError(
-                f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})"
-            )
+            raise UsageError(f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})")
     shown = (Column("name", "Layer"), *(_column(key) for key in columns))
     if sort is not None or top is not None:
         lines = _sorted_lines(report, columns, sort or "macs", top)
@@ -182,10 +172,7 @@ def _sorted_lines(report: Report, columns: Sequence[str], sort: str, top: int | 
     if top is not None and top < 1:
         raise UsageError(f"--top must be 1 or more, not {top}")
     layers = sorted(report.layers, key=lambda layer: -getattr(layer, sort))[:top]
-    return [
-        Line((layer.name, *(_cell(report, [layer], key) for key in columns)), 0, layer.group)
-        for layer in layers
-    ]
+    return [Line((layer.name, *(_cell(report, [layer], key) for key in columns)), 0, layer.group) for layer in layers]
 
 
 def _nested_lines(report: Report, columns: Sequence[str], depth: int | None) -> list[Line]:
@@ -193,9 +180,7 @@ def _nested_lines(report: Report, columns: Sequence[str], depth: int | None) -> 
         raise UsageError(f"--depth must be 1 or more, not {depth}")
     deepest = max((len(layer.path) for layer in report.layers), default=1)
     if depth is None:
-        depth = next(
-            (level for level in range(deepest, 1, -1) if _count(report, level) <= AUTOMATIC_LINES), 1
-        )
+        depth = next((level for level in range(deepest, 1, -1) if _count(report, level) <= AUTOMATIC_LINES), 1)
     lines: list[Line] = []
     _fold(report, columns, report.layers, 0, min(depth, deepest), lines)
     return lines
@@ -256,9 +241,7 @@ def breakdown_sheet(report: Report) -> Sheet:
             cells += [getattr(row, quantity), (getattr(row, quantity), getattr(totals, quantity))]
         return Line(tuple(cells), kind=kind)
 
-    lines = [
-        line(name, group, group.layers, name) for name, group in report.breakdown.items() if group.layers
-    ]
+    lines = [line(name, group, group.layers, name) for name, group in report.breakdown.items() if group.layers]
     return Sheet("By group", columns, tuple(lines), line("total", totals, totals.layers, "total"))
 
 
@@ -275,13 +258,7 @@ def claims_sheet(report: Report) -> Sheet:
             what += f" ({claim.convention.replace('_', ' ')})"
         claimed = units.shape(claim.claimed) if isinstance(claim.claimed, tuple) else claim.claimed
         computed = claim.computed
-        exact = (
-            ""
-            if computed is None
-            else units.shape(computed)
-            if isinstance(computed, tuple)
-            else f"{computed:,}"
-        )
+        exact = "" if computed is None else units.shape(computed) if isinstance(computed, tuple) else f"{computed:,}"
         lines.append(Line((what, claimed, exact, claim.verdict, claim.source), kind=claim.verdict))
     return Sheet("Published figures", columns, tuple(lines))
 
@@ -293,14 +270,11 @@ def conventions(report: Report, convention: str | None) -> list[str]:
         units.shape(shape) if name == "input" else f"{name} {units.shape(shape)}"
         for name, shape in settings.input_shapes.items()
     )
-    kinds = ", ".join(
-        f"{kind} {units.count(number)}" for kind, number in totals.flops_by_kind.items() if kind != "mac"
-    )
+    kinds = ", ".join(f"{kind} {units.count(number)}" for kind, number in totals.flops_by_kind.items() if kind != "mac")
     lines = [
         f"Input {shapes}, {settings.dtype}, {settings.mode}. Weights {units.size(totals.weight_bytes)}, "
         f"buffers {totals.buffers:,}, depth {totals.depth}.",
-        f"FLOPs = 2 x MACs + everything else, {units.count(totals.flops)} here"
-        + (f" ({kinds})." if kinds else "."),
+        f"FLOPs = 2 x MACs + everything else, {units.count(totals.flops)} here" + (f" ({kinds})." if kinds else "."),
         "Activations: bytes of fresh outputs; views and in-place operations add none.",
         _covered(report),
     ]
@@ -315,6 +289,4 @@ def _covered(report: Report) -> str:
     if not coverage.unmodelled:
         return f"Coverage: all {coverage.nodes} operations are modelled."
     missing = ", ".join(f"{name} ({times})" for name, times in coverage.unmodelled)
-    return (
-        f"Coverage: {coverage.modelled} of {coverage.nodes} operations are modelled; NOT counted: {missing}."
-    )
+    return f"Coverage: {coverage.modelled} of {coverage.nodes} operations are modelled; NOT counted: {missing}."

@@ -52,8 +52,7 @@ def document(entries: Sequence[Entry]) -> Document:
         Column("params", "Params", "count"), Column("macs", "MACs", "count"),
     )  # fmt: skip
     lines = tuple(
-        Line((e.name, e.family, e.year, next(iter(e.input_shapes.values())), e.params, e.macs))
-        for e in ordered
+        Line((e.name, e.family, e.year, next(iter(e.input_shapes.values())), e.params, e.macs)) for e in ordered
     )
     count = f"{len(lines)} architecture{'' if len(lines) == 1 else 's'}; batch 1. convcost analyze NAME shows one."
     return Document((Sheet("", columns, lines), Paragraph(count)))

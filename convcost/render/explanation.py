@@ -51,9 +51,7 @@ def _value(step: Step) -> str:
 
 def _field(value: Any) -> str:
     text = (
-        "x".join(map(str, value))
-        if isinstance(value, tuple) and all(isinstance(v, int) for v in value)
-        else str(value)
+        "x".join(map(str, value)) if isinstance(value, tuple) and all(isinstance(v, int) for v in value) else str(value)
     )
     return text if len(text) <= 40 else text[:37] + "..."
 

@@ -9,9 +9,7 @@ from .sheet import Document, Line, Paragraph, Sheet, text_of
 
 def render(document: Document, out: IO[str], units: str = "iec") -> None:
     """Write the document as Markdown."""
-    blocks = [
-        _paragraph(part) if isinstance(part, Paragraph) else _table(part, units) for part in document.parts
-    ]
+    blocks = [_paragraph(part) if isinstance(part, Paragraph) else _table(part, units) for part in document.parts]
     out.write("\n\n".join(blocks) + "\n")
 
 
@@ -33,8 +31,7 @@ def _table(sheet: Sheet, units: str) -> str:
 
 def _cells(sheet: Sheet, line: Line, units: str) -> list[str]:
     cells = [
-        escape(text_of(value, column.unit, units))
-        for column, value in zip(sheet.columns, line.cells, strict=True)
+        escape(text_of(value, column.unit, units)) for column, value in zip(sheet.columns, line.cells, strict=True)
     ]
     cells[0] = "&emsp;" * line.level + cells[0]
     return cells

@@ -26,11 +26,7 @@ _BOX: Box = SIMPLE_HEAD
 def render(document: Document, out: IO[str], units: str = "iec") -> None:
     """Write the document as text tables."""
     terminal = Console(file=out)
-    console = (
-        terminal
-        if terminal.is_terminal
-        else Console(file=out, width=PIPED_WIDTH, no_color=True, highlight=False)
-    )
+    console = terminal if terminal.is_terminal else Console(file=out, width=PIPED_WIDTH, no_color=True, highlight=False)
     unicode = (console.encoding or "").lower().startswith("utf")
     for part in document.parts:
         if isinstance(part, Paragraph):

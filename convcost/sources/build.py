@@ -57,9 +57,7 @@ class _Builder:
             return None
         if variant not in variants:
             have = f"it has {', '.join(variants)}" if variants else "it has none"
-            raise SpecError(
-                [(None, None, f"{file} has no variant {variant!r}{nearest(variant, variants)} ({have})")]
-            )
+            raise SpecError([(None, None, f"{file} has no variant {variant!r}{nearest(variant, variants)} ({have})")])
         return variants[variant]
 
     def get(self, key: str) -> tuple[Value | None, Mapping]:
@@ -81,7 +79,7 @@ class _Builder:
             raise self.fail(self.spec.root, "layers", "the network has no layers")
         outputs = self.outputs(expansion, result)
         self.check_reached(expansion, outputs)
-        graph = Graph(expansion.nodes, inputs, outputs, self.about())
+        graph = Graph(expansion.nodes, inputs, outputs, self.about(), check=False)
         self.check_in_place(graph, expansion)
         return graph
 
@@ -110,9 +108,7 @@ class _Builder:
             return {}
         value, names = chosen["with"], list(self.spec.parameters)
         if isinstance(value, str):
-            raise self.fail(
-                chosen, "with", f"'with' is a list of values for {', '.join(names)}, or a mapping of them"
-            )
+            raise self.fail(chosen, "with", f"'with' is a list of values for {', '.join(names)}, or a mapping of them")
         if isinstance(value, Mapping):
             for name in value:
                 if name not in names:
@@ -156,9 +152,7 @@ class _Builder:
             return [("input", self.input_tensor(value, env, holder, "input"))]
         many, holder = self.get("inputs")
         if not isinstance(many, Mapping) or not many:
-            raise self.fail(
-                holder, "inputs", "inputs is a mapping of names to shapes, such as {image: [3, 224, 224]}"
-            )
+            raise self.fail(holder, "inputs", "inputs is a mapping of names to shapes, such as {image: [3, 224, 224]}")
         return [(name, self.input_tensor(inner, env, many, name)) for name, inner in many.items()]
 
     def input_tensor(self, value: Value, env: dict[str, Any], holder: Mapping, key: str) -> Tensor:
@@ -169,24 +163,18 @@ class _Builder:
                     raise self.fail(value, inner, f"an input has shape and dtype, not {inner!r}")
             written = value.get("dtype", dtype)
             if written not in ITEM_BYTES:
-                raise self.fail(
-                    value, "dtype", f"unknown dtype {written!r}{nearest(str(written), ITEM_BYTES)}"
-                )
+                raise self.fail(value, "dtype", f"unknown dtype {written!r}{nearest(str(written), ITEM_BYTES)}")
             dtype = str(written)
             if "shape" not in value:
                 raise self.fail(holder, key, "an input needs a shape, such as {shape: [128], dtype: int64}")
             value = value["shape"]
         if not isinstance(value, Row):
-            raise self.fail(
-                holder, key, "an input is a list of sizes without the batch, such as [3, 224, 224]"
-            )
+            raise self.fail(holder, key, "an input is a list of sizes without the batch, such as [3, 224, 224]")
         shape = self.value(self.compiled(value, holder, key), env, holder, key)
         for size in shape:
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
                 shown = f"unknown name {str(size)!r}" if isinstance(size, str) else repr(size)
-                raise self.fail(
-                    holder, key, f"the input's sizes must be whole numbers of 1 or more, not {shown}"
-                )
+                raise self.fail(holder, key, f"the input's sizes must be whole numbers of 1 or more, not {shown}")
         return Tensor((1, *shape), dtype)
 
     def outputs(self, expansion: Expansion, result: tuple[Reference, ...]) -> tuple[Reference, ...]:
@@ -205,27 +193,17 @@ class _Builder:
         return tuple(found)
 
     def check_reached(self, expansion: Expansion, outputs: tuple[Reference, ...]) -> None:
-        nodes = expansion.nodes
-        reached = [False] * len(nodes)
-        for position, _ in outputs:
-            if position >= 0:
-                reached[position] = True
-        for position in range(len(nodes) - 1, -1, -1):
-            if reached[position]:
-                for source, _ in nodes[position].inputs:
-                    if source >= 0:
-                        reached[source] = True
-        if not all(reached):
-            node = nodes[reached.index(False)]
-            message = (
-                "this layer reaches no output; remove it, read it with 'from:', or list it in 'outputs:'"
-            )
+        read = {source for node in expansion.nodes for source, _ in node.inputs}
+        read.update(position for position, _ in outputs)
+        # Whatever leads nowhere ends in a layer that nobody reads.
+        dead = next((position for position in range(len(expansion.nodes)) if position not in read), None)
+        if dead is not None:
+            node = expansion.nodes[dead]
+            message = "this layer reaches no output; remove it, read it with 'from:', or list it in 'outputs:'"
             raise SpecError([(node.where, node.name, message)])
 
     def check_in_place(self, graph: Graph, expansion: Expansion) -> None:
-        clash = overwritten(
-            graph.nodes, expansion.tensors, [tensor for _, tensor in graph.inputs], graph.outputs
-        )
+        clash = overwritten(graph.nodes, expansion.tensors, [tensor for _, tensor in graph.inputs], graph.outputs)
         if clash is not None:
             reader, writer = clash
             where, name = (reader.where, reader.name) if reader else (writer.where, writer.name)
@@ -236,9 +214,7 @@ class _Builder:
                 else "an output of the network in place"
             )
             plain = writer.op.op
-            raise SpecError(
-                [(where, name, f"this layer {what} {rest}; use {plain} in place of {plain}_ there")]
-            )
+            raise SpecError([(where, name, f"this layer {what} {rest}; use {plain} in place of {plain}_ there")])
 
     # --- what is known about it
 
@@ -270,9 +246,7 @@ class _Builder:
             else:
                 written = text
             extra = {key: str(item[key]) for key in ("layer", "convention", "note") if key in item}
-            found.append(
-                Claim(quantity=str(item["quantity"]), value=written, source=str(item["source"]), **extra)
-            )
+            found.append(Claim(quantity=str(item["quantity"]), value=written, source=str(item["source"]), **extra))
         return tuple(found)
 
 

@@ -7,11 +7,12 @@ eight distinct calls.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, NoReturn
 
 from ..errors import OpError, SpecError, Where, nearest
 from ..graph import Node, Reference, Tensor
-from ..ops import Composite, make
+from ..ops import Composite, make, ready
 from ..ops.base import Op
 from . import vocabulary
 from .spec import Block, Layer, Spec
@@ -226,9 +227,7 @@ class Expansion:
             raise OpError(f"{layer.verb!r} is {word!r} here, which is neither an op nor a block")
         return word
 
-    def call(
-        self, layer: Layer, name: str | None, frame: Frame, flow: Refs, override: dict[str, Term] | None
-    ) -> Refs:
+    def call(self, layer: Layer, name: str | None, frame: Frame, flow: Refs, override: dict[str, Term] | None) -> Refs:
         if layer.bodies:
             return self.structure(layer, name, frame, flow)
         assert name is not None
@@ -283,9 +282,7 @@ class Expansion:
         ends: list[Reference] = []
         for (name, body), part in zip(layer.bodies, parts, strict=True):
             inside = (
-                frame
-                if name is None
-                else Frame(frame.env, f"{frame.prefix}{name}.", frame, frame.block, frame.used_at)
+                frame if name is None else Frame(frame.env, f"{frame.prefix}{name}.", frame, frame.block, frame.used_at)
             )
             end = self.body(body, inside, part)
             if name is not None:
@@ -317,11 +314,11 @@ class Expansion:
             template = self.templates.get(key)
             if template is not None:
                 return self.stamp(template, f"{frame.prefix}{name}", flow[0])
-        start = len(self.nodes)
+        start, named = len(self.nodes), len(self.results)
         result = self.expand_block(block, given, layer, name, frame, flow)
         if key is not None and key not in self.templates:
-            prefix = f"{frame.prefix}{name}"
-            self.templates[key] = self.template(start, prefix, flow[0], result)
+            inside = dict(islice(self.results.items(), named, None))
+            self.templates[key] = self.template(start, f"{frame.prefix}{name}", flow[0], result, inside)
         return result
 
     def expand_block(
@@ -347,7 +344,9 @@ class Expansion:
         self.results[f"{frame.prefix}{name}"] = result
         return result
 
-    def template(self, start: int, prefix: str, entry: Reference, result: Refs) -> Template | None:
+    def template(
+        self, start: int, prefix: str, entry: Reference, result: Refs, inside: dict[str, Refs]
+    ) -> Template | None:
         """What a second call can be stamped from; None if the block reads anything but its input and itself."""
         cut = len(prefix)
         nodes = []
@@ -374,11 +373,9 @@ class Expansion:
         if any(reference[0] < start and reference != entry for reference in result):
             return None
         relative = tuple((n - start, o) if n >= start else (-1, 0) for n, o in result)
-        inside = prefix + "."
         results = {
-            path[cut:]: tuple((n - start, o) if n >= start else (-1, 0) for n, o in refs)
-            for path, refs in self.results.items()
-            if path.startswith(inside) or path == prefix
+            path[cut:]: tuple([(n - start, o) if n >= start else (-1, 0) for n, o in refs])
+            for path, refs in inside.items()
         }
         return Template(nodes, self.tensors[start:], relative, results)
 
@@ -500,15 +497,9 @@ class Expansion:
             raise OpError(f"the spec has more than {MAX_NODES:,} layers")
         self.nodes.append(node)
         self.tensors.append(outputs)
-        return (
-            ((position, 0),)
-            if len(outputs) == 1
-            else tuple((position, output) for output in range(len(outputs)))
-        )
+        return ((position, 0),) if len(outputs) == 1 else tuple((position, output) for output in range(len(outputs)))
 
-    def bind(
-        self, word: str, fields: dict[str, Any], tensors: tuple[Tensor, ...]
-    ) -> tuple[Op, tuple[Tensor, ...]]:
+    def bind(self, word: str, fields: dict[str, Any], tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]]:
         cls = op_class(word)
         if cls.op != word:
             fields = {**fields, "inplace": True}
@@ -544,9 +535,7 @@ class Expansion:
         for offset, ((position, owner), user) in enumerate(zip(owners, users, strict=True)):
             theirs, ours = owner.op.weights(), user.op.weights()
             if theirs != ours:
-                raise OpError(
-                    f"shares {path!r}: its weights are {_weights(theirs)}, this layer's {_weights(ours)}"
-                )
+                raise OpError(f"shares {path!r}: its weights are {_weights(theirs)}, this layer's {_weights(ours)}")
             target = owner.owner if owner.owner >= 0 else position
             self.nodes[start + offset] = Node(user.name, user.op, user.inputs, target, user.where)
 
@@ -556,18 +545,15 @@ def bind_op(op: Op, tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]
     least, most = op.arity
     if most == 0:
         tensors = ()
-    if len(tensors) < least or (most is not None and len(tensors) > most):
-        wants = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
-        hint = "; say with 'from:' which output it reads" if most is not None and len(tensors) > most else ""
-        hint = hint or "; name them with 'from: [a, b]'"
-        raise OpError(
-            f"{op.op} takes {wants} input{'' if wants == '1' else 's'}, {len(tensors)} arrive{hint}"
-        )
-    bound = op.bind(tensors)
-    if isinstance(bound, Composite):
-        return bound, ()
-    bound.check(tensors)
-    return bound, bound.outputs(tensors)
+    try:
+        bound = ready(op, tensors)
+    except OpError as error:
+        if len(tensors) < least:
+            raise OpError(f"{error}; name them with 'from: [a, b]'") from None
+        if most is not None and len(tensors) > most:
+            raise OpError(f"{error}; say with 'from:' which output it reads") from None
+        raise
+    return bound, () if isinstance(bound, Composite) else bound.outputs(tensors)
 
 
 def _passes_layer(value: Any) -> bool:

@@ -81,9 +81,7 @@ class Expression:
             raise OpError(f"{self.text!r} divides by zero") from None
         except (TypeError, ValueError, OverflowError):
             values = ", ".join(f"{name} = {scope.get(name)!r}" for name in self.names)
-            raise OpError(
-                f"{self.text!r} cannot be worked out" + (f" with {values}" if values else "")
-            ) from None
+            raise OpError(f"{self.text!r} cannot be worked out" + (f" with {values}" if values else "")) from None
         if isinstance(result, float) and result.is_integer() and abs(result) < LIMIT:
             return int(result)
         return result
@@ -104,9 +102,7 @@ def parse(text: str) -> Expression:
         OpError: not an expression of the language, or longer or deeper than its limits.
     """
     if len(text) > MAX_LENGTH:
-        raise OpError(
-            f"an expression has {len(text):,} characters; the limit is {MAX_LENGTH}: {text[:40]!r}..."
-        )
+        raise OpError(f"an expression has {len(text):,} characters; the limit is {MAX_LENGTH}: {text[:40]!r}...")
     try:
         tree: Any = compile(text.strip(), "", "eval", _PARSE_ONLY)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -120,20 +116,13 @@ def _build(node: Any, text: str, names: list[str], depth: int) -> Compiled:
         raise OpError(f"an expression nests more than {MAX_TERMS} terms: {text[:40]!r}...")
     builder = _BUILDERS.get(node.__class__)
     if builder is None:
-        raise OpError(
-            f"{text!r} uses {node.__class__.__name__.lower()}, which the spec language does not have"
-        )
+        raise OpError(f"{text!r} uses {node.__class__.__name__.lower()}, which the spec language does not have")
     return builder(node, text, names, depth + 1)
 
 
 def _constant(node: Any, text: str, names: list[str], depth: int) -> Compiled:
     value = node.value
-    if (
-        not isinstance(value, int | float)
-        or "_" in text
-        and not isinstance(value, bool)
-        and re.search(r"\d_\d", text)
-    ):
+    if not isinstance(value, int | float) or "_" in text and not isinstance(value, bool) and re.search(r"\d_\d", text):
         raise OpError(f"{text!r}: {value!r} is not a number of the spec language")
     _bounded(value, text)
     return lambda scope: value
@@ -217,9 +206,7 @@ def _call(node: Any, text: str, names: list[str], depth: int) -> Compiled:
     keywords = {keyword.arg: _build(keyword.value, text, names, depth) for keyword in node.keywords}
 
     def run(scope: Scope) -> Any:
-        return _bounded(
-            function(*(a(scope) for a in arguments), **{k: v(scope) for k, v in keywords.items()}), text
-        )
+        return _bounded(function(*(a(scope) for a in arguments), **{k: v(scope) for k, v in keywords.items()}), text)
 
     return run
 

@@ -21,9 +21,7 @@ def folder() -> str:
     ):
         if os.path.isdir(candidate):
             return candidate
-    raise SourceError(
-        "the architectures that ship with convcost are missing; install it again: pip install convcost"
-    )
+    raise SourceError("the architectures that ship with convcost are missing; install it again: pip install convcost")
 
 
 def files() -> list[str]:

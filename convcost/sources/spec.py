@@ -184,9 +184,7 @@ class _Compiler:
 
     # --- names
 
-    def free_names(
-        self, names: Iterable[str], root: Mapping, key: str, taken: tuple[str, ...]
-    ) -> tuple[str, ...]:
+    def free_names(self, names: Iterable[str], root: Mapping, key: str, taken: tuple[str, ...]) -> tuple[str, ...]:
         """Refuse names that mean something else already: one set of names for everything but layers."""
         mark = root.marks.get(key, root.mark)
         inner = root.get(key)
@@ -194,9 +192,7 @@ class _Compiler:
         for name in names:
             place = inner.key_marks.get(name, mark) if isinstance(inner, Mapping) else mark
             if not WORD.match(name):
-                self.fail(
-                    place, f"{name!r} cannot be a name: names are made of the letters a-z, A-Z, digits and _"
-                )
+                self.fail(place, f"{name!r} cannot be a name: names are made of the letters a-z, A-Z, digits and _")
             elif is_op(name):
                 self.fail(place, f"{name!r} is an op; choose another name")
             elif name in FUNCTIONS or name in CONSTANTS or name in KEYWORDS or name in words_of.RESERVED:
@@ -241,9 +237,7 @@ class _Compiler:
         for name in value.names:
             if name in known or name in SHAPE_NAMES:
                 continue
-            if name in alone and (
-                is_op(name) or name in self.block_names or name in texts or name in self.local
-            ):
+            if name in alone and (is_op(name) or name in self.block_names or name in texts or name in self.local):
                 continue
             candidates = [*known, *SHAPE_NAMES, *FUNCTIONS, *texts]
             self.fail(mark, f"unknown name {name!r}{nearest(name, candidates)}")
@@ -295,9 +289,7 @@ class _Compiler:
             block.let = self.let(value, taken)
             taken = self.free_names(block.let, value, "let", taken)
         else:
-            self.fail(
-                blocks.marks[name], f"block {name!r} must be a list of layers, or a mapping with 'layers'"
-            )
+            self.fail(blocks.marks[name], f"block {name!r} must be a list of layers, or a mapping with 'layers'")
             return block
         self.known = {*taken}
         self.local = self.local_names(layers)
@@ -305,10 +297,7 @@ class _Compiler:
         return block
 
     def check_recursion(self) -> None:
-        calls = {
-            name: set(_verbs(block.layers)) & set(self.spec.blocks)
-            for name, block in self.spec.blocks.items()
-        }
+        calls = {name: set(_verbs(block.layers)) & set(self.spec.blocks) for name, block in self.spec.blocks.items()}
         done: set[str] = set()
         for start in calls:
             path: list[str] = []
@@ -325,9 +314,7 @@ class _Compiler:
                 following = rest.pop()
                 if following in path:
                     circle = " -> ".join([*path[path.index(following) :], following])
-                    self.fail(
-                        self.spec.blocks[following].mark, f"blocks call each other in a circle: {circle}"
-                    )
+                    self.fail(self.spec.blocks[following].mark, f"blocks call each other in a circle: {circle}")
                     return
                 if following not in done:
                     stack.append((following, sorted(calls[following])))
@@ -337,9 +324,7 @@ class _Compiler:
 
     def layers(self, value: Value, mark: Mark) -> tuple[Layer, ...]:
         row = self.row(value, mark, "a list of layers")
-        return tuple(
-            layer for item, place in zip(row, row.marks, strict=True) if (layer := self.layer(item, place))
-        )
+        return tuple(layer for item, place in zip(row, row.marks, strict=True) if (layer := self.layer(item, place)))
 
     def layer(self, item: Value, mark: Mark) -> Layer | None:
         if isinstance(item, str):
@@ -371,13 +356,9 @@ class _Compiler:
             return
         unknown = [verb for verb in verbs if not self.is_verb(verb)]
         for verb in unknown:
-            self.fail(
-                item.key_marks[verb], f"unknown word {verb!r}{nearest(verb, [*ADVERBS, *self.vocabulary()])}"
-            )
+            self.fail(item.key_marks[verb], f"unknown word {verb!r}{nearest(verb, [*ADVERBS, *self.vocabulary()])}")
         if not unknown:
-            self.fail(
-                mark, f"a layer has one verb, this one has {len(verbs)}: {', '.join(verbs)} (a '-' missing?)"
-            )
+            self.fail(mark, f"a layer has one verb, this one has {len(verbs)}: {', '.join(verbs)} (a '-' missing?)")
 
     def vocabulary(self) -> list[str]:
         return [
@@ -455,9 +436,7 @@ class _Compiler:
             layer.bodies = tuple((name, self.layers(body, value.marks[name])) for name, body in value.items())
         else:
             row = self.row(value, mark, "branches")
-            layer.bodies = tuple(
-                (None, self.layers(body, place)) for body, place in zip(row, row.marks, strict=True)
-            )
+            layer.bodies = tuple((None, self.layers(body, place)) for body, place in zip(row, row.marks, strict=True))
         if verb == "branches" and "merge" not in item:
             self.fail(layer.mark, "branches need 'merge:', an op of several inputs, such as concat or add")
         for key in ("merge", "split"):

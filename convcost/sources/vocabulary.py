@@ -58,10 +58,7 @@ def field_texts(cls: type[Op], field: str) -> tuple[str, ...]:
 def texts() -> frozenset[str]:
     """Every text that some field of some op takes; a block may hand one on."""
     return frozenset(
-        word
-        for cls in REGISTRY.values()
-        for field in cls.__struct_fields__
-        for word in field_texts(cls, field)
+        word for cls in REGISTRY.values() for field in cls.__struct_fields__ for word in field_texts(cls, field)
     )
 
 

@@ -81,9 +81,7 @@ def read(text: str, file: str) -> Mapping:
         SpecError: not YAML, not a mapping, too large, too deep, or using anchors, aliases, tags or duplicate keys.
     """
     if len(text) > MAX_BYTES:
-        raise SpecError(
-            [(None, None, f"{file}: the file has {len(text):,} characters; the limit is {MAX_BYTES:,}")]
-        )
+        raise SpecError([(None, None, f"{file}: the file has {len(text):,} characters; the limit is {MAX_BYTES:,}")])
     try:
         return _Reader(text, file).document()
     except yaml.MarkedYAMLError as error:
@@ -126,9 +124,7 @@ class _Reader:
                 ]
             )
         if not isinstance(root, Mapping):
-            raise SpecError(
-                [(Where(self.file, 1, 1), None, "a spec is a mapping with name, input and layers")]
-            )
+            raise SpecError([(Where(self.file, 1, 1), None, "a spec is a mapping with name, input and layers")])
         return root
 
     def value(self, event: Any) -> Value:
@@ -148,9 +144,7 @@ class _Reader:
                     raise self.plain(event)
                 if len(stack) >= MAX_NESTING:
                     raise self.fail(event.start_mark, f"nested deeper than {MAX_NESTING} levels")
-                stack.append(
-                    Mapping(event.start_mark) if kind is MappingStartEvent else Row(event.start_mark)
-                )
+                stack.append(Mapping(event.start_mark) if kind is MappingStartEvent else Row(event.start_mark))
                 pending.append(None)
                 event = self.next_event()
                 continue
@@ -168,9 +162,7 @@ class _Reader:
             self.store(stack[-1], pending, value, event)
             event = self.next_event()
 
-    def store(
-        self, into: Mapping | Row, pending: list[tuple[str, Mark] | None], value: Value, event: Any
-    ) -> None:
+    def store(self, into: Mapping | Row, pending: list[tuple[str, Mark] | None], value: Value, event: Any) -> None:
         mark = event.start_mark if isinstance(value, str) else value.mark
         if isinstance(into, Row):
             into.append(value)
@@ -185,9 +177,7 @@ class _Reader:
             if value in into:
                 raise self.fail(mark, f"the key {value!r} stands here twice")
             if value == "<<":
-                raise self.fail(
-                    mark, "merge keys are not part of the spec language; use a block with parameters"
-                )
+                raise self.fail(mark, "merge keys are not part of the spec language; use a block with parameters")
             pending[-1] = (value, mark)
         else:
             name, key_mark = key
@@ -198,12 +188,6 @@ class _Reader:
 
     def plain(self, event: Any) -> SpecError:
         what = (
-            "an alias"
-            if isinstance(event, AliasEvent)
-            else "an anchor"
-            if getattr(event, "anchor", None)
-            else "a tag"
+            "an alias" if isinstance(event, AliasEvent) else "an anchor" if getattr(event, "anchor", None) else "a tag"
         )
-        return self.fail(
-            event.start_mark, f"{what} is not part of the spec language; use a block with parameters"
-        )
+        return self.fail(event.start_mark, f"{what} is not part of the spec language; use a block with parameters")

@@ -15,9 +15,7 @@ class Example(NamedTuple):
     inputs: tuple[Tensor, ...]
 
     def __str__(self) -> str:
-        return "-".join([self.op, *(f"{name}={value}" for name, value in self.fields.items())]).replace(
-            " ", ""
-        )
+        return "-".join([self.op, *(f"{name}={value}" for name, value in self.fields.items())]).replace(" ", "")
 
 
 def _each(op: str, *shapes: tuple[int, ...], dtype: str = "float32", **fields: Any) -> Example:

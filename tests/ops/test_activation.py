@@ -107,13 +107,9 @@ def test_softmax_counts_by_rows(dim, rows, n):
     maximum, shifted, exps, total, divided = n - 1, n, n, n - 1, n
     for word in ("softmax", "attention_softmax"):
         op, inputs, outputs = built(word, {"dim": dim})
-        assert op.work(inputs, outputs, False) == {
-            "activation": rows * (maximum + shifted + exps + total + divided)
-        }
+        assert op.work(inputs, outputs, False) == {"activation": rows * (maximum + shifted + exps + total + divided)}
     op, inputs, outputs = built("log_softmax", {"dim": dim})
-    assert op.work(inputs, outputs, False) == {
-        "activation": rows * (maximum + shifted + exps + total + 1 + n)
-    }
+    assert op.work(inputs, outputs, False) == {"activation": rows * (maximum + shifted + exps + total + 1 + n)}
 
 
 def test_softmax_of_attention_is_booked_there():

@@ -34,9 +34,7 @@ def execute(op, tensors, weights):
         "permute": lambda: x.permute(op.dims),
         "transpose": lambda: x.transpose(op.dim0, op.dim1),
         "select": lambda: x.select(op.dim, op.index),
-        "reshape": lambda: x.reshape(
-            [x.shape[at] if size == 0 else size for at, size in enumerate(op.shape)]
-        ),
+        "reshape": lambda: x.reshape([x.shape[at] if size == 0 else size for at, size in enumerate(op.shape)]),
         "scale": lambda: x * op.factor,
         "matmul": lambda: x @ (tensors[1].mT if op.transpose_b else tensors[1]),
         "causal_mask": lambda: x + torch.full(x.shape[-2:], float("-inf")).triu(1),
@@ -131,8 +129,7 @@ def test_vit_base_by_hand():
 
 def test_a_mask_is_one_addition_per_logit_in_place():
     causal, free = (
-        steps_of("scaled_dot_product_attention", *[(1, 2, 9, 4)] * 3, is_causal=flag)
-        for flag in (True, False)
+        steps_of("scaled_dot_product_attention", *[(1, 2, 9, 4)] * 3, is_causal=flag) for flag in (True, False)
     )
     (mask,) = [step for step in causal if step.op.op == "causal_mask"]
     assert len(causal) == len(free) + 1

@@ -113,11 +113,7 @@ def test_memory(example, train):
     assert type(launches) is int
     assert (launches == 0) == all(placement.kind == "view" for placement in placements)
     assert 0 <= op.reads(example.inputs, outputs) <= sum(tensor.bytes for tensor in example.inputs)
-    assert (
-        0
-        <= op.weights_read(example.inputs, 1000)
-        <= max(1000, 1000 * sum(x.elements for x in example.inputs))
-    )
+    assert 0 <= op.weights_read(example.inputs, 1000) <= max(1000, 1000 * sum(x.elements for x in example.inputs))
 
 
 @pytest.mark.parametrize("example", PLAIN)

@@ -57,9 +57,7 @@ def agrees_with(module, torch, op, inputs, outputs):
     with torch.no_grad(), counter:
         y = module(torch.empty(inputs[0].shape, device="meta"))
     assert tuple(y.shape) == outputs[0].shape
-    assert [(w.name, w.shape) for w in op.weights()] == [
-        (n, tuple(p.shape)) for n, p in module.named_parameters()
-    ]
+    assert [(w.name, w.shape) for w in op.weights()] == [(n, tuple(p.shape)) for n, p in module.named_parameters()]
     assert 2 * op.macs(inputs, outputs) == counter.get_total_flops()
 
 

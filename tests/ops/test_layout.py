@@ -14,7 +14,11 @@ IMAGE = (2, 12, 10, 9)
 
 
 def module(name, *arguments):
-    return lambda x: getattr(pytest.importorskip("torch").nn, name)(*arguments)(x)
+    def call(x):
+        torch = pytest.importorskip("torch")
+        return getattr(torch.nn, name)(*arguments)(x)
+
+    return call
 
 
 CASES = [
@@ -68,9 +72,7 @@ def test_shapes_are_those_of_pytorch(name, fields, shape, reference):
     expected = reference(torch.empty(shape, device="meta"))
     expected = expected if isinstance(expected, tuple) else (expected,)
     found = run(name, shape, **fields)
-    assert tuple(tensor.shape for tensor in found.outputs) == tuple(
-        tuple(tensor.shape) for tensor in expected
-    )
+    assert tuple(tensor.shape for tensor in found.outputs) == tuple(tuple(tensor.shape) for tensor in expected)
 
 
 @pytest.mark.parametrize(("name", "fields", "shape", "reference"), CASES)

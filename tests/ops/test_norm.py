@@ -24,9 +24,7 @@ def operations(word, fields, shape, train):
 
 
 SHAPES = {1: (4, 6, 10), 2: (4, 6, 5, 7), 3: (4, 6, 3, 4, 5)}
-STATES = [
-    {"affine": affine, "track_running_stats": track} for affine in (True, False) for track in (True, False)
-]
+STATES = [{"affine": affine, "track_running_stats": track} for affine in (True, False) for track in (True, False)]
 CHANNELS = {"num_features": 6}
 TORCH = [
     *(
@@ -138,9 +136,7 @@ def test_norms_without_running_statistics(train):
     statistics, root = 4 * width, 3
     assert operations("layer_norm", {}, (2, 49, width), train) == tokens * (statistics + root + 4 * width)
     assert operations("layer_norm", {"bias": False}, (2, 49, width), train) == tokens * (7 * width + 3)
-    assert operations("layer_norm", {"elementwise_affine": False}, (2, 49, width), train) == tokens * (
-        6 * width + 3
-    )
+    assert operations("layer_norm", {"elementwise_affine": False}, (2, 49, width), train) == tokens * (6 * width + 3)
     m = 32 // 8 * 5 * 7
     assert operations("group_norm", {"num_groups": 8}, (2, 32, 5, 7), train) == 2 * 8 * (4 * m + 3 + 4 * m)
     # n squares, n - 1 additions, divide, add eps, square root, divide; then n products, and n with gamma.
@@ -152,10 +148,7 @@ def test_norms_without_running_statistics(train):
 def test_local_response_norm_of_alexnet():
     # Square, 4 additions and a division over 5 channels, times alpha, plus k, power, division.
     per_element = 1 + 4 + 1 + 1 + 1 + 1 + 1
-    assert (
-        operations("local_response_norm", {"size": 5, "k": 2.0}, (1, 96, 55, 55), False)
-        == 290_400 * per_element
-    )
+    assert operations("local_response_norm", {"size": 5, "k": 2.0}, (1, 96, 55, 55), False) == 290_400 * per_element
     op, inputs, outputs = built("local_response_norm", {"size": 5}, (1, 96, 55, 55))
     assert op.weights() == ()
     assert outputs == inputs
@@ -186,9 +179,7 @@ def test_kernels_are_what_pytorch_dispatches(word, fields, shape, eval_, train):
 
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
             name = function.overloadpacket.__name__
-            self.kernels += {"view": 0, "alias": 0, "squeeze": 0, "empty": 0, "constant_pad_nd": 2}.get(
-                name, 1
-            )
+            self.kernels += {"view": 0, "alias": 0, "squeeze": 0, "empty": 0, "constant_pad_nd": 2}.get(name, 1)
             return function(*args, **(kwargs or {}))
 
     names = {"batch_norm2d": "BatchNorm2d", "instance_norm2d": "InstanceNorm2d"}

@@ -57,9 +57,7 @@ def test_pooling_agrees_with_pytorch(word, name, fields):
     tensors = y if isinstance(y, tuple) else (y,)
     op, _, outputs = built(word, fields, shape)
     assert [output.shape for output in outputs] == [tuple(tensor.shape) for tensor in tensors]
-    assert [output.dtype for output in outputs] == [
-        str(tensor.dtype).removeprefix("torch.") for tensor in tensors
-    ]
+    assert [output.dtype for output in outputs] == [str(tensor.dtype).removeprefix("torch.") for tensor in tensors]
     assert op.weights() == ()
 
 

@@ -57,23 +57,23 @@ def test_reach_is_where_the_gradient_goes(mode, factor):
     assert reach.extent == (extent, extent)
     assert up == factor
     sample = torch.nn.functional.interpolate
-    slopes = torch.autograd.functional.jacobian(
-        lambda z: sample(z, scale_factor=factor, mode=name)[0, 0, :, 0], x
-    )
+    slopes = torch.autograd.functional.jacobian(lambda z: sample(z, scale_factor=factor, mode=name)[0, 0, :, 0], x)
     rows = slopes[:, 0, 0].abs().sum(-1)  # output row by input row
     margin = 2 * factor  # beyond the edges PyTorch reads the edge itself
     for output in range(margin, size * factor - margin):
         read = {i for i in range(size) if rows[output, i] > 1e-12}
-        assert read == {i for i in range(size) if 0 <= output + before - up * i < extent}
+        predicted = {i for i in range(size) if 0 <= output + before - up * i < extent}
+        if mode == "bicubic" and output % factor == (factor - 1) / 2:
+            assert read < predicted  # exactly on an input position the three other weights are 0
+        else:
+            assert read == predicted
 
 
 @pytest.mark.parametrize("fields", [{"scale_factor": 1.5}, {"scale_factor": 2.1}, {"size": 5}])
 def test_uneven_factors_are_not_followed(fields):
     op, inputs, outputs, _ = run("upsample", (1, 3, 4, 4), **fields)
     assert op.reach(inputs, outputs) == UNKNOWN
-    op, inputs, outputs, _ = run(
-        "upsample", (1, 3, 4, 4), scale_factor=2, mode="bilinear", align_corners=True
-    )
+    op, inputs, outputs, _ = run("upsample", (1, 3, 4, 4), scale_factor=2, mode="bilinear", align_corners=True)
     assert op.reach(inputs, outputs) == UNKNOWN
 
 

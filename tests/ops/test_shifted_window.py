@@ -76,9 +76,7 @@ def test_parameters_are_those_of_torchvisions_module():
 
     module = ShiftedWindowAttention(96, [7, 7], [3, 3], 3)
     weights = run("relative_position_bias", (64, 3, 49, 49), window_size=7).op.weights()
-    found = {
-        name: value.numel() for name, value in module.state_dict().items() if name.startswith("relative")
-    }
+    found = {name: value.numel() for name, value in module.state_dict().items() if name.startswith("relative")}
     assert {weight.name: weight.elements for weight in weights} == found
     merged = PatchMerging(4, norm_layer=torch.nn.Identity)
     merged.reduction = torch.nn.Identity()
@@ -119,9 +117,7 @@ def test_launches_of_the_mask_are_what_torchvision_calls(image):
                 (size - move if move else 0, size),
             ]
         )
-    regions = sum(
-        1 for top, bottom in slices[0] for left, right in slices[1] if bottom > top and right > left
-    )
+    regions = sum(1 for top, bottom in slices[0] for left, right in slices[1] if bottom > top and right > left)
     # zeros, reshape, subtract, (compare, copy, fill) twice, add
     expected = 1 + regions + 1 + 1 + 2 * 3 + 1
     count = image[0] // window * image[1] // window
@@ -144,10 +140,13 @@ def test_patch_merge_sets_four_pixels_side_by_side(shape):
     [
         ("window_partition", {"window_size": 7}, [(1, 96, 56)], r"needs \(N, H, W, C\), got 3 dimensions: 1x96x56"),
         ("window_reverse", {"window_size": 7}, [(63, 49, 96), (1, 56, 56, 96)], "are 64x49xC, got 63x49x96"),
-        ("relative_position_bias", {"window_size": 7}, [(64, 3, 64, 64)], r"\(N\*windows, heads, 49, 49\) .* 64x3x64x64"),
-        ("relative_position_bias", {"window_size": 7, "num_heads": 6}, [(64, 3, 49, 49)], "built for 6 heads, 3 arrive"),
+        ("relative_position_bias", {"window_size": 7}, [(64, 3, 64, 64)],
+         r"\(N\*windows, heads, 49, 49\) .* 64x3x64x64"),
+        ("relative_position_bias", {"window_size": 7, "num_heads": 6}, [(64, 3, 49, 49)],
+         "built for 6 heads, 3 arrive"),
         ("window_mask", {"window_size": 7, "shift": 7}, [(64, 3, 49, 49), (1, 56, 56, 9)], "7 must be smaller than"),
-        ("window_mask", {"window_size": 7, "shift": 3}, [(32, 3, 49, 49), (1, 56, 56, 9)], r"1\*64 windows of 7, 32 arrive"),
+        ("window_mask", {"window_size": 7, "shift": 3}, [(32, 3, 49, 49), (1, 56, 56, 9)],
+         r"1\*64 windows of 7, 32 arrive"),
         ("patch_merge", {}, [(1, 56, 56)], "3 dimensions"),
     ],
 )  # fmt: skip
