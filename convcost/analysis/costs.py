@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from ..errors import OpError, SpecError, UsageError, nearest
 from ..graph import FLOATING, ITEM_BYTES, Graph, Tensor
@@ -142,19 +143,10 @@ def _cost(
         # An embedding or a learned parameter comes in the model's dtype, whatever its indices have.
         outputs = tuple(Tensor(x.shape, own_dtype if x.dtype in FLOATING else x.dtype) for x in outputs)
     outputs = tuple([interned.setdefault(tensor, tensor) for tensor in outputs])
-    params = buffers = weight_bytes = buffer_bytes = 0
-    for weight in op.weights():
-        elements = weight.elements
-        size = elements * ITEM_BYTES[weight.dtype or own_dtype]
-        if weight.kind == "parameter":
-            params += elements
-            weight_bytes += size
-        else:
-            buffers += elements
-            buffer_bytes += size
+    params, buffers, weight_bytes, buffer_bytes = _weights(op, own_dtype)
     macs = op.macs(inputs, outputs)
     kinds = {"mac": 2 * macs} if macs else {}
-    kinds.update({kind: number for kind, number in op.work(inputs, outputs, train).items() if number})
+    kinds.update(op.work(inputs, outputs, train))
     fresh = written = 0
     for placement, output in zip(op.placement(inputs, train), outputs, strict=True):
         if placement.kind == "fresh":
@@ -178,6 +170,22 @@ def _cost(
         bytes_written=written,
         launches=op.launches(inputs, train),
     )
+
+
+@lru_cache(maxsize=8192)
+def _weights(op: Op, dtype: str) -> tuple[int, int, int, int]:
+    """Learnable scalars, buffer scalars, and the bytes of each; they depend on neither batch nor resolution."""
+    params = buffers = weight_bytes = buffer_bytes = 0
+    for weight in op.weights():
+        elements = weight.elements
+        size = elements * ITEM_BYTES[weight.dtype or dtype]
+        if weight.kind == "parameter":
+            params += elements
+            weight_bytes += size
+        else:
+            buffers += elements
+            buffer_bytes += size
+    return params, buffers, weight_bytes, buffer_bytes
 
 
 def _autocast(op: Op, inputs: tuple[Tensor, ...], low: str) -> tuple[Tensor, ...]:

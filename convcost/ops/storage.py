@@ -50,6 +50,8 @@ def _alone(
         if position < 0:
             return True
         node = nodes[position]
+        if type(node.op).placement is Op.placement:  # one fresh output
+            return True
         arriving = tuple([tensors[n][k] if n >= 0 else inputs[-1 - n] for n, k in node.inputs])
         if len(tensors[position]) > 1:
             return False

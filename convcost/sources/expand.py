@@ -90,6 +90,7 @@ class Expansion:
         self.results: dict[str, Refs] = {}
         self.bound: dict[Any, tuple[Op, tuple[Tensor, ...]]] = {}
         self.templates: dict[Any, Template | None] = {}
+        self.first_calls: dict[Any, tuple[slice, slice, str, Reference, Refs]] = {}
         self.steps = 0
         self.depth = 0
 
@@ -311,14 +312,17 @@ class Expansion:
         key = None
         if not passes_layers and len(flow) == 1:
             key = (block.name, tuple(given.items()), self.tensor(flow[0]))
+            if key in self.first_calls:
+                # Most calls come once: the template is made when the second one does.
+                self.templates[key] = self.template(*self.first_calls.pop(key))
             template = self.templates.get(key)
             if template is not None:
                 return self.stamp(template, f"{frame.prefix}{name}", flow[0])
         start, named = len(self.nodes), len(self.results)
         result = self.expand_block(block, given, layer, name, frame, flow)
         if key is not None and key not in self.templates:
-            inside = dict(islice(self.results.items(), named, None))
-            self.templates[key] = self.template(start, f"{frame.prefix}{name}", flow[0], result, inside)
+            nodes, results = slice(start, len(self.nodes)), slice(named, len(self.results))
+            self.first_calls[key] = (nodes, results, f"{frame.prefix}{name}", flow[0], result)
         return result
 
     def expand_block(
@@ -344,13 +348,11 @@ class Expansion:
         self.results[f"{frame.prefix}{name}"] = result
         return result
 
-    def template(
-        self, start: int, prefix: str, entry: Reference, result: Refs, inside: dict[str, Refs]
-    ) -> Template | None:
+    def template(self, part: slice, named: slice, prefix: str, entry: Reference, result: Refs) -> Template | None:
         """What a second call can be stamped from; None if the block reads anything but its input and itself."""
-        cut = len(prefix)
+        cut, start = len(prefix), part.start
         nodes = []
-        for node in self.nodes[start:]:
+        for node in self.nodes[part]:
             inputs = []
             for reference in node.inputs:
                 if reference[0] >= start:
@@ -375,9 +377,9 @@ class Expansion:
         relative = tuple((n - start, o) if n >= start else (-1, 0) for n, o in result)
         results = {
             path[cut:]: tuple([(n - start, o) if n >= start else (-1, 0) for n, o in refs])
-            for path, refs in inside.items()
+            for path, refs in islice(self.results.items(), named.start, named.stop)
         }
-        return Template(nodes, self.tensors[start:], relative, results)
+        return Template(nodes, self.tensors[part], relative, results)
 
     def stamp(self, template: Template, prefix: str, entry: Reference) -> Refs:
         start = len(self.nodes)

@@ -165,7 +165,7 @@ def _claims() -> dict[str, Schema]:
 
 def _structure(keys: dict[str, Schema]) -> dict[str, Schema]:
     layers = _ref("layers")
-    size = {"type": "array", "minItems": 1, "items": _ref("positive")}
+    size = {"type": "array", "items": _ref("positive")}
     tensor = {
         "type": "object",
         "properties": {"shape": size, "dtype": {"enum": list(ITEM_BYTES)}},

@@ -159,32 +159,29 @@ class _Reader:
                 return value
             if values > MAX_VALUES:
                 raise self.fail(event.start_mark, f"more than {MAX_VALUES:,} values in one file")
-            self.store(stack[-1], pending, value, event)
+            mark = event.start_mark if kind is ScalarEvent else value.mark  # type: ignore[union-attr]
+            into = stack[-1]
+            if into.__class__ is Row:
+                into.append(value)
+                into.marks.append(mark)
+            elif pending[-1] is None:
+                self.check_key(into, value, mark)
+                pending[-1] = (value, mark)  # type: ignore[assignment]
+            else:
+                name, key_mark = pending[-1]
+                into[name] = value  # type: ignore[call-overload]
+                into.key_marks[name] = key_mark  # type: ignore[union-attr]
+                into.marks[name] = mark  # type: ignore[call-overload]
+                pending[-1] = None
             event = self.next_event()
 
-    def store(self, into: Mapping | Row, pending: list[tuple[str, Mark] | None], value: Value, event: Any) -> None:
-        mark = event.start_mark if isinstance(value, str) else value.mark
-        if isinstance(into, Row):
-            into.append(value)
-            into.marks.append(mark)
-            return
-        key = pending[-1]
-        if key is None:
-            if not isinstance(value, str):
-                raise self.fail(
-                    mark, "a key must be a word, not a list or a mapping (an expression in braces? quote it)"
-                )
-            if value in into:
-                raise self.fail(mark, f"the key {value!r} stands here twice")
-            if value == "<<":
-                raise self.fail(mark, "merge keys are not part of the spec language; use a block with parameters")
-            pending[-1] = (value, mark)
-        else:
-            name, key_mark = key
-            into[name] = value
-            into.key_marks[name] = key_mark
-            into.marks[name] = mark
-            pending[-1] = None
+    def check_key(self, into: Mapping | Row, key: Value, mark: Mark) -> None:
+        if not isinstance(key, str):
+            raise self.fail(mark, "a key must be a word, not a list or a mapping (an expression in braces? quote it)")
+        if key in into:
+            raise self.fail(mark, f"the key {key!r} stands here twice")
+        if key == "<<":
+            raise self.fail(mark, "merge keys are not part of the spec language; use a block with parameters")
 
     def plain(self, event: Any) -> SpecError:
         what = (
