@@ -3,10 +3,10 @@
     python docs/generate.py           writes what has changed
     python docs/generate.py --check   names what is stale; exit status 1 if anything is
 
-It writes convcost/spec.schema.json, and in README.md and docs/*.md the regions between ``<!-- generated: WHAT -->`` and
-``<!-- end -->``. WHAT is a ``convcost ...`` command line; ``python``, for what the Python block before it prints; or one
-of ``TABLES``. A page's commands run in an empty folder that holds the page's own code blocks with ``<!-- file: NAME -->``
-before them.
+It writes convcost/spec.schema.json, and in README.md and docs/*.md the regions between ``<!-- generated: WHAT -->``
+and ``<!-- end -->``. WHAT is a ``convcost ...`` command line; ``python``, for what the Python block before it prints;
+or one of ``TABLES``. A page's commands run in an empty folder that holds the page's own code blocks with
+``<!-- file: NAME -->`` before them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -161,10 +161,8 @@ def output_of(command: str) -> str:
     # Once it has run, the package's name ``main`` is its module of that name: read it anew.
     entry = importlib.reload(convcost.cli).main
     with terminal() as out, mock.patch.object(sys, "argv", shlex.split(command)):
-        try:
+        with suppress(SystemExit):
             entry()
-        except SystemExit:
-            pass
     return text_of(out)
 
 
@@ -174,9 +172,7 @@ def output_of(command: str) -> str:
 def commands() -> str:
     """The help of every command."""
     parts = [f"## convcost\n\n{fenced(output_of('convcost --help'), 'text')}"]
-    parts += [
-        f"## convcost {name}\n\n{fenced(output_of(f'convcost {name} --help'), 'text')}" for name in COMMANDS
-    ]
+    parts += [f"## convcost {name}\n\n{fenced(output_of(f'convcost {name} --help'), 'text')}" for name in COMMANDS]
     return "\n" + "\n".join(parts)
 
 
@@ -190,7 +186,7 @@ def counts() -> str:
                 once = _operations(row.once)
                 each = _operations(row.operations) or "0"
                 total = f"**{row.total}**: {each}" if row.total else "0"
-                lines.append(f"| `{name}` | {_cell(row.formula)} | {total} | {once} |")
+                lines.append(f"| `{name}` | `{row.formula}` | {total} | {once} |")
     return "\n".join(lines) + "\n"
 
 
@@ -228,8 +224,10 @@ def _inputs(least: int, most: int | None) -> str:
 def _field(name: str, made: dict[str, Any], required: bool) -> str:
     if required:
         return f"**`{name}`**: {_type(made)}"
-    default = made.get("default")
-    shown = default if isinstance(default, str) else json.dumps(default).replace("null", "none")
+    if "default" not in made:
+        return f"`{name}`: {_type(made)}, optional"
+    default = made["default"]
+    shown = default if isinstance(default, str) else json.dumps(default)
     return f"`{name}`: {_type(made)} = {shown}"
 
 
@@ -244,8 +242,7 @@ def _type(made: dict[str, Any]) -> str:
         return " or ".join(word for word in dict.fromkeys(inner) if word not in ("expression", "null"))
     if made.get("type") == "array":
         return f"list of {_type(made['items'])}"
-    bounds = [f"from {made['minimum']}"] if "minimum" in made else []
-    return " ".join([str(made.get("type", "any")), *bounds])
+    return f"{made['type']} from {made['minimum']}" if "minimum" in made else str(made["type"])
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Published figures held against ours. A claim agrees if our exact figure rounds (or truncates) to its printed digits."""
+"""Published figures held against ours. A claim agrees if our exact figure rounds to its printed digits."""
 
 from __future__ import annotations
 
@@ -37,33 +37,36 @@ def _verdict(report: Report, claim: Claim) -> Verdict:
         return verdict("unchecked", note=str(error))
     if isinstance(claim.value, tuple):
         return verdict("agrees" if computed == claim.value else "differs", computed)
-    interval = bounds(claim.value)
-    if interval is None or isinstance(computed, tuple):
+    word = None if isinstance(computed, tuple) else verdict_on(claim.value, computed)
+    if word is None:
         return verdict("unchecked", computed, f"{claim.value!r} is not a figure")
-    low, high = interval
-    return verdict("agrees" if low <= computed < high else "differs", computed)
+    return verdict(word, computed)
 
 
-def bounds(printed: str) -> tuple[float, float] | None:
-    """The exact figures that ``printed`` may stand for: half a unit of its last digit below, a whole one above.
+def verdict_on(printed: str, exact: int) -> str | None:
+    """"agrees", "truncated" or "differs"; None if ``printed`` is no figure.
 
-    Zeros at the end of a whole number with a suffix or of a bare round number may be rounding and count as places that
-    were not printed: "60M" is 55 to 70 million; "138M" 137.5 to 139; "60,000" stays exact, its digits are all there.
+    Zeros at the end of a whole number with a suffix may be rounding, and count as places that were not printed: "60M"
+    stands for 55 to 65 million, "138M" for 137.5 to 138.5. Without a suffix every digit counts: "60,000" is exact.
     """
     match = _FIGURE.match(printed)
     if not match or match.group(3) not in _SCALES:
         return None
     whole, fraction, suffix = match.group(1).replace(",", ""), match.group(2) or "", match.group(3)
-    scale = _SCALES[suffix]
+    # Everything in units of the last printed place, times two, to stay in whole numbers.
+    places = 10 ** len(fraction)
     digits = int(whole + fraction)
-    unit = scale / 10 ** len(fraction)
+    step = 1
+    if suffix and not fraction and len(whole) > 1 and digits:
+        step = 10 ** (len(whole) - len(whole.rstrip("0")))
+    scale = _SCALES[suffix]
+    low, high = (2 * digits - step) * scale, (2 * digits + step) * scale
+    ours = 2 * exact * places
     if not suffix and not fraction:
-        return digits, digits + 1
-    if not fraction and len(whole) > 1 and whole.endswith("0"):
-        unit *= 10 ** (len(whole) - len(whole.rstrip("0")))
-    value = digits * scale / 10 ** len(fraction)
-    # Some sources truncate ("72 million" for 72.86): the whole next unit is allowed above.
-    return value - unit / 2, value + unit
+        return "agrees" if exact == digits else "differs"
+    if low <= ours < high:
+        return "agrees"
+    return "truncated" if 2 * digits * scale <= ours < 2 * (digits + step) * scale else "differs"
 
 
 def _computed(report: Report, claim: Claim) -> int | tuple[int, ...]:

@@ -30,7 +30,7 @@ def analyze(
 
     Args:
         graph: from ``convcost.load``.
-        batch: samples at once; default 1.
+        batch: samples at once; default: those of the graph's inputs, 1 in a graph from a spec.
         dtype: ``float32``, ``float16``, ``bfloat16``, ``float64``, or mixed precision ``amp-bf16``, ``amp-fp16``.
         input_size: another size of the input without the batch, (3, 256, 256); a mapping by name if there are several.
         train: count as in training (dropout works, batch norm makes statistics) in place of evaluation.
@@ -70,7 +70,7 @@ def _inputs(graph: Graph, batch: int | None, dtype: str, input_size: InputSize |
     for name, tensor in graph.inputs:
         shape = tensor.shape
         if graph.batch_free:
-            shape = (batch or 1, *sizes.get(name, shape[1:]))
+            shape = (batch or shape[0], *sizes.get(name, shape[1:]))
         found.append(Tensor(shape, floating if tensor.dtype in FLOATING else tensor.dtype))
     return found
 

@@ -244,7 +244,11 @@ class ConventionTotal(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A published figure beside ours. ``verdict``: "agrees", "differs" or "unchecked" (the reason is in ``note``)."""
+    """A published figure beside ours.
+
+    ``verdict``: "agrees" (ours rounds to its printed digits), "truncated" (ours begins with its digits, cut off and not
+    rounded), "differs", or "unchecked" (the reason is in ``note``).
+    """
 
     quantity: str
     claimed: str | tuple[int, ...]
@@ -287,9 +291,9 @@ class Report:
     @cached_property
     def distinct(self) -> tuple[tuple[Cost, int], ...]:
         """The distinct costs and how many layers have each: equal layers share one record."""
-        costs = {id(layer.cost): layer.cost for layer in self.layers}
-        times = Counter([id(layer.cost) for layer in self.layers])
-        return tuple([(cost, times[key]) for key, cost in costs.items()])
+        costs = [layer.cost for layer in self.layers]
+        times = Counter(map(id, costs))
+        return tuple([(cost, times[key]) for key, cost in dict(zip(map(id, costs), costs, strict=True)).items()])
 
     @property
     def about(self) -> About:

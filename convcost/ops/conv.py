@@ -11,14 +11,16 @@ from ..errors import OpError
 from ..graph import Shape, Tensor, Weight
 from .base import Counts, Margins, NonNegative, Op, Positive, Reach, Sizes, Step, Tensors, register
 from .windows import (
+    Window,
     fitting_paddings,
     need_fit,
     need_rank,
-    positions,
     size_steps,
     spread,
     unread,
     unread_warnings,
+    window,
+    window_reach,
 )
 
 
@@ -62,12 +64,8 @@ class _Conv(_Convolution, frozen=True):
         channels = self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
         if self.connections is not None:
             self._check_connections(channels)
-        if self.padding == "same" and any(step != 1 for step in self._stride):
+        if self.padding == "same" and any(axis.stride != 1 for axis in self._window):
             raise OpError(f"{self.op}: padding 'same' needs stride 1, got stride {self.stride}; PyTorch refuses it too")
-        spread(self.kernel_size, self.rank, "kernel_size")
-        spread(self.dilation, self.rank, "dilation")
-        if not isinstance(self.padding, str):
-            spread(self.padding, self.rank, "padding")
         return msgspec.structs.replace(self, in_channels=channels)
 
     def _check_connections(self, channels: int) -> None:
@@ -84,48 +82,24 @@ class _Conv(_Convolution, frozen=True):
                 )
 
     @property
-    def _kernel(self) -> Shape:
-        return spread(self.kernel_size, self.rank, "kernel_size")
-
-    @property
-    def _stride(self) -> Shape:
-        return spread(self.stride, self.rank, "stride")
-
-    @property
-    def _dilation(self) -> Shape:
-        return spread(self.dilation, self.rank, "dilation")
-
-    @property
-    def _extent(self) -> Shape:
-        return tuple(d * (k - 1) + 1 for k, d in zip(self._kernel, self._dilation, strict=True))
-
-    @property
-    def _margins(self) -> tuple[Shape, Shape]:
-        """Padding before and after, per dimension."""
-        if self.padding == "valid":
-            return (0,) * self.rank, (0,) * self.rank
-        if self.padding == "same":
-            before = tuple((extent - 1) // 2 for extent in self._extent)
-            return before, tuple(extent - 1 - front for extent, front in zip(self._extent, before, strict=True))
-        both = spread(self.padding, self.rank, "padding")
-        return both, both
+    def _window(self) -> Window:
+        return window(self.rank, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def check(self, inputs: Tensors) -> None:
-        before, after = self._margins
         self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
-        both = tuple(map(sum, zip(before, after, strict=True)))
-        need_fit(self.op, inputs[0], self._extent, both, self._kernel)
+        need_fit(self.op, inputs[0], self._window)
 
     def outputs(self, inputs: Tensors) -> Tensors:
-        x = inputs[0]
-        before, after = self._margins
-        spatial = tuple(
-            positions(size, extent, stride, front + back)
-            for size, extent, stride, front, back in zip(
-                x.shape[2:], self._extent, self._stride, before, after, strict=True
-            )
-        )
-        return (Tensor((x.shape[0], self.out_channels, *spatial), x.dtype),)
+        batch, _, *sizes = inputs[0].shape
+        spatial = [
+            (size + axis.before + axis.after - axis.extent) // axis.stride + 1
+            for size, axis in zip(sizes, self._window, strict=True)
+        ]
+        return (Tensor((batch, self.out_channels, *spatial), inputs[0].dtype),)
+
+    @property
+    def _kernel(self) -> Shape:
+        return spread(self.kernel_size, self.rank, "kernel_size")
 
     def _pairs(self) -> int:
         """Connected pairs of an input and an output channel."""
@@ -153,16 +127,14 @@ class _Conv(_Convolution, frozen=True):
         return 1 + self.bias
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        return Reach("window", self._extent, self._stride, self._margins[0])
+        return window_reach(self._window)
 
     def warnings(self, inputs: Tensors) -> tuple[str, ...]:
-        before, after = self._margins
         counts = self.outputs(inputs)[0].shape[2:]
-        return unread_warnings(inputs[0], self._extent, self._stride, before, after, counts)
+        return unread_warnings(inputs[0], self._window, counts)
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         x, y = inputs[0], outputs[0]
-        before, after = self._margins
         kernel = "*".join(map(str, self._kernel))
         per_output, per_output_filled = "C_in", f"{self.in_channels}"
         if self.groups > 1:
@@ -172,15 +144,11 @@ class _Conv(_Convolution, frozen=True):
             pairs, filled = "connected pairs", f"{self._pairs()}"
         elif self.groups == 1:
             pairs, filled = "C_out*C_in", f"{self.out_channels}*{self.in_channels}"
-        window = (
-            "K"
-            if len(set(self._kernel)) == 1 and self.rank == 1
-            else "*".join(f"K_{axis}" for axis in "dhw"[3 - self.rank :])
-        )
-        steps = list(size_steps(x, y, self._kernel, self._stride, before, after, self._dilation))
+        symbols = "K" if self.rank == 1 else "*".join(f"K_{axis}" for axis in "dhw"[3 - self.rank :])
+        steps = list(size_steps(x, y, self._window))
         steps += self._fit_steps(x, y)
         weights = self._pairs() * prod(self._kernel)
-        steps.append(Step("weights", f"{pairs}*{window}", f"{filled}*{kernel}", weights))
+        steps.append(Step("weights", f"{pairs}*{symbols}", f"{filled}*{kernel}", weights))
         if self.bias:
             steps.append(Step("biases", "C_out", f"{self.out_channels}", self.out_channels))
             total = weights + self.out_channels
@@ -198,29 +166,17 @@ class _Conv(_Convolution, frozen=True):
 
     def _fit_steps(self, x: Tensor, y: Tensor) -> list[Step]:
         """Where the window does not fit: what is never read, and the paddings with which it would fit."""
-        before, after = self._margins
-        for position in range(self.rank):
-            size, extent, stride = x.shape[2 + position], self._extent[position], self._stride[position]
-            front, back = before[position], after[position]
-            if (size + front + back - extent) % stride == 0:
+        for size, result, axis in zip(x.shape[2:], y.shape[2:], self._window, strict=True):
+            if (size + axis.before + axis.after - axis.extent) % axis.stride == 0:
                 continue
-            missed = unread(size, extent, stride, front, back, y.shape[2 + position])
-            fits = fitting_paddings(size, extent, stride)
+            missed = unread(size, axis, result)
+            reason = "" if missed else "padding only"
+            fits = fitting_paddings(size, axis.extent, axis.stride)
             would = ", ".join(map(str, fits)) if fits else "none (no symmetric padding does)"
+            wanted = f"({size} + 2P - {axis.extent}) % {axis.stride} = 0"
             return [
-                Step(
-                    "never read at the end",
-                    "N - last position read",
-                    "padding only" if not missed else "",
-                    missed,
-                ),
-                Step(
-                    "paddings that fit",
-                    "(N + 2P - K) % S = 0",
-                    f"({size} + 2P - {extent}) % {stride} = 0",
-                    would,
-                    "",
-                ),
+                Step("never read at the end", "N - last position read", reason, missed),
+                Step("paddings that fit", "(N + 2P - K) % S = 0", wanted, would, ""),
             ]
         return []
 

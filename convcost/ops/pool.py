@@ -26,7 +26,7 @@ from .base import (
     register,
 )
 from .counts import PER_ELEMENT
-from .windows import need_fit, need_rank, positions, size_steps, spread, unread_warnings
+from .windows import Window, need_fit, need_rank, positions, size_steps, spread, unread_warnings, window, window_reach
 
 
 class _Reduction(Op, frozen=True):
@@ -64,12 +64,9 @@ class _Window(_Reduction, frozen=True):
         return self._each("kernel_size")
 
     @property
-    def _stride(self) -> Shape:
-        return self._kernel if self.stride is None else self._each("stride")
-
-    @property
-    def _extent(self) -> Shape:
-        return tuple(d * (k - 1) + 1 for k, d in zip(self._kernel, self._each("dilation", 1), strict=True))
+    def _window(self) -> Window:
+        stride = self.kernel_size if self.stride is None else self.stride
+        return window(self.rank, self.kernel_size, stride, self._each("padding"), self._each("dilation", 1))
 
     @property
     def _ceil(self) -> bool:
@@ -77,21 +74,17 @@ class _Window(_Reduction, frozen=True):
 
     def _spatial(self, x: Tensor) -> Shape:
         return tuple(
-            positions(size, extent, stride, 2 * padding, self._ceil, padding)
-            for size, extent, stride, padding in zip(
-                x.shape[2:], self._extent, self._stride, self._each("padding"), strict=True
-            )
+            positions(size, axis.extent, axis.stride, 2 * axis.before, self._ceil, axis.before)
+            for size, axis in zip(x.shape[2:], self._window, strict=True)
         )
 
     def bind(self, inputs: Tensors) -> Op:
         need_rank(self.op, inputs[0], self.rank)
-        spread(self._stride, self.rank, "stride")
-        self._each("dilation", 1)
-        for kernel, padding in zip(self._kernel, self._each("padding"), strict=True):
-            if padding > kernel // 2:
+        for axis in self._window:
+            if axis.before > axis.kernel // 2:
                 raise OpError(
-                    f"{self.op}: padding {padding} is more than half of the kernel size {kernel}; "
-                    f"at most {kernel // 2}, PyTorch refuses it too"
+                    f"{self.op}: padding {axis.before} is more than half of the kernel size {axis.kernel}; "
+                    f"at most {axis.kernel // 2}, PyTorch refuses it too"
                 )
         return self
 
@@ -99,8 +92,7 @@ class _Window(_Reduction, frozen=True):
         need_rank(self.op, inputs[0], self.rank)
         # With ceil_mode one window may stick out of an input that is smaller than it.
         if not self._ceil or min(self._spatial(inputs[0])) < 1:
-            both = tuple(2 * padding for padding in self._each("padding"))
-            need_fit(self.op, inputs[0], self._extent, both, self._kernel)
+            need_fit(self.op, inputs[0], self._window)
 
     def outputs(self, inputs: Tensors) -> Tensors:
         x = inputs[0]
@@ -110,15 +102,13 @@ class _Window(_Reduction, frozen=True):
         return outputs[0].elements * prod(self._kernel)
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        return Reach("window", self._extent, self._stride, self._each("padding"))
+        return window_reach(self._window)
 
     def warnings(self, inputs: Tensors) -> tuple[str, ...]:
-        padding = self._each("padding")
-        return unread_warnings(inputs[0], self._extent, self._stride, padding, padding, self._spatial(inputs[0]))
+        return unread_warnings(inputs[0], self._window, self._spatial(inputs[0]))
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        padding, dilation = self._each("padding"), self._each("dilation", 1)
-        return size_steps(inputs[0], outputs[0], self._kernel, self._stride, padding, padding, dilation, self._ceil)
+        return size_steps(inputs[0], outputs[0], self._window, self._ceil)
 
 
 class _MaxPool(_Window, frozen=True):

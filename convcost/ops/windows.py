@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import msgspec
+
 from ..errors import OpError
 from ..graph import Shape, Tensor
-from .base import Step
+from .base import Reach, Step
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 """What the spatial dimensions are called, by their number."""
@@ -17,6 +21,41 @@ def spread(value: int | Shape, rank: int, field: str) -> Shape:
     if len(value) != rank:
         raise OpError(f"{field} has {len(value)} entries for {rank} spatial dimension{'s' if rank > 1 else ''}")
     return value
+
+
+class Axis(msgspec.Struct, frozen=True, gc=False):
+    """A sliding window along one dimension. ``extent`` = dilation * (kernel - 1) + 1 input positions."""
+
+    kernel: int
+    stride: int
+    dilation: int
+    extent: int
+    before: int
+    after: int
+
+
+Window = tuple[Axis, ...]
+"""A sliding window, one entry per spatial dimension."""
+
+
+@lru_cache(maxsize=4096)
+def window(
+    rank: int, kernel_size: int | Shape, stride: int | Shape, padding: int | Shape | str, dilation: int | Shape = 1
+) -> Window:
+    """The window that these fields mean. ``padding``: a number, one per dimension, "same" (the odd one behind), "valid".
+
+    Raises:
+        OpError: a tuple that has not one entry for each of ``rank`` dimensions.
+    """
+    kernels, strides = spread(kernel_size, rank, "kernel_size"), spread(stride, rank, "stride")
+    dilations = spread(dilation, rank, "dilation")
+    paddings = spread(0 if isinstance(padding, str) else padding, rank, "padding")
+    axes = []
+    for k, s, d, both in zip(kernels, strides, dilations, paddings, strict=True):
+        extent = d * (k - 1) + 1
+        before, after = ((extent - 1) // 2, extent // 2) if padding == "same" else (both, both)
+        axes.append(Axis(k, s, d, extent, before, after))
+    return tuple(axes)
 
 
 def positions(size: int, extent: int, stride: int, padding: int, ceil_mode: bool = False, before: int = 0) -> int:
@@ -34,6 +73,16 @@ def positions(size: int, extent: int, stride: int, padding: int, ceil_mode: bool
     return count - 1 if (count - 1) * stride >= size + before else count
 
 
+def window_reach(view: Window) -> Reach:
+    """A window's dependence of output on input positions."""
+    return Reach(
+        "window",
+        tuple([axis.extent for axis in view]),
+        tuple([axis.stride for axis in view]),
+        tuple([axis.before for axis in view]),
+    )
+
+
 def need_rank(op: str, x: Tensor, rank: int) -> None:
     """Refuse anything but (N, C, *spatial) with ``rank`` spatial dimensions."""
     if len(x.shape) != rank + 2:
@@ -41,103 +90,75 @@ def need_rank(op: str, x: Tensor, rank: int) -> None:
         raise OpError(f"{op} needs {axes}, got {len(x.shape)} dimensions: {_times(x.shape)}")
 
 
-def need_fit(op: str, x: Tensor, extents: Shape, paddings: Shape, kernel: Shape) -> None:
+def need_fit(op: str, x: Tensor, view: Window) -> None:
     """Refuse a window that is larger than its padded input, with the paddings that would make it fit."""
-    for axis, size, extent, padding in zip(AXES[len(extents)], x.shape[2:], extents, paddings, strict=True):
-        if size + padding < extent:
-            needed = -(-(extent - size) // 2)
-            dilated = "" if extent in kernel else " (dilated)"
+    for position, axis in enumerate(view):
+        size, padding = x.shape[2 + position], axis.before + axis.after
+        if size + padding < axis.extent:
+            needed = -(-(axis.extent - size) // 2)
+            dilated = "" if axis.dilation == 1 else " (dilated)"
             raise OpError(
-                f"{op}: the window is {extent}{dilated} and the padded input only {size + padding} in {axis} "
-                f"({size} + padding {padding}); it fits with a padding of {needed} or more on each side"
+                f"{op}: the window is {axis.extent}{dilated} and the padded input only {size + padding} in "
+                f"{AXES[len(view)][position]} ({size} + padding {padding}); "
+                f"it fits with a padding of {needed} or more on each side"
             )
 
 
-def unread(size: int, extent: int, stride: int, before: int, after: int, count: int) -> int:
-    """Input positions at the end that no window reads (padding not counted)."""
-    last_read = (count - 1) * stride + extent - before
+def unread(size: int, axis: Axis, count: int) -> int:
+    """Input positions at the end that none of ``count`` windows reads (padding not counted)."""
+    last_read = (count - 1) * axis.stride + axis.extent - axis.before
     return max(0, min(size, size - last_read))
 
 
-def unread_warnings(
-    x: Tensor, extents: Shape, strides: Shape, before: Shape, after: Shape, counts: Shape
-) -> tuple[str, ...]:
+def unread_warnings(x: Tensor, view: Window, counts: Shape) -> tuple[str, ...]:
     """One sentence if rows or columns at the end are never read, with what would make the window fit.
 
     Windows that are smaller than their stride skip positions on purpose and are left in peace.
     """
     lost = [
-        (axis, missed, size, extent, stride, front + back)
-        for axis, size, extent, stride, front, back, count in zip(
-            AXES[len(extents)], x.shape[2:], extents, strides, before, after, counts, strict=True
-        )
-        if extent >= stride and (missed := unread(size, extent, stride, front, back, count))
+        (name, missed, size, axis)
+        for name, size, axis, count in zip(AXES[len(view)], x.shape[2:], view, counts, strict=True)
+        if axis.extent >= axis.stride and (missed := unread(size, axis, count))
     ]
     if not lost:
         return ()
     names = {"height": "row", "width": "column"}
-    parts = [f"the last {_plural(missed, names.get(axis, 'position'))}" for axis, missed, *_ in lost]
-    axis, _, size, extent, stride, padding = lost[0]
+    parts = [f"the last {_plural(missed, names.get(name, 'position'))}" for name, missed, *_ in lost]
+    _, first, size, axis = lost[0]
     return (
-        f"{' and '.join(parts)} of the input {'are' if len(parts) > 1 or lost[0][1] > 1 else 'is'} never read: "
-        f"({size} + {padding} - {extent}) / {stride} is not whole",
+        f"{' and '.join(parts)} of the input {'are' if len(parts) > 1 or first > 1 else 'is'} never read: "
+        f"({size} + {axis.before + axis.after} - {axis.extent}) / {axis.stride} is not whole",
     )
 
 
-def fitting_paddings(size: int, extent: int, stride: int, most: int | None = None) -> tuple[int, ...]:
+def fitting_paddings(size: int, extent: int, stride: int) -> tuple[int, ...]:
     """The symmetric paddings below ``extent`` with which the window fits exactly: (size + 2p - extent) % stride == 0."""
-    limit = extent if most is None else most
-    return tuple(p for p in range(limit) if size + 2 * p >= extent and (size + 2 * p - extent) % stride == 0)
+    return tuple(p for p in range(extent) if size + 2 * p >= extent and (size + 2 * p - extent) % stride == 0)
 
 
-def size_steps(
-    x: Tensor,
-    y: Tensor,
-    kernel: Shape,
-    stride: Shape,
-    before: Shape,
-    after: Shape,
-    dilation: Shape,
-    ceil_mode: bool = False,
-) -> tuple[Step, ...]:
+def size_steps(x: Tensor, y: Tensor, view: Window, ceil_mode: bool = False) -> tuple[Step, ...]:
     """The arithmetic of the output size; one step for all dimensions that are alike."""
-    steps: dict[tuple[int, int, int, int, int, int, int], list[str]] = {}
-    for position, axis in enumerate(AXES[len(kernel)]):
-        key = (
-            x.shape[2 + position], y.shape[2 + position], kernel[position], stride[position],
-            before[position], after[position], dilation[position],
-        )  # fmt: skip
-        steps.setdefault(key, []).append(axis)
-    return tuple(_size_step(" and ".join(axes), *key, ceil_mode=ceil_mode) for key, axes in steps.items())
+    alike: dict[tuple[int, int, Axis], list[str]] = {}
+    for name, size, result, axis in zip(AXES[len(view)], x.shape[2:], y.shape[2:], view, strict=True):
+        alike.setdefault((size, result, axis), []).append(name)
+    return tuple(_size_step(" and ".join(names), *key, ceil_mode) for key, names in alike.items())
 
 
-def _size_step(
-    axes: str,
-    size: int,
-    result: int,
-    kernel: int,
-    stride: int,
-    before: int,
-    after: int,
-    dilation: int,
-    ceil_mode: bool,
-) -> Step:
-    extent = dilation * (kernel - 1) + 1
-    room = size + before + after - extent
-    padded = "2P" if before == after else "P"
-    filled = f"2*{before}" if before == after else f"{before + after}"
-    window, windowed = ("K", f"{kernel}") if dilation == 1 else ("(D(K - 1) + 1)", f"({dilation}*({kernel} - 1) + 1)")
-    fits = room % stride == 0
+def _size_step(names: str, size: int, result: int, axis: Axis, ceil_mode: bool) -> Step:
+    room = size + axis.before + axis.after - axis.extent
+    symmetric = axis.before == axis.after
+    padded, padding = ("2P", f"2*{axis.before}") if symmetric else ("P", f"{axis.before + axis.after}")
+    extent, filled = "K", f"{axis.kernel}"
+    if axis.dilation > 1:
+        extent, filled = "(D(K - 1) + 1)", f"({axis.dilation}*({axis.kernel} - 1) + 1)"
+    fits = room % axis.stride == 0
     rounding = "" if fits else "ceil" if ceil_mode else "floor"
-    value: str | int = result
-    formula = f"{rounding or ''}((N + {padded} - {window}) / S) + 1"
-    substitution = f"{rounding}(({size} + {filled} - {windowed}) / {stride}) + 1"
+    substitution = f"{rounding}(({size} + {padding} - {filled}) / {axis.stride}) + 1"
     if not fits:
-        exact = f"{room / stride:.4g}"
-        substitution += f" = {rounding}({exact}) + 1"
-        if ceil_mode and result == room // stride + 1:
+        substitution += f" = {rounding}({room / axis.stride:.4g}) + 1"
+        if ceil_mode and result == room // axis.stride + 1:
             substitution += " - 1 (the last window would start past the input)"
-    return Step(f"output {axes}", formula, substitution, value)
+    return Step(f"output {names}", f"{rounding}((N + {padded} - {extent}) / S) + 1", substitution, result)
 
 
 def _plural(number: int, noun: str) -> str:

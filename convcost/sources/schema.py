@@ -318,16 +318,28 @@ def _ops() -> dict[str, Schema]:
 
 def _field(made: Schema, share: bool = True) -> Schema:
     """msgspec's schema of a field, where an expression may stand for each value."""
-    kept = {key: made[key] for key in ("default",) if key in made and made[key] is not None}
+    kept = {} if made.get("default") is None else {"default": made["default"]}
     inner = {key: value for key, value in made.items() if key != "default"}
-    if share:
-        for name, kind in FIELD_TYPES.items():
-            if inner == msgspec.json.schema(kind):
-                return {**_ref(name), **kept}
-    choices = [_items(choice) for choice in inner.get("anyOf", [inner])]
-    if any(choice.get("type") != "string" for choice in choices):
-        choices.append(_ref("expression"))
+    choices = inner.get("anyOf", [inner])
+    apart = [choice for choice in choices if "enum" in choice or choice.get("type") == "null"]
+    values = [choice for choice in choices if choice not in apart]
+    name = _shared(values) if share else None
+    if name is not None:
+        choices = [_ref(name), *apart]
+    else:
+        choices = [_items(value) for value in values] + apart
+        if any(choice.get("type") != "string" for choice in choices):
+            choices.append(_ref("expression"))
     return {"anyOf": choices, **kept} if len(choices) > 1 else {**choices[0], **kept}
+
+
+def _shared(values: list[Schema]) -> str | None:
+    """The name under which these choices stand in the schema already, if they do."""
+    for name, kind in FIELD_TYPES.items():
+        made = msgspec.json.schema(kind)
+        if made.get("anyOf", [made]) == values:
+            return name
+    return None
 
 
 def _items(made: Schema) -> Schema:

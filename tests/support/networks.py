@@ -22,12 +22,12 @@ def chain(size: Sequence[int], *layers: str, **keys: str) -> Graph:
     return graph_from_text("\n".join([*lines, "layers:", *(f"  - {layer}" for layer in layers)]), "net.yaml")
 
 
-def single(op: str, size: Sequence[int], batch: int = 1, **fields: Any) -> Report:
+def single(op: str, size: Sequence[int], /, batch: int = 1, **fields: Any) -> Report:
     """The report of one op on an input of this size."""
     return analyze(explain_op(op, fields, [(batch, *size)]))
 
 
-def record(op: str, size: Sequence[int], batch: int = 1, **fields: Any) -> LayerRecord:
+def record(op: str, size: Sequence[int], /, batch: int = 1, **fields: Any) -> LayerRecord:
     """The record of one op that is not a composite."""
     (layer,) = single(op, size, batch, **fields).layers
     return layer
