@@ -66,7 +66,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Each file with the text that it should have."""
     yield ROOT / "convcost" / "spec.schema.json", schema.text()
     for path in pages():
-        with workplace():
+        # A page may define an op of its own; it is gone after the page.
+        with workplace(), mock.patch.dict(REGISTRY):
             yield path, page(path.read_text("utf-8"))
 
 
@@ -160,9 +161,8 @@ def output_of(command: str) -> str:
     """What a command line prints, output and errors."""
     # Once it has run, the package's name ``main`` is its module of that name: read it anew.
     entry = importlib.reload(convcost.cli).main
-    with terminal() as out, mock.patch.object(sys, "argv", shlex.split(command)):
-        with suppress(SystemExit):
-            entry()
+    with terminal() as out, mock.patch.object(sys, "argv", shlex.split(command)), suppress(SystemExit):
+        entry()
     return text_of(out)
 
 

@@ -8,7 +8,6 @@ rectification works in place and adds none; float32 takes 4 bytes; kB is 1000 by
 from __future__ import annotations
 
 import pytest
-from support.networks import chain, network, record, single
 
 import convcost
 from convcost import units
@@ -16,6 +15,7 @@ from convcost.analysis.explain import explain
 from convcost.errors import OpError
 from convcost.ops.windows import fitting_paddings, positions
 from convcost.sources import library
+from support.networks import chain, network, record, single
 
 
 def weights(layer):

@@ -8,8 +8,8 @@ from functools import lru_cache
 from ..errors import OpError, SpecError, UsageError, nearest
 from ..graph import FLOATING, ITEM_BYTES, Graph, Tensor
 from ..ops.base import Op
-from .records import Cost, LayerRecord, Report, Settings
 from .receptive_field import Fields
+from .records import Cost, LayerRecord, Report, Settings
 
 AMP = {"amp-bf16": "bfloat16", "amp-fp16": "float16"}
 """Mixed precision: weights stay float32, each class of ops computes in the dtype that PyTorch's autocast gives it."""

@@ -1,4 +1,4 @@
-"""Receptive fields along every path of a graph. Source: Araujo, Norris, Sim, "Computing Receptive Fields" (Distill, 2019).
+"""Receptive fields along every path of a graph. Source: Araujo, Norris, Sim, "Computing Receptive Fields", Distill 2019.
 
 A value's field is kept per dimension of its tensor, so that it survives permutations; where paths join, the fields'
 union is taken. What is not followed (windows of attention, reshaped positions) is None, never a guess.
@@ -6,20 +6,60 @@ union is taken. What is not followed (windows of attention, reshaped positions) 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from math import ceil
+from math import gcd, lcm
+from typing import NamedTuple
 
 from ..graph import Node, Tensor
 from .records import Cost, ReceptiveField
 
-Span = tuple[float, float, float]
-"""(start, end, stride) of the field of position 0, in input positions, end included."""
+Span = tuple[int, int]
+"""First and last input position that are read."""
+
+MAX_PHASES = 4096
+"""Fields that repeat after more positions than this are not followed."""
+
+
+class Track(NamedTuple):
+    """The fields of all positions along one dimension.
+
+    Behind an enlargement neighbours can differ in what they read, and repeat after some positions: ``phases`` has the
+    field of each of the first ones (None: it reads nothing), and ``shift`` says how many input positions further it
+    all starts again. Elsewhere there is one phase. ``axis`` is the dimension of the input that is meant.
+    """
+
+    axis: int
+    phases: tuple[Span | None, ...]
+    shift: int
+
+    def at(self, position: int) -> Span | None:
+        """The field of any position."""
+        turn, phase = divmod(position, len(self.phases))
+        span = self.phases[phase]
+        return span and (span[0] + turn * self.shift, span[1] + turn * self.shift)
+
+    def over(self, first: int, last: int) -> Span | None:
+        """The union of the fields of the positions from ``first`` to ``last``: fields only move on, never back."""
+        for start in range(first, min(last, first + len(self.phases) - 1) + 1):
+            low = self.at(start)
+            if low is not None:
+                break
+        else:
+            return None
+        high = next(span for end in range(last, first - 1, -1) if (span := self.at(end)) is not None)
+        return low[0], high[1]
+
+    def stretched(self, times: int) -> Track:
+        """The same fields with ``times`` as many phases written out."""
+        phases = tuple(self.at(position) for position in range(times * len(self.phases)))
+        return Track(self.axis, phases, times * self.shift)
+
 
 WHOLE = "whole"
 MERGED = "merged"
-State = tuple[Span | None, ...] | str | None
-"""Spans for the dimensions from 2 on; all of the input; positions folded into other dimensions; or not followed."""
+State = tuple[Track | None, ...] | str | None
+"""Tracks for all dimensions; all of the input; positions folded into other dimensions; or not followed."""
 
 
 class Fields:
@@ -39,11 +79,12 @@ class Fields:
         spatial = self.inputs[0].shape[2:] if self.inputs else ()
         if not spatial:
             return (None,) * len(self.nodes)
-        first: State = (None, None, *((0, 0, 1) for _ in spatial))
+        first: State = (None, None, *(Track(axis, ((0, 0),), 1) for axis in range(len(spatial))))
         states: list[State] = [None] * len(self.nodes)
         for position, (node, cost) in enumerate(zip(self.nodes, self.costs, strict=True)):
             arriving = [
-                states[source] if source >= 0 else (first if source == -1 else None) for source, _ in node.inputs
+                states[source] if source >= 0 else (first if source == -1 else None)
+                for source, _ in node.inputs
             ]
             states[position] = _after(node, cost, arriving)
         return tuple(_record(state, spatial) for state in states)
@@ -53,7 +94,8 @@ def _after(node: Node, cost: Cost, arriving: list[State]) -> State:
     if not arriving:
         return None
     reach = node.op.reach(cost.inputs, cost.outputs)
-    state = _joined(arriving)
+    # A window is moved over the first input; a second one only lends its size (crop).
+    state = arriving[0] if reach.kind == "window" else _joined(arriving)
     if reach.kind == "global":
         return WHOLE if state is not None else None
     if state is None or reach.kind == "unknown":
@@ -65,34 +107,60 @@ def _after(node: Node, cost: Cost, arriving: list[State]) -> State:
     if reach.kind == "permute":
         return tuple(state[dim] for dim in reach.dims)
     if reach.kind == "window":
-        return _windowed(state, reach.extent, reach.stride, reach.before, reach.up)
+        return _windowed(state, reach.extent, reach.stride, reach.before, reach.up or (0,) * len(reach.extent))
     return state if len(cost.outputs[0].shape) == len(state) else MERGED
 
 
 def _windowed(
-    state: tuple[Span | None, ...],
+    state: tuple[Track | None, ...],
     extent: Sequence[int],
     stride: Sequence[int],
     before: Sequence[int],
     up: Sequence[int],
 ) -> State:
-    spans = list(state)
-    for axis, (size, step, front) in enumerate(zip(extent, stride, before, strict=True)):
-        span = spans[2 + axis]
-        if span is None:
+    tracks = list(state)
+    for axis, (size, step, front, factor) in enumerate(zip(extent, stride, before, up, strict=True)):
+        track = tracks[2 + axis]
+        if track is None:
             continue
-        start, end, jump = span
-        if up and up[axis] > 1:
-            # Output o of an enlargement reads inputs (o + front - extent + 1) / up to (o + front) / up, rounded
-            # inwards: how many depends on o, ceil(extent / up) at most.
-            factor = up[axis]
-            low = -((size - 1 - front) // factor)
-            most = -(-size // factor)
-            spans[2 + axis] = (start + low * jump, end + (low + most - 1) * jump, jump / factor)
-        else:
-            first = -front if not up else front - size + 1
-            spans[2 + axis] = (start + first * jump, end + (first + size - 1) * jump, jump * step)
-    return tuple(spans)
+        changed = _enlarged(track, size, factor, front) if factor else _window(track, size, step, front)
+        if len(changed.phases) > MAX_PHASES:
+            return None
+        tracks[2 + axis] = changed
+    return tuple(tracks)
+
+
+def _window(track: Track, size: int, step: int, front: int) -> Track:
+    """Output position o reads the positions from o*step - front on, ``size`` of them."""
+    count = len(track.phases)
+    period = count // gcd(count, step)
+    starts = range(-front, -front + period * step, step)
+    phases = tuple(track.over(start, start + size - 1) for start in starts)
+    return Track(track.axis, phases, track.shift * (period * step // count))
+
+
+def _enlarged(track: Track, size: int, factor: int, front: int) -> Track:
+    """Output position o reads the positions from (o + front - size + 1)/factor to (o + front)/factor, rounded inwards."""
+    period = len(track.phases) * factor
+    if period > MAX_PHASES:
+        return Track(track.axis, (None,) * (MAX_PHASES + 1), 0)
+    phases = tuple(
+        track.over(-((size - 1 - front - position) // factor), (position + front) // factor)
+        for position in range(period)
+    )
+    return _shortest(Track(track.axis, phases, track.shift))
+
+
+def _shortest(track: Track) -> Track:
+    """The same fields with the fewest phases."""
+    count = len(track.phases)
+    for period in range(1, count):
+        if count % period or track.shift * period % count:
+            continue
+        short = Track(track.axis, track.phases[:period], track.shift * period // count)
+        if all(short.at(position) == span for position, span in enumerate(track.phases)):
+            return short
+    return track
 
 
 def _joined(states: list[State]) -> State:
@@ -108,14 +176,33 @@ def _joined(states: list[State]) -> State:
     tuples = [state for state in states if isinstance(state, tuple)]
     if len({len(state) for state in tuples}) != 1:
         return None
-    joined: list[Span | None] = []
-    for spans in zip(*tuples, strict=True):
-        followed = [span for span in spans if span is not None]
-        if not followed:
-            joined.append(None)
-            continue
-        joined.append((min(s[0] for s in followed), max(s[1] for s in followed), max(s[2] for s in followed)))
+    joined: list[Track | None] = []
+    for tracks in zip(*tuples, strict=True):
+        followed = [track for track in tracks if track is not None]
+        union = _union(followed) if followed else None
+        if followed and union is None:
+            return None
+        joined.append(union)
     return tuple(joined)
+
+
+def _union(tracks: list[Track]) -> Track | None:
+    """The union position by position; None where the tracks move at different speeds or mean different dimensions."""
+    first = tracks[0]
+    if all(track == first for track in tracks):
+        return first
+    period = lcm(*(len(track.phases) for track in tracks))
+    if period > MAX_PHASES:
+        return None
+    full = [track.stretched(period // len(track.phases)) for track in tracks]
+    if len({(track.axis, track.shift) for track in full}) > 1:
+        return None
+    return Track(first.axis, tuple(map(_hull, zip(*(track.phases for track in full), strict=True))), full[0].shift)
+
+
+def _hull(spans: Iterable[Span | None]) -> Span | None:
+    read = [span for span in spans if span is not None]
+    return (min(start for start, _ in read), max(end for _, end in read)) if read else None
 
 
 def _record(state: State, spatial: Sequence[int]) -> ReceptiveField | None:
@@ -123,15 +210,18 @@ def _record(state: State, spatial: Sequence[int]) -> ReceptiveField | None:
         return None
     if isinstance(state, str):
         return ReceptiveField(tuple(spatial), (0,) * len(spatial), (0,) * len(spatial), whole=True)
-    spans = [span for span in state if span is not None]
-    if len(spans) != len(spatial):
+    tracks = sorted((track for track in state if track is not None), key=lambda track: track.axis)
+    if len(tracks) != len(spatial):
+        return None
+    read = [[span for span in track.phases if span is not None] for track in tracks]
+    if not all(read):
         return None
     return ReceptiveField(
-        tuple(ceil(end - start) + 1 for start, end, _ in spans),
-        tuple(_whole(stride) for _, _, stride in spans),
-        tuple(_whole(start) for start, _, _ in spans),
+        tuple(max(end - start + 1 for start, end in spans) for spans in read),
+        tuple(_ratio(track.shift, len(track.phases)) for track in tracks),
+        tuple(spans[0][0] for spans in read),
     )
 
 
-def _whole(value: float) -> int | float:
-    return int(value) if value == int(value) else value
+def _ratio(shift: int, positions: int) -> int | float:
+    return shift // positions if shift % positions == 0 else shift / positions

@@ -211,53 +211,6 @@ class Transpose(View, frozen=True):
 
 
 @register
-class Squeeze(View, frozen=True):
-    """Drops the dimension ``dim`` (or several) if its size is 1, and leaves it otherwise, as torch.squeeze does."""
-
-    op = "squeeze"
-
-    dim: int | tuple[int, ...]
-
-    def _dims(self, shape: Shape) -> tuple[int, ...]:
-        dims = (self.dim,) if isinstance(self.dim, int) else self.dim
-        return tuple(axis(self.op, shape, dim) for dim in dims)
-
-    def _shape(self, shape: Shape) -> Shape:
-        dims = self._dims(shape)
-        return tuple(size for at, size in enumerate(shape) if size != 1 or at not in dims)
-
-    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        # One position is folded away; without a position nothing changes place.
-        if len(inputs[0].shape) == len(outputs[0].shape):
-            return POINT
-        return MERGE if min(self._dims(inputs[0].shape)) >= 2 else UNKNOWN
-
-    def warnings(self, inputs: Tensors) -> tuple[str, ...]:
-        shape = inputs[0].shape
-        return tuple(
-            f"dimension {dim} of {times(shape)} has size {shape[dim]}, not 1, and stays"
-            for dim in self._dims(shape)
-            if shape[dim] != 1
-        )
-
-
-@register
-class Unsqueeze(View, frozen=True):
-    """Puts a dimension of size 1 at place ``dim``: (N, C) -> (N, C, 1) for dim 2 or -1. Source: torch.unsqueeze."""
-
-    op = "unsqueeze"
-
-    dim: int
-
-    def _shape(self, shape: Shape) -> Shape:
-        at = axis(self.op, (*shape, 1), self.dim)
-        return (*shape[:at], 1, *shape[at:])
-
-    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        return UNKNOWN
-
-
-@register
 class ChannelShuffle(Op, frozen=True):
     """Interleaves the channels of ``groups`` groups, (N, C, ...) -> (N, C, ...): a copy. Source: arXiv 1707.01083."""
 

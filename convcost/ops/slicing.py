@@ -7,7 +7,7 @@ from typing import ClassVar
 from ..errors import OpError
 from ..graph import Shape, Tensor
 from ..units import shape as times
-from .base import POINT, UNKNOWN, Counts, Margins, Op, Positive, Reach, Sizes, Tensors, register
+from .base import POINT, UNKNOWN, Counts, Margins, NonNegative, Op, Positive, Reach, Sizes, Tensors, register
 from .layout import View, axis
 from .windows import need_rank, spread
 
@@ -188,6 +188,44 @@ class ZeroPad3d(_ZeroPad, frozen=True):
 
     op = "zero_pad3d"
     rank = 3
+
+
+@register
+class Pad(Op, frozen=True):
+    """Zeros around any dimensions but the batch: PyTorch's F.pad, the last dimension first, before and after.
+
+    ``[0, 0, 0, 0, 8, 8]`` sets 8 channels of zeros before and behind those of (N, C, H, W): the shortcut of the ResNet
+    paper that learns nothing (option A).
+    """
+
+    op = "pad"
+
+    padding: tuple[NonNegative, ...]
+
+    def check(self, inputs: Tensors) -> None:
+        shape = inputs[0].shape
+        if len(self.padding) % 2 or len(self.padding) > 2 * (len(shape) - 1):
+            raise OpError(
+                f"{self.op}: padding has {len(self.padding)} entries; (N, ...) of {len(shape)} dimensions takes two "
+                f"for each dimension from the last on, at most {2 * (len(shape) - 1)}"
+            )
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        shape = inputs[0].shape
+        kept = len(shape) - len(self.padding) // 2
+        pairs = zip(shape[kept:], self.padding[-2::-2], self.padding[::-2], strict=True)
+        return (Tensor((*shape[:kept], *(size + before + after for size, before, after in pairs)), inputs[0].dtype),)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 2  # the output is filled with zeros, then the input copied in
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        spatial = len(inputs[0].shape) - 2
+        before = (*(0 for _ in range(spatial)), *self.padding[-2::-2])
+        return _shifted(before[len(before) - spatial :])
 
 
 @register

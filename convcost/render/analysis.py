@@ -232,7 +232,7 @@ def breakdown_sheet(report: Report) -> Sheet:
         Column("group", "Group"), Column("layers", "Layers", "plain"), Column("params", "Params", "count"),
         Column("params%", "", "share"), Column("macs", "MACs", "count"), Column("macs%", "", "share"),
         Column("flops", "FLOPs", "count"), Column("flops%", "", "share"),
-        Column("activation_bytes", "Activations", "bytes"), Column("activation_bytes%", "", "share"),
+        Column("activation_bytes", "Memory", "bytes"), Column("activation_bytes%", "", "share"),
     )  # fmt: skip
 
     def line(name: str, row: Any, layers: int, kind: str) -> Line:
@@ -248,8 +248,8 @@ def breakdown_sheet(report: Report) -> Sheet:
 def claims_sheet(report: Report) -> Sheet:
     """Published figures with verdicts."""
     columns = (
-        Column("quantity", "Published"), Column("claimed", "Claimed"), Column("computed", "Exact"),
-        Column("verdict", "Verdict"), Column("source", "Source"),
+        Column("quantity", "Published"), Column("claimed", "Claimed", "word"), Column("computed", "Exact", "word"),
+        Column("verdict", "Verdict", "word"), Column("source", "Source"),
     )  # fmt: skip
     lines = []
     for claim in report.published:

@@ -10,7 +10,11 @@ from .. import units
 
 
 class Column(msgspec.Struct, frozen=True):
-    """``unit``: "text", "count", "bytes", "share" (a (part, whole) pair), "shape" or "plain" (as it is)."""
+    """A column: how it is headed and how its values are shown.
+
+    ``unit``: "text" (may be broken into lines), "word" (may not), "count", "bytes", "share" (a (part, whole) pair; as a
+    bar where ``bar`` is set and the format can draw), "shape" or "plain" (a number as it is).
+    """
 
     key: str
     heading: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import IO
 
-from rich.box import SIMPLE_HEAD, Box
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +21,7 @@ _BAR = 6
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 PIPED_WIDTH = 400
 
-_BOX: Box = SIMPLE_HEAD
+_CROWDED = 8
 
 
 def render(document: Document, out: IO[str], units: str = "iec") -> None:
@@ -35,27 +36,22 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
                 Text(prefix + part.text, style=COLOURS.get(part.kind, "")), soft_wrap=not terminal.is_terminal
             )
         else:
+            console.print()
             console.print(_table(part, units, unicode))
+            console.print()
 
 
 def _table(sheet: Sheet, units: str, unicode: bool) -> Table:
+    # Many narrow columns fit 80 characters only without extra space between them.
+    gap = 0 if len(sheet.columns) > _CROWDED else 1
     table = Table(
-        box=_BOX,
-        title=sheet.title or None,
-        title_justify="left",
-        show_footer=False,
-        pad_edge=False,
-        padding=(0, 1),
+        box=SIMPLE_HEAD, title=sheet.title or None, title_justify="left", show_edge=False, padding=(0, gap, 0, 0)
     )
-    for position, column in enumerate(sheet.columns):
-        right = column.unit not in ("text", "shape")
-        name = position == 0
+    for column in sheet.columns:
+        left = column.bar or column.unit in ("text", "word", "shape")
+        # When the terminal is too narrow only texts are broken; a number never is.
         table.add_column(
-            column.heading,
-            justify="left" if column.bar or not right else "right",
-            no_wrap=True,
-            overflow="ellipsis" if name else "fold" if column.unit == "text" else "ellipsis",
-            min_width=12 if name else None,
+            column.heading, justify="left" if left else "right", no_wrap=column.unit != "text", overflow="fold"
         )
     lines = (*sheet.lines, sheet.total) if sheet.total else sheet.lines
     for position, line in enumerate(lines):
@@ -67,6 +63,8 @@ def _table(sheet: Sheet, units: str, unicode: bool) -> Table:
                 cells.append("")
             else:
                 cells.append(text_of(value, column.unit, units))
+        # Square brackets would be read as styles.
+        cells = [escape(cell) if "[" in cell else cell for cell in cells]
         cells[0] = "  " * line.level + cells[0]
         colour = COLOURS.get(line.kind, "")
         table.add_row(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from support.networks import chain, network, record, single
 
 import convcost
 from convcost import Graph, Node, Tensor, analyze
 from convcost.errors import OpError, SpecError, UsageError
 from convcost.graph import About
 from convcost.ops import make
+from support.networks import chain, network, record, single
 
 CONV = "conv2d: {out_channels: 8, kernel_size: 3, padding: 1}"
 INPUTS = [("input", Tensor((1, 3, 16, 16)))]

@@ -82,6 +82,7 @@ EXAMPLES: tuple[Example, ...] = (
         )
     ),
     _each("conv2d", (2, 3, 8, 8), out_channels=2, kernel_size=3, connections=[[0, 1], [2]]),
+    _each("pad", IMAGE, padding=[1, 2, 0, 3, 4, 5]),
     _each("linear", (2, 12), out_features=5),
     _each("linear", TOKENS, out_features=5, bias=False),
     _each("rbf", (2, 84), out_features=10),
@@ -115,8 +116,6 @@ EXAMPLES: tuple[Example, ...] = (
     _each("reshape", IMAGE, shape=[0, 4, -1]),
     _each("permute", IMAGE, dims=[0, 2, 3, 1]),
     _each("transpose", TOKENS, dim0=1, dim1=-1),
-    _each("squeeze", (2, 12, 1, 1), dim=[2, 3]),
-    _each("unsqueeze", TOKENS, dim=-1),
     _each("channel_shuffle", IMAGE, groups=3),
     _each("chunk", IMAGE, chunks=5),
     _each("split", IMAGE, sections=[5, 7]),

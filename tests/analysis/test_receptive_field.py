@@ -1,0 +1,450 @@
+"""Receptive fields: by hand, by published tables, and by trying which inputs an output depends on.
+
+Published: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019, table 1.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+import convcost
+from convcost.analysis.receptive_field import Fields
+from convcost.sources import library
+from support.networks import chain, network, record
+
+
+def field(graph, name=None, **options):
+    """The field of the layer called ``name``, or of the last layer; of a block, that of its last layer."""
+    layers = convcost.analyze(graph, **options).layers
+    position = graph.find(name)[-1] if name else -1
+    return layers[position].receptive_field
+
+
+def conv(kernel, stride=1, padding=0, dilation=1, channels=1):
+    fields = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    written = ", ".join(f"{name}: {value}" for name, value in fields.items())
+    return f"conv2d: {{out_channels: {channels}, {written}}}"
+
+
+# --- by hand
+
+
+@pytest.mark.parametrize(
+    ("layers", "size", "stride", "start"),
+    [
+        ([], 1, 1, 0),
+        ([conv(1)], 1, 1, 0),
+        ([conv(3)], 3, 1, 0),
+        ([conv(3, padding=1)], 3, 1, -1),
+        ([conv(5, stride=2, padding=2)], 5, 2, -2),
+        ([conv(3, dilation=2)], 2 * 2 + 1, 1, 0),
+        ([conv(3), conv(3)], 3 + 2, 1, 0),
+        ([conv(3), conv(3), conv(3)], 7, 1, 0),  # three 3x3 see what one 7x7 sees
+        ([conv(3, stride=2), conv(3)], 3 + 2 * 2, 2, 0),
+        ([conv(3, stride=2, padding=1), conv(3, stride=2, padding=1)], 3 + 2 * 2, 4, -1 - 2),
+        ([conv(7, 2, 3), "max_pool2d: {kernel_size: 3, stride: 2, padding: 1}"], 7 + 2 * 2, 4, -3 - 2),
+        ([conv(1, stride=2), conv(3)], 1 + 2 * 2, 2, 0),
+        ([conv(2, stride=4), conv(3)], 2 + 4 * 2, 4, 0),
+        (["avg_pool2d: 2", "batch_norm2d", "relu", "dropout"], 2, 2, 0),
+    ],
+)
+def test_by_hand(layers, size, stride, start):
+    found = field(chain((1, 64, 64), *layers, "identity"))
+    assert found.size == (size, size)
+    assert found.stride == (stride, stride)
+    assert found.start == (start, start)
+    assert not found.whole
+
+
+def test_each_dimension_for_itself():
+    graph = chain((1, 64, 64), "conv2d: {out_channels: 2, kernel_size: [1, 7], stride: [2, 1], padding: [0, 3]}", conv(3))
+    found = field(graph)
+    assert found.size == (1 + 2 * 2, 7 + 2)
+    assert found.stride == (2, 1)
+    assert found.start == (0, -3)
+
+
+@pytest.mark.parametrize(("op", "rank"), [("conv1d", 1), ("conv2d", 2), ("conv3d", 3)])
+def test_every_rank(op, rank):
+    layer = record(op, (1, *[9] * rank), out_channels=1, kernel_size=3, stride=2, padding=1)
+    assert layer.receptive_field.size == (3,) * rank
+    assert layer.receptive_field.start == (-1,) * rank
+
+
+def test_same_padding_of_an_even_window():
+    """PyTorch puts the odd one at the end: before a window of 4 there is 1."""
+    assert field(chain((1, 8, 8), "conv2d: {out_channels: 1, kernel_size: 4, padding: same}")).start == (-1, -1)
+
+
+def test_longest_path_counts():
+    """Where paths join, the field is their union: an identity adds nothing to a window around it."""
+    graph = network(
+        """
+        name: paths
+        input: [4, 32, 32]
+        layers:
+          - residual: [conv2d: {out_channels: 4, kernel_size: 3, padding: 1}, conv2d: {out_channels: 4, kernel_size: 3, padding: 1}]
+          - branches:
+              - [conv2d: {out_channels: 4, kernel_size: 1}]
+              - [conv2d: {out_channels: 4, kernel_size: 3, padding: 1}]
+              - [conv2d: {out_channels: 4, kernel_size: 5, padding: 2}]
+            merge: concat
+        """
+    )
+    assert field(graph, "add_1").size == (5, 5)
+    assert field(graph).size == (5 + 4, 5 + 4)
+    assert field(graph).start == (-4, -4)
+
+
+def test_paths_beside_each_other():
+    """Neither field holds the other: 3 positions from -2 on and 3 from 0 on make 5."""
+    graph = network(
+        """
+        name: beside
+        input: [1, 32]
+        layers:
+          - branches:
+              - [zero_pad1d: [2, 0], conv1d: {out_channels: 1, kernel_size: 3}]
+              - [zero_pad1d: [0, 2], conv1d: {out_channels: 1, kernel_size: 3}]
+            merge: concat
+        """
+    )
+    assert field(graph).start == (-2,)
+    assert field(graph).size == (5,)
+
+
+def test_permuted():
+    """The field of (N, H, W, C) is still that of height and width, and comes back with them."""
+    graph = chain(
+        (3, 32, 32),
+        "conv2d: {out_channels: 4, kernel_size: [3, 5]}",
+        "permute: [0, 2, 3, 1]",
+        "layer_norm",
+        "linear: 8",
+        "permute: [0, 3, 1, 2]",
+        "conv2d: {out_channels: 4, kernel_size: [3, 1]}",
+        "transpose: {dim0: 2, dim1: 3}",
+    )
+    sizes = [layer.receptive_field and layer.receptive_field.size for layer in convcost.analyze(graph).layers]
+    assert sizes == [(3, 5)] * 5 + [(5, 5)] * 2
+    swapped = chain((3, 32, 32), "transpose: {dim0: 2, dim1: 3}", "conv2d: {out_channels: 4, kernel_size: [3, 5]}")
+    assert field(swapped).size == (5, 3), "3 rows of the turned image are 3 columns of the image"
+
+
+def test_whole_input():
+    graph = chain((3, 32, 24), conv(3, padding=1), "adaptive_avg_pool2d: 1", conv(1), "flatten", "linear: 10")
+    for layer in convcost.analyze(graph).layers[1:3]:
+        assert layer.receptive_field.whole
+        assert layer.receptive_field.size == (32, 24)
+    assert field(graph).whole
+    assert field(chain((3, 8, 8), "flatten", "linear: 10")).whole
+
+
+def test_squeeze_and_excitation_sees_everything():
+    graph = network(
+        """
+        name: squeeze
+        input: [4, 8, 8]
+        layers:
+          - branches:
+              - []
+              - [adaptive_avg_pool2d: 1, conv2d: {out_channels: 4, kernel_size: 1}, sigmoid]
+            merge: mul
+        """
+    )
+    assert field(graph).whole
+
+
+def test_what_is_not_followed_says_so():
+    """Tokens of an image have no positions left to follow; words never had any."""
+    assert field(convcost.load("vit_b_16"), "conv2d_1").size == (16, 16)
+    assert convcost.analyze(convcost.load("swin_t")).layers[-1].receptive_field is None
+    assert field(chain((3, 8, 8), "flatten: {start_dim: 2}")) is None
+    assert field(chain((12,), "linear: 4")) is None
+    words = network(
+        """
+        name: words
+        inputs: {tokens: {shape: [7], dtype: int64}}
+        layers: [embedding: {num_embeddings: 10, embedding_dim: 4}, linear: 2]
+        """
+    )
+    assert field(words) is None
+
+
+def test_the_input_size_does_not_matter():
+    graph = convcost.load("resnet18")
+    small = field(graph, "conv5_2.relu_2", input_size=(3, 64, 64))
+    assert small == field(graph, "conv5_2.relu_2")
+
+
+# --- published
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "size"),
+    [
+        # 11 + 4*2 = 19, + 8*4 = 51, + 8*2 = 67, + 16*2 three times = 163, + 16*2 = 195.
+        ("alexnet_cs231n", "conv5", 163),
+        ("alexnet_cs231n", "pool3", 195),
+        ("vgg16", "conv5_3", 196),
+        ("vgg16", "pool5", 212),
+        ("mobilenet_v1", "separable_13", 315),
+        ("inception_v3", "Mixed_7c", 1311),
+    ],
+)
+def test_published(name, layer, size):
+    assert field(convcost.load(name), layer).size == (size, size)
+
+
+def test_vgg16_by_hand():
+    """Each 3x3 adds twice the stride so far, each pool once."""
+    size, jump = 1, 1
+    for convolutions in (2, 2, 3, 3, 3):
+        size += 2 * jump * convolutions
+        conv5_3 = size
+        size, jump = size + jump, 2 * jump
+    assert (conv5_3, size, jump) == (196, 212, 32)
+    found = field(convcost.load("vgg16"), "pool5")
+    assert (found.size, found.stride) == ((212, 212), (32, 32))
+
+
+def resnet_of_the_paper(name):
+    """The shipped file has the stride in the 3x3, as torchvision; the paper has it in the first 1x1."""
+    text = next(library.text_of(path) for path in library.files() if path.endswith("/resnet.yaml"))
+    ours, papers = "[width, 1], relu_, conv_bn: [width, 3, stride]", "[width, 1, stride], relu_, conv_bn: [width, 3]"
+    assert text.count(ours) == 1
+    return network(text.replace(ours, papers), name)
+
+
+@pytest.mark.parametrize(("name", "size"), [("resnet50", 483), ("resnet101", 1027), ("resnet152", 1507)])
+def test_published_resnets(name, size):
+    found = field(resnet_of_the_paper(name), "conv5")
+    assert found.size == (size, size)
+    assert found.stride == (32, 32)
+
+
+def test_resnet50_of_torchvision_by_hand():
+    """The first 3x3 of a stage works at the stride of the stage before it: 427 where the paper's network has 483."""
+    size, jump = 7 + 2 * 2, 4
+    for blocks in (3, 4, 6, 3):
+        first = 2 * jump if blocks == 3 and jump == 4 else jump
+        size, jump = size + (2 * jump if first == 2 * jump else 2 * first), 2 * jump if jump > 4 or blocks != 3 else jump
+        size += 2 * jump * (blocks - 1)
+    assert size == 427
+    assert field(convcost.load("resnet50"), "conv5").size == (size, size)
+
+
+# --- by trial
+
+torch = pytest.importorskip("torch")
+
+
+def dependence(graph, *sizes):
+    """Which input positions each output position reads, as sets of flat positions: by sending single ones through.
+
+    All weights are 1 and nothing is subtracted, so nothing cancels; maxima are replaced by sums.
+    """
+    from torch.nn import functional as F
+
+    total = 1
+    for size in sizes:
+        total *= size
+    channels = graph.inputs[0][1].shape[1]
+    x = torch.eye(total, dtype=torch.float64).reshape(total, 1, *sizes).repeat(1, channels, *[1] * len(sizes))
+    values: dict[int, Any] = {-1: x}
+    for position, node in enumerate(graph.nodes):
+        op, inputs = node.op, [values[source] for source, _ in node.inputs]
+        rank = inputs[0].dim() - 2
+        if op.op.startswith("conv_transpose"):
+            weight = torch.ones(inputs[0].shape[1], op.out_channels, *[op.kernel_size] * rank, dtype=torch.float64)
+            run = getattr(F, op.op)
+            y = run(inputs[0], weight, None, op.stride, op.padding, op.output_padding, 1, op.dilation)
+        elif op.op.startswith("conv"):
+            kernel = op.kernel_size if isinstance(op.kernel_size, tuple) else (op.kernel_size,) * rank
+            weight = torch.ones(op.out_channels, inputs[0].shape[1], *kernel, dtype=torch.float64)
+            y = getattr(F, op.op)(inputs[0], weight, None, op.stride, op.padding, op.dilation)
+        elif op.op.startswith("max_pool"):
+            run = F.avg_pool1d if rank == 1 else F.avg_pool2d
+            y = run(inputs[0], op.kernel_size, op.stride, op.padding)
+        elif op.op == "upsample":
+            y = F.interpolate(inputs[0], scale_factor=op.scale_factor, mode=op.mode)
+        elif op.op == "concat":
+            y = torch.cat(inputs, 1)
+        elif op.op == "add":
+            y = inputs[0] + inputs[1]
+        elif op.op == "permute":
+            y = inputs[0].permute(op.dims)
+        elif op.op.startswith("zero_pad"):
+            y = F.pad(inputs[0], (op.padding,) * (2 * rank))
+        elif op.op == "crop":
+            rows, columns = inputs[1].shape[2:]
+            top, left = (inputs[0].shape[2] - rows) // 2, (inputs[0].shape[3] - columns) // 2
+            y = inputs[0][:, :, top : top + rows, left : left + columns]
+        elif op.op == "adaptive_avg_pool1d":
+            y = F.adaptive_avg_pool1d(inputs[0], op.output_size)
+        else:
+            raise AssertionError(op.op)
+        values[position] = y
+    return values[len(graph.nodes) - 1].sum(1) > 0
+
+
+def check_by_trial(graph, *sizes):
+    """What the analysis says of the last layer, against what was tried, for every output position and dimension."""
+    found = field(graph)
+    assert found is not None
+    reads = dependence(graph, *sizes)
+    reads = reads.reshape(*sizes, *reads.shape[1:])
+    widest = [0] * len(sizes)
+    for axis, length in enumerate(sizes):
+        outputs = reads.shape[len(sizes) + axis]
+        others = [d for d in range(2 * len(sizes)) if d not in (axis, len(sizes) + axis)]
+        seen = reads.any(dim=others) if len(others) > 0 else reads
+        for position in range(outputs):
+            inputs = seen[:, position].nonzero().flatten().tolist()
+            start = found.start[axis] + position * found.stride[axis]
+            end = start + found.size[axis] - 1
+            for read in inputs:
+                assert start <= read <= end, (axis, position, inputs, found)
+            if inputs and inputs[0] > 0 and inputs[-1] < length - 1:
+                widest[axis] = max(widest[axis], inputs[-1] - inputs[0] + 1)
+    return widest
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ["conv1d: {out_channels: 2, kernel_size: 3, stride: 2, padding: 1}"] * 2,
+        ["conv1d: {out_channels: 1, kernel_size: 5, dilation: 2, padding: 4}", "max_pool1d: {kernel_size: 3, stride: 2}"],
+        ["max_pool1d: 2", "conv1d: {out_channels: 1, kernel_size: 4, padding: same}", "zero_pad1d: 3"],
+        ["conv1d: {out_channels: 1, kernel_size: 2, stride: 3}", "conv1d: {out_channels: 1, kernel_size: 3}"],
+        ["adaptive_avg_pool1d: 8", "conv1d: {out_channels: 1, kernel_size: 3}"],
+    ],
+)
+def test_windows_by_trial(layers):
+    graph = chain((1, 48), *layers)
+    assert check_by_trial(graph, 48) == list(field(graph).size)
+
+
+@pytest.mark.parametrize("kernel", [2, 3, 4, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_transposed_convolution_by_trial(kernel, stride, padding):
+    graph = chain((1, 12), f"conv_transpose1d: {{out_channels: 1, kernel_size: {kernel}, stride: {stride}, padding: {padding}}}")
+    assert check_by_trial(graph, 12) == list(field(graph).size)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        # The generator of DCGAN, an autoencoder, and bilinear enlargement.
+        ["conv_transpose1d: {out_channels: 1, kernel_size: 4, stride: 2, padding: 1}"] * 3,
+        [
+            "conv1d: {out_channels: 1, kernel_size: 3, stride: 2, padding: 1}",
+            "conv1d: {out_channels: 1, kernel_size: 3, stride: 2, padding: 1}",
+            "conv_transpose1d: {out_channels: 1, kernel_size: 3, stride: 2, padding: 1, output_padding: 1}",
+            "conv_transpose1d: {out_channels: 1, kernel_size: 3, stride: 2, padding: 1, output_padding: 1}",
+        ],
+        ["upsample: {scale_factor: 2, mode: nearest}", "conv1d: {out_channels: 1, kernel_size: 3, padding: 1}"],
+        ["max_pool1d: 2", "upsample: {scale_factor: 2, mode: linear}"],
+        ["upsample: {scale_factor: 3, mode: linear}", "conv1d: {out_channels: 1, kernel_size: 3, stride: 2}"],
+        ["conv_transpose1d: {out_channels: 1, kernel_size: 5, stride: 2, dilation: 2}"],
+    ],
+)
+def test_enlargements_by_trial(layers):
+    graph = chain((1, 32), *layers)
+    assert check_by_trial(graph, 32) == list(field(graph).size)
+
+
+def test_unet_by_trial():
+    graph = network(
+        """
+        name: small_unet
+        input: [1, 32]
+        layers:
+          - {conv1d: {out_channels: 1, kernel_size: 3, padding: 1}, name: enc}
+          - max_pool1d: 2
+          - {conv1d: {out_channels: 1, kernel_size: 3, padding: 1}, name: bottom}
+          - {conv_transpose1d: {out_channels: 1, kernel_size: 2, stride: 2}, name: up}
+          - {concat: {}, from: [enc, previous]}
+          - conv1d: {out_channels: 1, kernel_size: 3, padding: 1}
+        """
+    )
+    assert check_by_trial(graph, 32) == list(field(graph).size)
+
+
+def test_cropped_skip_by_trial():
+    graph = network(
+        """
+        name: cropped
+        input: [1, 11, 14]
+        layers:
+          - {conv2d: {out_channels: 1, kernel_size: 3, padding: 1}, name: enc}
+          - {conv2d: {out_channels: 1, kernel_size: 5}, name: deep}
+          - {crop: {}, from: [enc, deep]}
+          - {concat: {}, from: [previous, deep]}
+        """
+    )
+    assert check_by_trial(graph, 11, 14) == list(field(graph).size) == [7, 7]
+
+
+def test_permuted_by_trial():
+    graph = chain(
+        (1, 10, 14),
+        "conv2d: {out_channels: 1, kernel_size: [3, 5], stride: [1, 2]}",
+        "permute: [0, 1, 3, 2]",
+        "conv2d: {out_channels: 1, kernel_size: [2, 3]}",
+        "permute: [0, 1, 3, 2]",
+    )
+    assert check_by_trial(graph, 10, 14) == list(field(graph).size)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_networks_by_trial(seed):
+    draw = random.Random(seed)
+    size, layers = 60, []
+    for _ in range(draw.randint(1, 5)):
+        kernel, stride, padding = draw.randint(1, 4), draw.randint(1, 3), draw.randint(0, 1)
+        kind = draw.choice(["conv", "pool", "up", "nearest", "linear"])
+        if kind in ("conv", "pool") and size + 2 * padding >= 3 * kernel:
+            padding = min(padding, kernel // 2)
+            if kind == "conv":
+                dilation = draw.randint(1, 2)
+                layers.append(
+                    f"conv1d: {{out_channels: 1, kernel_size: {kernel}, stride: {stride}, padding: {padding}, dilation: {dilation}}}"
+                )
+                size = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+            else:
+                layers.append(f"max_pool1d: {{kernel_size: {kernel}, stride: {stride}, padding: {padding}}}")
+                size = (size + 2 * padding - kernel) // stride + 1
+        elif size <= 80:
+            if kind in ("nearest", "linear"):
+                layers.append(f"upsample: {{scale_factor: {stride}, mode: {kind}}}")
+                size *= stride
+            else:
+                kernel = max(kernel, stride)
+                padding = min(padding, kernel - 1)
+                layers.append(
+                    f"conv_transpose1d: {{out_channels: 1, kernel_size: {kernel}, stride: {stride}, padding: {padding}}}"
+                )
+                size = (size - 1) * stride - 2 * padding + kernel
+        if size < 3:
+            break
+    graph = chain((1, 60), *layers, "zero_pad1d: 0")
+    widest = check_by_trial(graph, 60)
+    # Where the field is nearly as large as the input, no output position has all of it inside.
+    assert widest[0] <= field(graph).size[0]
+
+
+def test_fields_are_worked_out_when_asked_for(monkeypatch):
+    """Totals cost no receptive fields."""
+    report = convcost.analyze(chain((1, 8, 8), conv(3)))
+    asked = []
+    plain = Fields.all.func
+    monkeypatch.setattr(Fields, "all", property(lambda self: asked.append(1) or plain(self)))
+    assert report.totals.params == 10
+    assert asked == []
+    assert report.layers[0].receptive_field.size == (3, 3)
+    assert asked == [1]
