@@ -1,4 +1,4 @@
-"""``python -m convcost``"""
+"""Runs the command line: ``python -m convcost``."""
 
 from .cli import main
 

@@ -70,7 +70,7 @@ class Weight(msgspec.Struct, frozen=True, gc=False):
 
 
 Reference = tuple[int, int]
-"""(node, output): a node's position and which of its outputs; position -1 is the first input of the graph, -2 the second."""
+"""(node, output): a node's position and which of its outputs; position -1 is the graph's first input, -2 the second."""
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):

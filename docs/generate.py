@@ -6,7 +6,7 @@
 It writes convcost/spec.schema.json, and in README.md and docs/*.md the regions between ``<!-- generated: WHAT -->``
 and ``<!-- end -->``. WHAT is a ``convcost ...`` command line; ``python``, for what the Python block before it prints;
 or one of ``TABLES``. A page's commands run in an empty folder that holds the page's own code blocks with
-``<!-- file: NAME -->`` before them.
+``<!-- file: NAME -->`` before them; a Python block after ``<!-- run: python -->`` runs without showing what it prints.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from convcost.sources.vocabulary import HIDDEN  # noqa: E402
 
 WIDTH = 80
 TERMINAL = {"COLUMNS": str(WIDTH), "LINES": "50", "TERM": "dumb", "NO_COLOR": "1"}
-MARKER = re.compile(r"<!-- (generated|file): (.+?) -->\n")
+MARKER = re.compile(r"<!-- (generated|file|run): (.+?) -->\n")
 FENCE = re.compile(r"```(\w*)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 END = "<!-- end -->\n"
 
@@ -98,11 +98,14 @@ def page(text: str) -> str:
     while marker := MARKER.search(text):
         done, text = done + text[: marker.end()], text[marker.end() :]
         kind, what = marker.groups()
-        if kind == "file":
+        if kind in ("file", "run"):
             block = FENCE.match(text)
             if block is None:
-                raise SystemExit(f"no code block follows <!-- file: {what} -->")
-            Path(what).write_text(block.group(2), "utf-8")
+                raise SystemExit(f"no code block follows <!-- {kind}: {what} -->")
+            if kind == "file":
+                Path(what).write_text(block.group(2), "utf-8")
+            else:
+                run(block.group(2), names)
             continue
         _, end, text = text.partition(END)
         if not end:
@@ -117,12 +120,17 @@ def region(what: str, before: str, names: dict[str, Any]) -> str:
         return fenced(f"$ {what}\n{output_of(what)}", "console")
     if what == "python":
         code = [block.group(2) for block in FENCE.finditer(before) if block.group(1) == "python"][-1]
-        with terminal() as out:
-            exec(compile(code, "<page>", "exec"), names)
-        return fenced(text_of(out), "text")
+        return fenced(run(code, names), "text")
     if what not in TABLES:
         raise SystemExit(f"<!-- generated: {what} -->: neither a command nor one of {', '.join(TABLES)}")
     return TABLES[what]()
+
+
+def run(code: str, names: dict[str, Any]) -> str:
+    """What a Python block prints."""
+    with terminal() as out:
+        exec(compile(code, "<page>", "exec"), names)
+    return text_of(out)
 
 
 def fenced(text: str, language: str) -> str:

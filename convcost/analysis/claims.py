@@ -44,7 +44,7 @@ def _verdict(report: Report, claim: Claim) -> Verdict:
 
 
 def verdict_on(printed: str, exact: int) -> str | None:
-    """ "agrees", "truncated" or "differs"; None if ``printed`` is no figure.
+    """Whether ``printed`` "agrees" with ``exact``, is "truncated" or "differs"; None if it is no figure.
 
     Zeros at the end of a whole number with a suffix may be rounding, and count as places that were not printed: "60M"
     stands for 55 to 65 million, "138M" for 137.5 to 138.5. Without a suffix every digit counts: "60,000" is exact.

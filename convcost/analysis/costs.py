@@ -106,8 +106,7 @@ def _walk(graph: Graph, inputs: list[Tensor], dtype: str, train: bool) -> list[C
     values: list[tuple[Tensor, ...]] = [()] * len(graph.nodes) + [(interned[tensor],) for tensor in reversed(inputs)]
     memo: dict[tuple[object, ...], Cost] = {}
     costs: list[Cost] = []
-    position = 0
-    for node in graph.nodes:
+    for position, node in enumerate(graph.nodes):
         op = node.op
         arriving = node.inputs
         if len(arriving) == 1:
@@ -127,7 +126,6 @@ def _walk(graph: Graph, inputs: list[Tensor], dtype: str, train: bool) -> list[C
             memo[key] = cost
         values[position] = cost.outputs
         costs.append(cost)
-        position += 1
     return costs
 
 

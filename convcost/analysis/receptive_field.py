@@ -83,8 +83,7 @@ class Fields:
         states: list[State] = [None] * len(self.nodes)
         for position, (node, cost) in enumerate(zip(self.nodes, self.costs, strict=True)):
             arriving = [
-                states[source] if source >= 0 else (first if source == -1 else None)
-                for source, _ in node.inputs
+                states[source] if source >= 0 else (first if source == -1 else None) for source, _ in node.inputs
             ]
             states[position] = _after(node, cost, arriving)
         return tuple(_record(state, spatial) for state in states)

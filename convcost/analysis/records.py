@@ -52,12 +52,13 @@ class ReceptiveField(msgspec.Struct, frozen=True):
 
     ``size``: how many; ``stride``: how far the field moves when the output position moves by one (the effective
     stride); ``start``: where the field of output position 0 begins, negative inside padding. ``whole`` says that every
-    position sees all of the input. Strides and starts are whole except behind enlargements.
+    position sees all of the input. Behind an enlargement positions differ: ``size`` is that of the widest field, and
+    ``stride`` a mean, which need not be whole.
     """
 
     size: tuple[int, ...]
     stride: tuple[int | float, ...]
-    start: tuple[int | float, ...]
+    start: tuple[int, ...]
     whole: bool = False
 
 

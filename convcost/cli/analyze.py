@@ -1,4 +1,4 @@
-"""convcost analyze"""
+"""The command ``convcost analyze``."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
 @output_options(FORMATS)
 def command(
     source: str, batch: int | None, inputs: Any, dtype: str, train: bool, depth: int | None, columns: tuple[str, ...],
-    sort: str | None, top: int | None, convention: str | None, strict: bool, format: str, units: str, output: str | None,
+    sort: str | None, top: int | None, convention: str | None, strict: bool, format: str, units: str,
+    output: str | None,
 ) -> None:  # fmt: skip
     """The exact account of SOURCE, layer by layer.
 

@@ -1,4 +1,4 @@
-"""convcost explain"""
+"""The command ``convcost explain``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""convcost list"""
+"""The command ``convcost list``."""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ def input_size(given: tuple[tuple[str | None, tuple[int, ...]], ...]) -> Any:
 def analysis_options(command: F) -> F:
     """``--batch``, ``--input``, ``--dtype``: what is analysed."""
     for option in (
-        click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True, help="Precision; amp-* is autocast."),
+        click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True,
+                     help="Precision; amp-* is autocast."),
         click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
                      help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable)."),
         click.option("--batch", type=click.IntRange(min=1), default=None, help="Samples at once.  [default: 1]"),
@@ -67,10 +68,12 @@ def output_options(formats: tuple[str, ...]) -> Callable[[F], F]:
 
     def add(command: F) -> F:
         for option in (
-            click.option("--output", "-o", type=click.Path(dir_okay=False), default=None, help="Write to this file, at once or not at all."),
+            click.option("--output", "-o", type=click.Path(dir_okay=False), default=None,
+                         help="Write to this file, at once or not at all."),
             click.option("--units", type=click.Choice(STYLES), default="iec", show_default=True,
                          help="KiB and MiB, kB and MB, or every digit."),
-            click.option("--format", "-f", "format", type=click.Choice(formats), default=formats[0], show_default=True, help="How it is shown."),
+            click.option("--format", "-f", "format", type=click.Choice(formats), default=formats[0], show_default=True,
+                         help="How it is shown."),
         ):  # fmt: skip
             command = option(command)
         return command

@@ -1,4 +1,4 @@
-"""Convolution and transposed convolution in one, two and three dimensions. Source: PyTorch's nn.Conv*, arXiv 1603.07285."""
+"""Convolution and transposed convolution in 1, 2 and 3 dimensions. Source: PyTorch's nn.Conv*, arXiv 1603.07285."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class _Convolution(Op, frozen=True):
             raise OpError(f"{self.op} was built for {channels} input channels, {arriving} arrive")
         if arriving % groups or out_channels % groups:
             raise OpError(
-                f"{self.op}: groups {groups} must divide both {arriving} input channels and {out_channels} output channels"
+                f"{self.op}: groups {groups} must divide both {arriving} input channels and "
+                f"{out_channels} output channels"
             )
         return arriving
 
@@ -285,8 +286,8 @@ class _ConvTranspose(_Convolution, frozen=True):
         x, y = inputs[0], outputs[0]
         steps: list[Step] = []
         sizes = zip(
-            x.shape[2:], y.shape[2:], self._each("stride"), self._each("padding"), self._extent, self._each("output_padding"),
-            strict=True,
+            x.shape[2:], y.shape[2:], self._each("stride"), self._each("padding"), self._extent,
+            self._each("output_padding"), strict=True,
         )  # fmt: skip
         for axis, (size, result, stride, padding, extent, extra) in zip("dhw"[3 - self.rank :], sizes, strict=True):
             formula = "(N - 1)*S - 2P + D(K - 1) + 1 + output_padding"

@@ -108,9 +108,8 @@ class Rbf(Op, frozen=True):
         return GLOBAL
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        features = self.in_features or 0
+        codes = f"{self.in_features}*{self.out_features}"
         return (
-            Step("codes (fixed)", "in_features*out_features", f"{features}*{self.out_features}", features * self.out_features),
-            Step("MACs", "N*in_features*out_features", f"{inputs[0].shape[0]}*{features}*{self.out_features}",
-                 self.macs(inputs, outputs)),
-        )  # fmt: skip
+            Step("codes (fixed)", "in_features*out_features", codes, (self.in_features or 0) * self.out_features),
+            Step("MACs", "N*in_features*out_features", f"{inputs[0].shape[0]}*{codes}", self.macs(inputs, outputs)),
+        )

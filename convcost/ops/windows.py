@@ -42,7 +42,7 @@ Window = tuple[Axis, ...]
 def window(
     rank: int, kernel_size: int | Shape, stride: int | Shape, padding: int | Shape | str, dilation: int | Shape = 1
 ) -> Window:
-    """The window that these fields mean. ``padding``: a number, one per dimension, "same" (the odd one behind), "valid".
+    """The window that these fields mean. ``padding``: a number or several, "same" (the odd one behind), "valid".
 
     Raises:
         OpError: a tuple that has not one entry for each of ``rank`` dimensions.
@@ -132,7 +132,7 @@ def unread_warnings(x: Tensor, view: Window, counts: Shape) -> tuple[str, ...]:
 
 
 def fitting_paddings(size: int, extent: int, stride: int) -> tuple[int, ...]:
-    """The symmetric paddings below ``extent`` with which the window fits exactly: (size + 2p - extent) % stride == 0."""
+    """The symmetric paddings below ``extent`` with which the window fits: (size + 2p - extent) % stride == 0."""
     return tuple(p for p in range(extent) if size + 2 * p >= extent and (size + 2 * p - extent) % stride == 0)
 
 

@@ -48,8 +48,8 @@ def document(entries: Sequence[Entry]) -> Document:
         first[found.family] = min(first.get(found.family, 9999), found.year or 9999)
     ordered = sorted(entries, key=lambda found: (first[found.family], found.family, found.year or 9999))
     columns = (
-        Column("name", "Name"), Column("family", "Family"), Column("year", "Year", "plain"), Column("input", "Input", "shape"),
-        Column("params", "Params", "count"), Column("macs", "MACs", "count"),
+        Column("name", "Name"), Column("family", "Family"), Column("year", "Year", "plain"),
+        Column("input", "Input", "shape"), Column("params", "Params", "count"), Column("macs", "MACs", "count"),
     )  # fmt: skip
     lines = tuple(
         Line((e.name, e.family, e.year, next(iter(e.input_shapes.values())), e.params, e.macs)) for e in ordered

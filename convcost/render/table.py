@@ -14,7 +14,8 @@ from .sheet import Document, Paragraph, Sheet, text_of
 
 COLOURS = {
     "conv": "blue", "fc": "red", "attention": "magenta", "norm": "cyan", "activation": "green", "pool": "yellow",
-    "other": "", "block": "bold", "total": "bold", "differs": "red", "agrees": "green", "truncated": "yellow", "unchecked": "yellow",
+    "other": "", "block": "bold", "total": "bold", "differs": "red", "agrees": "green", "truncated": "yellow",
+    "unchecked": "yellow",
     "headline": "bold", "warning": "yellow", "note": "dim",
 }  # fmt: skip
 _BAR = 6

@@ -122,7 +122,7 @@ def _build(node: Any, text: str, names: list[str], depth: int) -> Compiled:
 
 def _constant(node: Any, text: str, names: list[str], depth: int) -> Compiled:
     value = node.value
-    if not isinstance(value, int | float) or ("_" in text and not isinstance(value, bool) and re.search(r"\d_\d", text)):
+    if not isinstance(value, int | float) or re.search(r"\d_\d", text):
         raise OpError(f"{text!r}: {value!r} is not a number of the spec language")
     _bounded(value, text)
     return lambda scope: value

@@ -60,7 +60,7 @@ def find(name: str) -> tuple[str, str, str | None] | None:
     """(text, file, variant or None) of the shipped network called ``name``, or None."""
     paths = files()
     # The family's file usually begins like its networks: try those first.
-    paths.sort(key=lambda path: -len(os.path.commonprefix([os.path.basename(path), name])))
+    paths.sort(key=lambda path: not os.path.basename(path).startswith(name[:3]))
     for path in paths:
         text = text_of(path)
         if name in text and name in names_in(text):

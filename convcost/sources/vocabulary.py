@@ -11,8 +11,8 @@ from ..ops.base import Op
 
 STRUCTURES = ("layers", "residual", "branches")
 RESERVED = (
-    *STRUCTURES, "name", "from", "repeat", "first", "last", "when", "shares", "merge", "split", "projection", "previous",
-    "in_channels", "in_features",
+    *STRUCTURES, "name", "from", "repeat", "first", "last", "when", "shares", "merge", "split", "projection",
+    "previous", "in_channels", "in_features",
 )  # fmt: skip
 HIDDEN = ("attention_softmax",)
 """Ops that only composites use; a spec says softmax."""
@@ -41,7 +41,8 @@ def in_place_ops() -> Iterable[str]:
 def _annotations(cls: type[Op]) -> dict[str, str]:
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        found.update(base.__dict__.get("__annotations__", {}))
+        # The annotations as written: `inspect.get_annotations` would import inspect and add nothing.
+        found.update(base.__dict__.get("__annotations__", {}))  # noqa: RUF063
     return found
 
 

@@ -62,7 +62,7 @@ class Row(list["Value"]):
 
 
 Value = str | Mapping | Row
-"""Scalars stay the words that were written: ``3.8G``, ``1409.1556`` and ``true`` get their meaning where they are used."""
+"""Scalars stay the words that were written: ``3.8G``, ``1409.1556``, ``true`` get their meaning where they are used."""
 
 
 def at(file: str, mark: Mark) -> Where:

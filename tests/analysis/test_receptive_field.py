@@ -6,6 +6,7 @@ Published: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neu
 from __future__ import annotations
 
 import random
+from math import prod
 from typing import Any
 
 import pytest
@@ -227,14 +228,16 @@ def test_published_resnets(name, size):
 
 
 def test_resnet50_of_torchvision_by_hand():
-    """The first 3x3 of a stage works at the stride of the stage before it: 427 where the paper's network has 483."""
+    """The first 3x3 of a stage still moves by the stride of the stage before: 427 where the paper's network has 483."""
     size, jump = 7 + 2 * 2, 4
-    for blocks in (3, 4, 6, 3):
-        first = 2 * jump if blocks == 3 and jump == 4 else jump
-        size, jump = size + (2 * jump if first == 2 * jump else 2 * first), 2 * jump if jump > 4 or blocks != 3 else jump
+    size += 2 * jump * 3
+    for blocks in (4, 6, 3):
+        size += 2 * jump
+        jump *= 2
         size += 2 * jump * (blocks - 1)
-    assert size == 427
-    assert field(convcost.load("resnet50"), "conv5").size == (size, size)
+    assert (size, jump) == (427, 32)
+    found = field(convcost.load("resnet50"), "conv5")
+    assert (found.size, found.stride) == ((427, 427), (32, 32))
 
 
 # --- by trial
@@ -291,26 +294,47 @@ def dependence(graph, *sizes):
     return values[len(graph.nodes) - 1].sum(1) > 0
 
 
+def enlargement(op):
+    if op.op.startswith("conv_transpose"):
+        return op.stride
+    return int(op.scale_factor) if op.op == "upsample" else 1
+
+
 def check_by_trial(graph, *sizes):
-    """What the analysis says of the last layer, against what was tried, for every output position and dimension."""
+    """The last layer's field, against what its output positions read: widest extent, first start, mean step.
+
+    Only positions whose field lies inside the input say something: at the border it is cut off.
+    """
     found = field(graph)
     assert found is not None
     reads = dependence(graph, *sizes)
     reads = reads.reshape(*sizes, *reads.shape[1:])
-    widest = [0] * len(sizes)
     for axis, length in enumerate(sizes):
         outputs = reads.shape[len(sizes) + axis]
-        others = [d for d in range(2 * len(sizes)) if d not in (axis, len(sizes) + axis)]
-        seen = reads.any(dim=others) if len(others) > 0 else reads
+        others = [dim for dim in range(2 * len(sizes)) if dim not in (axis, len(sizes) + axis)]
+        seen = reads.any(dim=others) if others else reads
+        spans = {}
         for position in range(outputs):
             inputs = seen[:, position].nonzero().flatten().tolist()
-            start = found.start[axis] + position * found.stride[axis]
-            end = start + found.size[axis] - 1
-            for read in inputs:
-                assert start <= read <= end, (axis, position, inputs, found)
-            if inputs and inputs[0] > 0 and inputs[-1] < length - 1:
-                widest[axis] = max(widest[axis], inputs[-1] - inputs[0] + 1)
-    return widest
+            if inputs:
+                spans[position] = (inputs[0], inputs[-1])
+        # The border also cuts inside: maps in between end before the input does, and have padding of their own.
+        middle = range(outputs // 3, outputs - outputs // 3) if outputs >= 24 else range(outputs)
+        inside = {at: (a, b) for at, (a, b) in spans.items() if at in middle and a > 0 and b < length - 1}
+        assert inside, "the input is too small for this network"
+        assert found.size[axis] == max(end - start + 1 for start, end in inside.values())
+        # Behind enlargements fields repeat only after as many positions as these make of one.
+        period = prod(enlargement(node.op) for node in graph.nodes)
+        shift = round(found.stride[axis] * period)
+        for position, (start, end) in inside.items():
+            if position + period in inside:
+                assert inside[position + period] == (start + shift, end + shift)
+        for position, (start, end) in spans.items():
+            if position % period == 0:
+                low = found.start[axis] + position // period * shift
+                assert start >= low
+                assert end < low + found.size[axis]
+                assert position not in inside or start == low
 
 
 @pytest.mark.parametrize(
@@ -318,14 +342,14 @@ def check_by_trial(graph, *sizes):
     [
         ["conv1d: {out_channels: 2, kernel_size: 3, stride: 2, padding: 1}"] * 2,
         ["conv1d: {out_channels: 1, kernel_size: 5, dilation: 2, padding: 4}", "max_pool1d: {kernel_size: 3, stride: 2}"],
-        ["max_pool1d: 2", "conv1d: {out_channels: 1, kernel_size: 4, padding: same}", "zero_pad1d: 3"],
+        ["max_pool1d: 2", "conv1d: {out_channels: 1, kernel_size: 5, padding: same}", "zero_pad1d: 3"],
         ["conv1d: {out_channels: 1, kernel_size: 2, stride: 3}", "conv1d: {out_channels: 1, kernel_size: 3}"],
         ["adaptive_avg_pool1d: 8", "conv1d: {out_channels: 1, kernel_size: 3}"],
     ],
 )
 def test_windows_by_trial(layers):
     graph = chain((1, 48), *layers)
-    assert check_by_trial(graph, 48) == list(field(graph).size)
+    check_by_trial(graph, 48)
 
 
 @pytest.mark.parametrize("kernel", [2, 3, 4, 5])
@@ -333,7 +357,7 @@ def test_windows_by_trial(layers):
 @pytest.mark.parametrize("padding", [0, 1])
 def test_transposed_convolution_by_trial(kernel, stride, padding):
     graph = chain((1, 12), f"conv_transpose1d: {{out_channels: 1, kernel_size: {kernel}, stride: {stride}, padding: {padding}}}")
-    assert check_by_trial(graph, 12) == list(field(graph).size)
+    check_by_trial(graph, 12)
 
 
 @pytest.mark.parametrize(
@@ -355,7 +379,7 @@ def test_transposed_convolution_by_trial(kernel, stride, padding):
 )
 def test_enlargements_by_trial(layers):
     graph = chain((1, 32), *layers)
-    assert check_by_trial(graph, 32) == list(field(graph).size)
+    check_by_trial(graph, 32)
 
 
 def test_unet_by_trial():
@@ -372,7 +396,7 @@ def test_unet_by_trial():
           - conv1d: {out_channels: 1, kernel_size: 3, padding: 1}
         """
     )
-    assert check_by_trial(graph, 32) == list(field(graph).size)
+    check_by_trial(graph, 32)
 
 
 def test_cropped_skip_by_trial():
@@ -387,7 +411,8 @@ def test_cropped_skip_by_trial():
           - {concat: {}, from: [previous, deep]}
         """
     )
-    assert check_by_trial(graph, 11, 14) == list(field(graph).size) == [7, 7]
+    check_by_trial(graph, 11, 14)
+    assert field(graph).size == (7, 7)
 
 
 def test_permuted_by_trial():
@@ -398,13 +423,13 @@ def test_permuted_by_trial():
         "conv2d: {out_channels: 1, kernel_size: [2, 3]}",
         "permute: [0, 1, 3, 2]",
     )
-    assert check_by_trial(graph, 10, 14) == list(field(graph).size)
+    check_by_trial(graph, 10, 14)
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_networks_by_trial(seed):
     draw = random.Random(seed)
-    size, layers = 60, []
+    size, layers = 200, []
     for _ in range(draw.randint(1, 5)):
         kernel, stride, padding = draw.randint(1, 4), draw.randint(1, 3), draw.randint(0, 1)
         kind = draw.choice(["conv", "pool", "up", "nearest", "linear"])
@@ -419,7 +444,7 @@ def test_random_networks_by_trial(seed):
             else:
                 layers.append(f"max_pool1d: {{kernel_size: {kernel}, stride: {stride}, padding: {padding}}}")
                 size = (size + 2 * padding - kernel) // stride + 1
-        elif size <= 80:
+        elif size <= 250:
             if kind in ("nearest", "linear"):
                 layers.append(f"upsample: {{scale_factor: {stride}, mode: {kind}}}")
                 size *= stride
@@ -430,12 +455,10 @@ def test_random_networks_by_trial(seed):
                     f"conv_transpose1d: {{out_channels: 1, kernel_size: {kernel}, stride: {stride}, padding: {padding}}}"
                 )
                 size = (size - 1) * stride - 2 * padding + kernel
-        if size < 3:
+        if size < 24:
             break
-    graph = chain((1, 60), *layers, "zero_pad1d: 0")
-    widest = check_by_trial(graph, 60)
-    # Where the field is nearly as large as the input, no output position has all of it inside.
-    assert widest[0] <= field(graph).size[0]
+    graph = chain((1, 200), *layers, "zero_pad1d: 0")
+    check_by_trial(graph, 200)
 
 
 def test_fields_are_worked_out_when_asked_for(monkeypatch):
