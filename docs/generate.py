@@ -67,7 +67,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield ROOT / "convcost" / "spec.schema.json", schema.text()
     for path in pages():
         # A page may define an op of its own; it is gone after the page.
-        with workplace(), mock.patch.dict(REGISTRY):
+        with empty_folder(), mock.patch.dict(REGISTRY):
             yield path, page(path.read_text("utf-8"))
 
 
@@ -80,7 +80,7 @@ def pages() -> list[Path]:
 
 
 @contextmanager
-def workplace() -> Iterator[None]:
+def empty_folder() -> Iterator[None]:
     """An empty current folder."""
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:

@@ -221,7 +221,7 @@ GOOD = "name: x\ninput: [3, 32, 32]\nlayers:\n"
                 "conv2d: {out_channels: 16, kernel_sise: 3}",
                 "conv2d: {out_channels: 0, kernel_size: 3}",
                 "conv2d: {out_channels: 1.5, kernel_size: 3}",
-                "conv2d: {out_channels: \"${width}\", kernel_size: 3}",
+                'conv2d: {out_channels: "${width}", kernel_size: 3}',
                 "conv2d: {out_channels: 16, kernel_size: 3, bias: 1}",
                 "conv2d: {out_channels: 16, kernel_size: {height: 3}}",
                 "max_pool2d: 0",

@@ -281,7 +281,7 @@ def test_72_million_operations():
     assert layer.flops_by_kind["mac"] == 145_711_104
     assert layer.macs + layer.flops_by_kind["bias"] == (363 + 1) * 200_704 == 73_056_256
     verdict = claim(analysed("alexnet_227_64"), "macs", "72M", "conv1")
-    assert (verdict.computed, verdict.verdict) == (72_855_552, "agrees")
+    assert (verdict.computed, verdict.verdict) == (72_855_552, "truncated")
 
 
 # --- AlexNet in one tower (CS231n 2016, MADMO slides)
@@ -376,8 +376,8 @@ def test_alexnet_in_two_towers_written_out():
     """The same network with its two towers as branches."""
     pool = "max_pool2d: {kernel_size: 3, stride: 2}"
     tower = (
-        "- [conv2d: {out_channels: 48, kernel_size: 11, stride: 4}, relu, %s, "
-        "conv2d: {out_channels: 128, kernel_size: 5, padding: 2}, relu, %s]" % (pool, pool)
+        f"- [conv2d: {{out_channels: 48, kernel_size: 11, stride: 4}}, relu, {pool}, "
+        f"conv2d: {{out_channels: 128, kernel_size: 5, padding: 2}}, relu, {pool}]"
     )
     last = (
         "- [conv2d: {out_channels: 192, kernel_size: 3, padding: 1}, relu, "
@@ -835,7 +835,7 @@ def test_dense_block():
 
 
 def test_stem_of_googlenet_and_resnet():
-    """7x7 with stride 2 and padding 3 takes 224 to 112, 3x3 with stride 2 and padding 1 that to 56: both rounded down."""
+    """7x7 with stride 2 and padding 3 takes 224 to 112, 3x3 with stride 2 and padding 1 that to 56, both rounded."""
     conv = {"out_channels": 64, "kernel_size": 7, "stride": 2, "padding": 3}
     pool = {"kernel_size": 3, "stride": 2, "padding": 1}
     first, second = single("conv2d", (3, 224, 224), **conv), single("max_pool2d", (64, 112, 112), **pool)

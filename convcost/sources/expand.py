@@ -7,7 +7,6 @@ eight distinct calls.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any, NoReturn
 
 from ..errors import OpError, SpecError, Where, nearest
@@ -65,13 +64,12 @@ class Frame:
 class Template:
     """A block's expansion with everything relative: positions to its first node, names to its prefix."""
 
-    __slots__ = ("nodes", "result", "results", "tensors")
+    __slots__ = ("nodes", "result", "tensors")
 
-    def __init__(self, nodes: list[Any], tensors: list[Any], result: Refs, results: dict[str, Refs]) -> None:
+    def __init__(self, nodes: list[Any], tensors: list[Any], result: Refs) -> None:
         self.nodes = nodes
         self.tensors = tensors
         self.result = result
-        self.results = results
 
 
 class Expansion:
@@ -90,7 +88,7 @@ class Expansion:
         self.results: dict[str, Refs] = {}
         self.bound: dict[Any, tuple[Op, tuple[Tensor, ...]]] = {}
         self.templates: dict[Any, Template | None] = {}
-        self.first_calls: dict[Any, tuple[slice, slice, str, Reference, Refs]] = {}
+        self.first_calls: dict[Any, tuple[slice, str, Reference, Refs]] = {}
         self.steps = 0
         self.depth = 0
 
@@ -143,15 +141,34 @@ class Expansion:
         if not rest:
             return scope.layers[base]
         full = f"{scope.prefix}{path}"
+        found = self.result_of(full)
+        if found is not None:
+            return found
+        head, _, last = full.rpartition(".")
+        whole = self.result_of(head) or (scope.layers[base] if "." not in rest else None)
+        if last.isdigit() and whole is not None:
+            return self.part(whole, last, path)
+        raise OpError(f"{base!r} has nothing called {rest!r} inside")
+
+    def result_of(self, full: str) -> Refs | None:
+        """What the layer or block with this path gives: all outputs of its last node, unless noted otherwise."""
         if full in self.results:
             return self.results[full]
+        inside = full + "."
         for position in range(len(self.nodes) - 1, -1, -1):
-            if self.nodes[position].name == full:
+            name = self.nodes[position].name
+            if name == full or name.startswith(inside):
                 return tuple((position, output) for output in range(len(self.tensors[position])))
-        head, _, last = full.rpartition(".")
-        if last.isdigit() and (head in self.results or not rest.count(".")):
-            return self.part(self.results.get(head, scope.layers[base]), last, path)
-        raise OpError(f"{base!r} has nothing called {rest!r} inside")
+        return None
+
+    def note(self, path: str, result: Refs) -> None:
+        """Keep the result of a block where it is not simply what its last node gives."""
+        last = len(self.nodes) - 1
+        simple = (
+            result[-1][0] == last and len(result) == len(self.tensors[last]) and self.nodes[last].name.startswith(path)
+        )
+        if not simple:
+            self.results[path] = result
 
     def part(self, refs: Refs, rest: str, path: str) -> Refs:
         if not rest:
@@ -255,7 +272,7 @@ class Expansion:
         else:
             result = self.branches(layer, inside, flow)
         if name is not None:
-            self.results[f"{frame.prefix}{name}"] = result
+            self.note(f"{frame.prefix}{name}", result)
         return result
 
     def residual(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
@@ -287,7 +304,8 @@ class Expansion:
             )
             end = self.body(body, inside, part)
             if name is not None:
-                self.results[f"{frame.prefix}{name}"] = frame.layers[name] = end
+                frame.layers[name] = end
+                self.note(f"{frame.prefix}{name}", end)
             ends.append(end[0])
         return self.merge(layer.merge, "concat", frame, tuple(ends))
 
@@ -318,11 +336,10 @@ class Expansion:
             template = self.templates.get(key)
             if template is not None:
                 return self.stamp(template, f"{frame.prefix}{name}", flow[0])
-        start, named = len(self.nodes), len(self.results)
+        start, noted = len(self.nodes), len(self.results)
         result = self.expand_block(block, given, layer, name, frame, flow)
-        if key is not None and key not in self.templates:
-            nodes, results = slice(start, len(self.nodes)), slice(named, len(self.results))
-            self.first_calls[key] = (nodes, results, f"{frame.prefix}{name}", flow[0], result)
+        if key is not None and key not in self.templates and len(self.results) == noted:
+            self.first_calls[key] = (slice(start, len(self.nodes)), f"{frame.prefix}{name}", flow[0], result)
         return result
 
     def expand_block(
@@ -345,10 +362,10 @@ class Expansion:
             raise OpError(f"blocks call blocks deeper than {MAX_DEPTH} levels")
         result = self.body(block.layers, inner, flow)
         self.depth -= 1
-        self.results[f"{frame.prefix}{name}"] = result
+        self.note(f"{frame.prefix}{name}", result)
         return result
 
-    def template(self, part: slice, named: slice, prefix: str, entry: Reference, result: Refs) -> Template | None:
+    def template(self, part: slice, prefix: str, entry: Reference, result: Refs) -> Template | None:
         """What a second call can be stamped from; None if the block reads anything but its input and itself."""
         cut, start = len(prefix), part.start
         nodes = []
@@ -375,11 +392,7 @@ class Expansion:
         if any(reference[0] < start and reference != entry for reference in result):
             return None
         relative = tuple((n - start, o) if n >= start else (-1, 0) for n, o in result)
-        results = {
-            path[cut:]: tuple([(n - start, o) if n >= start else (-1, 0) for n, o in refs])
-            for path, refs in islice(self.results.items(), named.start, named.stop)
-        }
-        return Template(nodes, self.tensors[part], relative, results)
+        return Template(nodes, self.tensors[part], relative)
 
     def stamp(self, template: Template, prefix: str, entry: Reference) -> Refs:
         start = len(self.nodes)
@@ -398,8 +411,6 @@ class Expansion:
             ]
         )
         self.tensors.extend(template.tensors)
-        for path, refs in template.results.items():
-            self.results[prefix + path] = tuple([(n + start, o) if n >= 0 else entry for n, o in refs])
         return tuple([(n + start, o) if n >= 0 else entry for n, o in template.result])
 
     # --- ops
@@ -517,7 +528,7 @@ class Expansion:
             bound, outputs = bind_op(part.op, tuple(self.tensor(reference) for reference in inputs))
             refs = self.append(Node(f"{frame.prefix}{name}.{part.name}", bound, inputs, -1, where), outputs)
             made[part.name] = refs
-        self.results[f"{frame.prefix}{name}"] = refs
+        self.note(f"{frame.prefix}{name}", refs)
         return refs
 
     # --- shared weights

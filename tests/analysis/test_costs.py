@@ -12,6 +12,7 @@ from convcost.ops import make
 from support.networks import chain, network, record, single
 
 CONV = "conv2d: {out_channels: 8, kernel_size: 3, padding: 1}"
+RELU = make("relu", {})
 INPUTS = [("input", Tensor((1, 3, 16, 16)))]
 
 
@@ -132,7 +133,7 @@ def test_dtype_changes_bytes_only(dtype, size):
 
 @pytest.mark.parametrize(("dtype", "low"), [("amp-bf16", "bfloat16"), ("amp-fp16", "float16")])
 def test_mixed_precision(dtype, low):
-    """Autocast: convolutions and linear layers compute low, norms over features and softmax in float32, the rest as it comes."""
+    """Autocast: convolutions and linear layers compute low, layer norm and softmax in float32, the rest as it comes."""
     graph = network(
         """
         name: mixed
@@ -209,7 +210,7 @@ def test_training_mode():
     assert (evaluated.settings.mode, trained.settings.mode) == ("eval", "train")
     values = 2 * 8 * 16 * 16
     norm, dropout, depth = (
-        [layer for layer in report.layers if layer.op == op][0]
+        next(layer for layer in report.layers if layer.op == op)
         for report, op in ((trained, "batch_norm2d"), (trained, "dropout"), (trained, "stochastic_depth"))
     )
     # Per value: subtract, multiply, multiply by gamma, add beta; the statistics take 2 additions, a subtraction and a
@@ -390,13 +391,13 @@ def test_second_input_is_read_from_the_end():
 @pytest.mark.parametrize(
     ("nodes", "outputs", "message"),
     [
-        ([Node("a", make("relu", {}), ((1, 0),)), Node("b", make("relu", {}), ((-1, 0),))], None, "does not come before"),
-        ([Node("a", make("relu", {}), ((0, 0),))], None, "does not come before"),
-        ([Node("a", make("relu", {}), ((-2, 0),))], None, "does not come before"),
-        ([Node("a", make("relu", {}), ((-1, 0),))] * 2, None, "two layers are called 'a'"),
-        ([Node("a", make("relu", {}), ((-1, 0),))], [(1, 0)], "the output refers to node 1; there are 1 nodes"),
+        ([Node("a", RELU, ((1, 0),)), Node("b", RELU, ((-1, 0),))], None, "does not come before"),
+        ([Node("a", RELU, ((0, 0),))], None, "does not come before"),
+        ([Node("a", RELU, ((-2, 0),))], None, "does not come before"),
+        ([Node("a", RELU, ((-1, 0),))] * 2, None, "two layers are called 'a'"),
+        ([Node("a", RELU, ((-1, 0),))], [(1, 0)], "the output refers to node 1; there are 1 nodes"),
     ],
-)  # fmt: skip
+)
 def test_impossible_graphs(nodes, outputs, message):
     with pytest.raises(OpError, match=message):
         Graph(nodes, INPUTS, outputs)

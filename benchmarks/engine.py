@@ -1,0 +1,99 @@
+"""In one process: loading, analysing, analysing again, and long chains.
+
+Run: python benchmarks/engine.py
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from common import Row, Timing, arguments, calls, milliseconds, show
+
+import convcost
+from convcost.graph import Graph, Node, Tensor
+from convcost.ops import make, ready
+from convcost.sources import graph_from_text, library
+
+
+def report_of(graph: Graph, **settings: Any) -> convcost.Report:
+    """Everything that a reader asks of a report, so that nothing is left for later."""
+    report = convcost.analyze(graph, **settings)
+    assert report.totals.params
+    assert report.breakdown
+    assert report.layers
+    return report
+
+
+def chain(length: int) -> Graph:
+    """Convolutions and rectifiers in turn, built in Python."""
+    x = Tensor((1, 16, 32, 32))
+    conv = ready(make("conv2d", {"out_channels": 16, "kernel_size": 3, "padding": 1}), (x,))
+    relu = ready(make("relu", {"inplace": True}), (x,))
+    nodes = [Node(f"layer_{k}", relu if k % 2 else conv, ((k - 1, 0),)) for k in range(length)]
+    return Graph(nodes, [("input", x)])
+
+
+def counting() -> dict[str, Any] | None:
+    """Build resnet152 on the meta device and count it with PyTorch's own counter; None where torchvision is missing."""
+    if not all(importlib.util.find_spec(name) for name in ("torch", "torchvision")):
+        return None
+    import torch
+    from support.torchvision_ops import import_torchvision
+    from torch.utils.flop_counter import FlopCounterMode
+
+    models = import_torchvision().models
+
+    def build() -> Any:
+        with torch.device("meta"):
+            return models.resnet152().eval()
+
+    module, image = build(), torch.empty(1, 3, 224, 224, device="meta")
+
+    def count(network: Any) -> int:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(image)
+        return int(counter.get_total_flops())
+
+    assert count(module) == 2 * report_of(convcost.load("resnet152")).totals.macs
+    return {"build and count": lambda: count(build()), "count": lambda: count(module)}
+
+
+def main() -> None:
+    options = arguments(__doc__ or "", runs=20)
+    found = library.find("resnet152")
+    assert found is not None
+    text, file, variant = found
+    graph = graph_from_text(text, file, variant)
+    timings = calls(
+        {
+            "load": lambda: report_of(graph_from_text(text, file, variant)),
+            "again": lambda: report_of(graph, batch=8, input_size=(3, 256, 256)),
+            **(counting() or {}),
+        },
+        options.runs,
+    )
+    rows = [
+        faster("resnet152, spec text to report", timings["load"], "build on meta and count", timings.get("build and count"), 60),
+        faster("resnet152 again, batch 8 at 256 px", timings["again"], "count alone", timings.get("count"), 200),
+    ]  # fmt: skip
+    if "count" not in timings:
+        print("left out: the comparison with torch.utils.flop_counter needs torch and torchvision (see README.md)")
+    short = calls({"1,000": lambda: report_of(chain(1_000))}, 20)["1,000"].best / 1_000
+    long = calls({"100,000": lambda: report_of(chain(100_000))}, 3)["100,000"].best / 100_000
+    rows.append(
+        Row("chain of 100,000 layers, per layer", f"{1e6 * long:.2f} us", f"chain of 1,000, {1e6 * short:.2f} us",
+            f"{long / short:.2f} x", "at most 1.5 x")
+    )  # fmt: skip
+    show("In process, best of the runs", rows, options)
+
+
+def faster(what: str, ours: Timing, other: str, theirs: Timing | None, goal: int) -> Row:
+    if theirs is None:
+        return Row(what, milliseconds(ours.best), other + " (not measured)", "", f"at least {goal} x")
+    ratio = f"{theirs.best / ours.best:.0f} x faster"
+    return Row(what, milliseconds(ours.best), f"{other}, {milliseconds(theirs.best)}", ratio, f"at least {goal} x")
+
+
+if __name__ == "__main__":
+    main()

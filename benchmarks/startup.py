@@ -1,0 +1,56 @@
+"""Whole processes: what a user waits for at the command line, and how much memory it takes.
+
+Run: python benchmarks/startup.py
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+
+from common import ROOT, Row, arguments, milliseconds, processes, show
+
+LIBRARIES = "import click, rich.table, rich.console, msgspec, yaml"
+TORCHINFO = f"""
+import sys; sys.path.insert(0, {str(ROOT / "tests")!r})
+from support.torchvision_ops import import_torchvision
+import torchinfo
+print(torchinfo.summary(import_torchvision().models.vgg16(), (1, 3, 224, 224)))
+"""
+
+
+def main() -> None:
+    options = arguments(__doc__ or "", runs=15)
+    convcost = shutil.which("convcost") or sys.exit("install convcost first: pip install -e .")
+    timings = processes(
+        {
+            "libraries": [sys.executable, "-c", LIBRARIES],
+            "table": [convcost, "analyze", "vgg16"],
+            "json": [convcost, "analyze", "vgg16", "--format", "json"],
+        },
+        options.runs,
+    )
+    base = timings["libraries"].median
+    rows = [
+        Row(f"analyze vgg16, {name}", milliseconds(timings[name].median), f"its libraries alone, {milliseconds(base)}",
+            f"{timings[name].median / base:.2f} x", f"at most {goal} x")
+        for name, goal in (("table", "1.8"), ("json", "0.95"))
+    ]  # fmt: skip
+    peak = timings["table"].peak_bytes
+    rows.append(Row("peak memory, table", f"{peak / 2**20:.1f} MiB", "", "", "at most 30 MiB"))
+    if all(importlib.util.find_spec(name) for name in ("torch", "torchvision", "torchinfo")):
+        script = processes({"torchinfo": [sys.executable, "-c", TORCHINFO]}, 3)["torchinfo"].median
+        ratio = script / timings["table"].median
+        rows.append(
+            Row("analyze vgg16, table", milliseconds(timings["table"].median),
+                f"torchinfo's summary of torchvision's vgg16, {milliseconds(script)}", f"{ratio:.0f} x faster",
+                "at least 25 x")
+        )  # fmt: skip
+    else:
+        print("left out: the comparison with torchinfo needs torch, torchvision and torchinfo (see README.md)")
+    show("Whole processes, medians", rows, options)
+
+
+if __name__ == "__main__":
+    main()

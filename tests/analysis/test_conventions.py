@@ -1,0 +1,208 @@
+"""The totals as other counters print them, held against these counters on the same small networks."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from support.networks import chain, network
+
+import convcost
+from convcost import analyze
+from convcost.analysis.conventions import CONVENTIONS
+from convcost.errors import UsageError
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+
+class Residual(nn.Module):
+    def __init__(self, *layers):
+        super().__init__()
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.body(x) + x
+
+
+class Attention(nn.Module):
+    """Scores and their mixture as plain matrix products."""
+
+    def forward(self, x):
+        scores = torch.softmax(x @ x.transpose(1, 2), -1)
+        return scores @ x
+
+
+class Permute(nn.Module):
+    def forward(self, x):
+        return x.permute(0, 2, 1)
+
+
+CNN = (
+    (3, 32, 32),
+    [
+        "conv2d: {out_channels: 16, kernel_size: 3, stride: 2, padding: 1, bias: false}",
+        "batch_norm2d",
+        "relu",
+        "residual: [conv2d: {out_channels: 16, kernel_size: 3, padding: 1, groups: 16}]",
+        "conv2d: {out_channels: 32, kernel_size: [1, 3], padding: [0, 1]}",
+        "max_pool2d: 2",
+        "adaptive_avg_pool2d: 2",
+        "flatten",
+        "dropout",
+        "linear: 10",
+    ],
+    lambda: nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        Residual(nn.Conv2d(16, 16, 3, padding=1, groups=16)),
+        nn.Conv2d(16, 32, (1, 3), padding=(0, 1)),
+        nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(),
+        nn.Linear(128, 10),
+    ),
+)
+DECODER = (
+    (8, 6, 6),
+    [
+        "conv_transpose2d: {out_channels: 6, kernel_size: 4, stride: 2, padding: 1}",
+        "instance_norm2d: {affine: true}",
+        "upsample: {scale_factor: 2, mode: nearest}",
+        "group_norm: {num_groups: 2}",
+        "conv2d: {out_channels: 4, kernel_size: 3}",
+        "upsample: {scale_factor: 2, mode: bilinear}",
+        "batch_norm2d: {affine: false}",
+        "tanh",
+    ],
+    lambda: nn.Sequential(
+        nn.ConvTranspose2d(8, 6, 4, 2, 1),
+        nn.InstanceNorm2d(6, affine=True),
+        nn.Upsample(scale_factor=2),
+        nn.GroupNorm(2, 6),
+        nn.Conv2d(6, 4, 3),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.BatchNorm2d(4, affine=False),
+        nn.Tanh(),
+    ),
+)
+LINES = (
+    (4, 50),
+    ["conv1d: {out_channels: 8, kernel_size: 5}", "batch_norm1d", "relu", "flatten", "linear: 6", "batch_norm1d"],
+    lambda: nn.Sequential(
+        nn.Conv1d(4, 8, 5), nn.BatchNorm1d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 46, 6), nn.BatchNorm1d(6)
+    ),
+)
+VOLUMES = (
+    (2, 6, 8, 8),
+    ["conv3d: {out_channels: 4, kernel_size: 3, padding: 1}", "batch_norm3d", "relu", "avg_pool3d: 2"],
+    lambda: nn.Sequential(nn.Conv3d(2, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), nn.AvgPool3d(2)),
+)
+TOKENS = (
+    (16, 9),
+    ["permute: [0, 2, 1]", "layer_norm", "linear: 32", "gelu", "linear: {out_features: 16, bias: false}"],
+    lambda: nn.Sequential(
+        Permute(), nn.LayerNorm(16), nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16, bias=False)
+    ),
+)
+NETWORKS = {"cnn": CNN, "decoder": DECODER, "lines": LINES, "volumes": VOLUMES, "tokens": TOKENS}
+
+ATTENTION = """
+    name: attention
+    input: [9, 16]
+    layers:
+      - {identity: {}, name: tokens}
+      - {matmul: {transpose_b: true}, from: [tokens, tokens]}
+      - softmax
+      - {matmul: {}, from: [previous, tokens]}
+"""
+
+
+def torch_total(module, *inputs):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        module(*inputs)
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_torch(name, batch):
+    size, layers, module = NETWORKS[name]
+    found = analyze(chain(size, *layers), batch=batch).convention("torch")
+    assert found.name == "torch"
+    assert found.total == torch_total(module().eval(), torch.zeros(batch, *size))
+
+
+def test_torch_counts_matrix_products():
+    found = analyze(network(ATTENTION), batch=2).convention("torch")
+    assert found.total == 2 * 2 * (9 * 9 * 16 + 9 * 9 * 16)
+    assert found.total == torch_total(Attention(), torch.zeros(2, 9, 16))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("train", [False, True])
+def test_fvcore(name, train):
+    pytest.importorskip("fvcore")
+    from fvcore.nn import FlopCountAnalysis
+
+    size, layers, module = NETWORKS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fvcore traces with torch.jit, which newer torch deprecates
+        counter = FlopCountAnalysis(module().train(train), torch.zeros(2, *size))
+        counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        expected = counter.total()
+    assert analyze(chain(size, *layers), batch=2, train=train).convention("fvcore").total == expected
+
+
+def test_fvcore_by_hand():
+    """Needs no fvcore: what its handlers say, written out."""
+    size, layers, _ = CNN
+    macs = 16 * 16 * 16 * 27 + 16 * 16 * 16 * 9 + 16 * 16 * 32 * 48 + 128 * 10
+    norm, pool = 16 * 16 * 16, 32 * 8 * 8
+    report = analyze(chain(size, *layers))
+    assert report.convention("fvcore").total == macs + 2 * norm + pool
+    trained = analyze(chain(size, *layers), train=True)
+    assert trained.convention("fvcore").total == macs + 5 * norm + pool
+    untracked = chain((4, 8, 8), "batch_norm2d: {affine: false, track_running_stats: false}")
+    assert analyze(untracked).convention("fvcore").total == 4 * 4 * 8 * 8
+
+
+def test_paper():
+    """Convolutions and linear layers, one per multiply-add, as tables print them."""
+    for name in ("vgg16", "resnet50"):
+        report = analyze(convcost.load(name))
+        assert report.convention("paper").total == report.totals.macs
+    assert analyze(network(ATTENTION)).convention("paper").total == 0
+
+
+def test_torch_is_twice_the_macs_of_a_network_without_attention():
+    for name in ("resnet18", "mobilenet_v2", "unet"):
+        report = analyze(convcost.load(name))
+        assert report.convention("torch").total == 2 * report.totals.macs
+
+
+def test_lenet_has_an_output_that_no_counter_knows():
+    """Its radial basis functions are ours to count: 840 multiply-accumulates."""
+    report = analyze(convcost.load("lenet5"))
+    assert report.convention("torch").total == 2 * (report.totals.macs - 84 * 10)
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_a_convention_changes_nothing_else(name):
+    report = analyze(convcost.load("resnet18"))
+    plain, asked = report.to_dict(), report.to_dict(name)
+    total = asked.pop("convention")
+    assert plain.pop("convention") is None
+    assert plain == asked
+    assert (total.name, type(total.total)) == (name, int)
+    assert total.meaning
+
+
+def test_unknown_convention():
+    with pytest.raises(UsageError, match=r"unknown convention 'torsh'; did you mean 'torch'\?.*allowed: torch, fvcore"):
+        analyze(chain((3, 8, 8), "relu")).convention("torsh")
