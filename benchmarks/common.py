@@ -70,14 +70,19 @@ def _process(command: Sequence[str]) -> tuple[float, int]:
 
 
 def calls(functions: dict[str, Callable[[], object]], runs: int) -> dict[str, Timing]:
-    """Calls in this process, interleaved; one call of each first, unmeasured."""
+    """Calls in this process: rounds of five in a row of each function, in turn, the first round unmeasured.
+
+    Five in a row, because a short call right after a long one of another program finds the processor's caches cold;
+    in turn, so that a drifting machine is unfair to none.
+    """
     found: dict[str, list[float]] = {name: [] for name in functions}
     for run in range(runs + 1):
         for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if run:
-                found[name].append(time.perf_counter() - start)
+            for _ in range(5):
+                start = time.perf_counter()
+                function()
+                if run:
+                    found[name].append(time.perf_counter() - start)
     return {name: Timing(tuple(seconds)) for name, seconds in found.items()}
 
 

@@ -60,7 +60,7 @@ def counting() -> dict[str, Any] | None:
 
 
 def main() -> None:
-    options = arguments(__doc__ or "", runs=20)
+    options = arguments(__doc__ or "", runs=5)
     found = library.find("resnet152")
     assert found is not None
     text, file, variant = found
@@ -79,8 +79,8 @@ def main() -> None:
     ]  # fmt: skip
     if "count" not in timings:
         print("left out: the comparison with torch.utils.flop_counter needs torch and torchvision (see README.md)")
-    short = calls({"1,000": lambda: report_of(chain(1_000))}, 20)["1,000"].best / 1_000
-    long = calls({"100,000": lambda: report_of(chain(100_000))}, 3)["100,000"].best / 100_000
+    short = calls({"1,000": lambda: report_of(chain(1_000))}, 5)["1,000"].best / 1_000
+    long = calls({"100,000": lambda: report_of(chain(100_000))}, 1)["100,000"].best / 100_000
     rows.append(
         Row("chain of 100,000 layers, per layer", f"{1e6 * long:.2f} us", f"chain of 1,000, {1e6 * short:.2f} us",
             f"{long / short:.2f} x", "at most 1.5 x")

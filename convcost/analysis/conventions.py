@@ -19,37 +19,36 @@ def _matrix_macs(layer: LayerRecord) -> int:
     return layer.macs if layer.op.startswith(_TORCH_COUNTS) else 0
 
 
-def _torch(layer: LayerRecord) -> int:
+def _torch(layer: LayerRecord, train: bool) -> int:
     return 2 * _matrix_macs(layer)
 
 
-def _fvcore(layer: LayerRecord) -> int:
+def _fvcore(layer: LayerRecord, train: bool) -> int:
     """fvcore 0.1.5: one per multiply-accumulate, and its own counts for normalisation, pooling and enlargement."""
     macs = _matrix_macs(layer)
     if macs:
         return macs
-    op, training = layer.op, "statistics" in layer.flops_by_kind
-    del training
+    name, op = layer.op, layer.node.op
     elements = layer.cost.inputs[0].elements if layer.cost.inputs else 0
-    weights = bool(layer.node.op.weights())
-    affine = any(weight.kind == "parameter" for weight in layer.node.op.weights()) if weights else False
-    if op.startswith("batch_norm"):
+    affine = any(weight.kind == "parameter" for weight in op.weights())
+    if name.startswith("batch_norm") and not train and getattr(op, "track_running_stats", True):
         return elements * (2 if affine else 1)
-    if op in ("layer_norm", "group_norm") or op.startswith("instance_norm"):
+    if name in ("layer_norm", "group_norm") or name.startswith(("batch_norm", "instance_norm")):
         return elements * (5 if affine else 4)
-    if op == "adaptive_avg_pool2d":
+    if name == "adaptive_avg_pool2d":
         return elements
-    if op in ("upsample", "interpolate"):
-        factor = {"nearest": 1, "bilinear": 4}.get(getattr(layer.node.op, "mode", ""), 0)
-        return factor * layer.cost.outputs[0].elements
+    if name in ("upsample", "interpolate") and len(layer.cost.outputs[0].shape) == 4:
+        # Resizing by areas is adaptive pooling there.
+        factor = {"nearest": 1, "bilinear": 4}.get(getattr(op, "mode", ""), 0)
+        return elements if getattr(op, "mode", "") == "area" else factor * layer.cost.outputs[0].elements
     return 0
 
 
-def _paper(layer: LayerRecord) -> int:
+def _paper(layer: LayerRecord, train: bool) -> int:
     return layer.macs if layer.group in ("conv", "fc") else 0
 
 
-CONVENTIONS: dict[str, tuple[Callable[[LayerRecord], int], str]] = {
+CONVENTIONS: dict[str, tuple[Callable[[LayerRecord, bool], int], str]] = {
     "torch": (
         _torch,
         "torch.utils.flop_counter: 2 per multiply-accumulate of convolutions, linear layers and matrix products",
@@ -60,7 +59,7 @@ CONVENTIONS: dict[str, tuple[Callable[[LayerRecord], int], str]] = {
     ),
     "paper": (_paper, "as in the papers' tables: multiply-adds of convolutions and linear layers"),
 }
-"""Name of a convention: what one layer adds to its total, and what the total means."""
+"""Name of a convention: what one layer adds to its total (in training or not), and what the total means."""
 
 
 def total(report: Report, name: str) -> ConventionTotal:
@@ -68,4 +67,5 @@ def total(report: Report, name: str) -> ConventionTotal:
     if name not in CONVENTIONS:
         raise UsageError(f"unknown convention {name!r}{nearest(name, CONVENTIONS)} (allowed: {', '.join(CONVENTIONS)})")
     rule, meaning = CONVENTIONS[name]
-    return ConventionTotal(name, sum(map(rule, report.layers)), meaning)
+    train = report.settings.mode == "train"
+    return ConventionTotal(name, sum(rule(layer, train) for layer in report.layers), meaning)

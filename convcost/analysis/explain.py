@@ -33,12 +33,12 @@ def explain(report: Report, layer: str | None = None) -> tuple[Explanation, ...]
     Raises:
         OpError: there is no such layer or block; the message has the nearest spelling.
     """
+    train = report.settings.mode == "train"
     if layer is not None:
         found = report.graph.find(layer)
-        return tuple(_explained(record) for record in report.layers[found.start : found.stop])
-    return tuple(
-        _explained(record) for record in report.layers if record.flops or record.params or record.bytes_written
-    )
+        return tuple(_explained(record, train) for record in report.layers[found.start : found.stop])
+    costly = (record for record in report.layers if record.flops or record.params or record.bytes_written)
+    return tuple(_explained(record, train) for record in costly)
 
 
 def explain_op(
@@ -67,11 +67,11 @@ def explain_op(
     return Graph(nodes, named)
 
 
-def _explained(record: LayerRecord) -> Explanation:
+def _explained(record: LayerRecord, train: bool) -> Explanation:
     from .records import fields_of
 
     op, cost = record.node.op, record.cost
-    steps = [*op.steps(cost.inputs, cost.outputs), *_operations(record), *_bytes(record), *_field(record)]
+    steps = [*op.steps(cost.inputs, cost.outputs), *_operations(record), *_bytes(record, train), *_field(record)]
     return Explanation(
         name=record.name,
         op=record.op,
@@ -92,9 +92,9 @@ def _operations(record: LayerRecord) -> list[Step]:
     return [Step("FLOPs", names, numbers, record.flops)]
 
 
-def _bytes(record: LayerRecord) -> list[Step]:
+def _bytes(record: LayerRecord, train: bool) -> list[Step]:
     cost = record.cost
-    placed = record.node.op.placement(cost.inputs, False)
+    placed = record.node.op.placement(cost.inputs, train)
     steps = []
     for index, (tensor, placement) in enumerate(zip(cost.outputs, placed, strict=True)):
         label = "output memory" if len(cost.outputs) == 1 else f"output {index} memory"
@@ -113,8 +113,8 @@ def _bytes(record: LayerRecord) -> list[Step]:
             )
         )
     if record.bytes_written:
-        weights = record.weight_bytes + record.buffer_bytes
-        inputs = record.bytes_read - weights
+        inputs = record.node.op.reads(cost.inputs, cost.outputs)
+        weights = record.bytes_read - inputs
         steps.append(Step("bytes read", "inputs + weights", f"{inputs:,} + {weights:,}", record.bytes_read, "bytes"))
         steps.append(Step("bytes written", "outputs", f"{record.bytes_written:,}", record.bytes_written, "bytes"))
     return steps

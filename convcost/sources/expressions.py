@@ -22,6 +22,9 @@ LIMIT = 10**12
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _INTEGER = re.compile(r"-?[0-9]{1,12}\Z")
+_TOKEN = re.compile(
+    r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?(?![\w.])|(?<![\w.])[A-Za-z_][A-Za-z0-9_]*(?!\w)|[-+*/%()<>=!,]"
+)
 _PARSE_ONLY = 0x400  # PyCF_ONLY_AST
 
 Scope = Mapping[str, Any]
@@ -30,6 +33,8 @@ Compiled = Callable[[Scope], Any]
 
 def make_divisible(value: float, by: int = 8) -> int:
     """The nearest multiple of ``by``, not below 90 % of ``value``: the rule of the MobileNet code."""
+    if by < 1 or by != int(by):
+        raise OpError(f"make_divisible rounds to multiples of a whole number of 1 or more, not of {by}")
     rounded = max(by, int(value + by / 2) // by * by)
     return rounded + by if rounded < 0.9 * value else rounded
 
@@ -42,6 +47,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "round": round,
     "make_divisible": make_divisible,
 }
+_ARGUMENTS: dict[str, tuple[int, int | None]] = {
+    "min": (2, None),
+    "max": (2, None),
+    "ceil": (1, 1),
+    "floor": (1, 1),
+    "round": (1, 1),
+    "make_divisible": (1, 2),
+}
+"""How many numbers each function takes, at least and at most."""
 CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None}
 KEYWORDS = ("and", "or", "not", "if", "else")
 
@@ -103,10 +117,16 @@ def parse(text: str) -> Expression:
     """
     if len(text) > MAX_LENGTH:
         raise OpError(f"an expression has {len(text):,} characters; the limit is {MAX_LENGTH}: {text[:40]!r}...")
+    strange = _TOKEN.sub("", text).strip()
+    if not strange.isascii():
+        raise OpError(f"{text!r}: names are made of the letters a-z, A-Z, digits and _")
     try:
-        tree: Any = compile(text.strip(), "", "eval", _PARSE_ONLY)
+        # Python would read, and warn of, more than the language has: 1if, 0x10, 1_000, texts in quotes.
+        tree: Any = None if strange else compile(text.strip(), "", "eval", _PARSE_ONLY)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise OpError(f"{text!r} is neither a number, a name nor an expression") from None
+        tree = None
+    if tree is None:
+        raise OpError(f"{text!r} is neither a number, a name nor an expression")
     names: list[str] = []
     return Expression(text, _build(tree.body, text, names, 0), tuple(dict.fromkeys(names)))
 
@@ -122,8 +142,8 @@ def _build(node: Any, text: str, names: list[str], depth: int) -> Compiled:
 
 def _constant(node: Any, text: str, names: list[str], depth: int) -> Compiled:
     value = node.value
-    if not isinstance(value, int | float) or re.search(r"\d_\d", text):
-        raise OpError(f"{text!r}: {value!r} is not a number of the spec language")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise OpError(f"{text!r}: truth values are written true and false, and nothing else null")
     _bounded(value, text)
     return lambda scope: value
 
@@ -133,8 +153,6 @@ def _name(node: Any, text: str, names: list[str], depth: int) -> Compiled:
     if name in CONSTANTS:
         value = CONSTANTS[name]
         return lambda scope: value
-    if not name.isascii():
-        raise OpError(f"{text!r}: names are made of the letters a-z, A-Z, digits and _")
     names.append(name)
 
     def look(scope: Scope) -> Any:
@@ -153,10 +171,7 @@ def _binary(node: Any, text: str, names: list[str], depth: int) -> Compiled:
     left, right = (_build(side, text, names, depth) for side in (node.left, node.right))
 
     def run(scope: Scope) -> Any:
-        a, b = left(scope), right(scope)
-        if isinstance(a, str) or isinstance(b, str):
-            raise OpError(f"{text!r}: {(a if isinstance(a, str) else b)!r} is a word, not a number")
-        return _bounded(apply(a, b), text)
+        return _bounded(apply(_number(left(scope), text), _number(right(scope), text)), text)
 
     return run
 
@@ -166,7 +181,7 @@ def _unary(node: Any, text: str, names: list[str], depth: int) -> Compiled:
     if isinstance(node.op, _ast.Not):
         return lambda scope: not operand(scope)
     if isinstance(node.op, _ast.USub):
-        return lambda scope: -operand(scope)
+        return lambda scope: -_number(operand(scope), text)
     raise OpError(f"{text!r}: the only signs are - and not")
 
 
@@ -201,12 +216,19 @@ def _call(node: Any, text: str, names: list[str], depth: int) -> Compiled:
         raise OpError(f"{text!r}: the functions are {', '.join(FUNCTIONS)}{hint}")
     if any(keyword.arg != "by" or name != "make_divisible" for keyword in node.keywords):
         raise OpError(f"{text!r}: {name} has no such argument")
+    least, most = _ARGUMENTS[name]
+    given = len(node.args) + len(node.keywords)
+    if given < least or (most is not None and given > most):
+        wanted = f"{least} or more numbers" if most is None else "1 number" if most == 1 else f"{least} or {most} numbers"
+        raise OpError(f"{text!r}: {name} takes {wanted}, got {given}")
     function = FUNCTIONS[name]
     arguments = [_build(argument, text, names, depth) for argument in node.args]
     keywords = {keyword.arg: _build(keyword.value, text, names, depth) for keyword in node.keywords}
 
     def run(scope: Scope) -> Any:
-        return _bounded(function(*(a(scope) for a in arguments), **{k: v(scope) for k, v in keywords.items()}), text)
+        numbers = [_number(argument(scope), text) for argument in arguments]
+        named = {key: _number(value(scope), text) for key, value in keywords.items()}
+        return _bounded(function(*numbers, **named), text)
 
     return run
 
@@ -221,6 +243,13 @@ _BUILDERS: dict[type, Callable[[Any, str, list[str], int], Compiled]] = {
     _ast.IfExp: _choice,
     _ast.Call: _call,
 }
+
+
+def _number(value: Any, text: str) -> Any:
+    if isinstance(value, int | float):
+        return value
+    kind = f"the word {str(value)!r}" if isinstance(value, str) else "null" if value is None else "a list or a layer"
+    raise OpError(f"{text!r}: a number is wanted, not {kind}")
 
 
 def _bounded(value: Any, text: str) -> Any:

@@ -33,6 +33,11 @@ class Attention(nn.Module):
         return scores @ x
 
 
+class Area(nn.Module):
+    def forward(self, x):
+        return nn.functional.interpolate(x, scale_factor=0.5, mode="area")
+
+
 class Permute(nn.Module):
     def forward(self, x):
         return x.permute(0, 2, 1)
@@ -76,6 +81,7 @@ DECODER = (
         "upsample: {scale_factor: 2, mode: bilinear}",
         "batch_norm2d: {affine: false}",
         "tanh",
+        "interpolate: {scale_factor: 0.5, mode: area}",
     ],
     lambda: nn.Sequential(
         nn.ConvTranspose2d(8, 6, 4, 2, 1),
@@ -86,13 +92,28 @@ DECODER = (
         nn.Upsample(scale_factor=2, mode="bilinear"),
         nn.BatchNorm2d(4, affine=False),
         nn.Tanh(),
+        Area(),
     ),
 )
 LINES = (
     (4, 50),
-    ["conv1d: {out_channels: 8, kernel_size: 5}", "batch_norm1d", "relu", "flatten", "linear: 6", "batch_norm1d"],
+    [
+        "conv1d: {out_channels: 8, kernel_size: 5}",
+        "batch_norm1d",
+        "relu",
+        "upsample: 2",
+        "flatten",
+        "linear: 6",
+        "batch_norm1d",
+    ],
     lambda: nn.Sequential(
-        nn.Conv1d(4, 8, 5), nn.BatchNorm1d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 46, 6), nn.BatchNorm1d(6)
+        nn.Conv1d(4, 8, 5),
+        nn.BatchNorm1d(8),
+        nn.ReLU(),
+        nn.Upsample(scale_factor=2),
+        nn.Flatten(),
+        nn.Linear(8 * 92, 6),
+        nn.BatchNorm1d(6),
     ),
 )
 VOLUMES = (
@@ -147,13 +168,11 @@ def test_torch_counts_matrix_products():
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("train", [False, True])
 def test_fvcore(name, train):
-    pytest.importorskip("fvcore")
-    from fvcore.nn import FlopCountAnalysis
-
     size, layers, module = NETWORKS[name]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fvcore traces with torch.jit, which newer torch deprecates
-        counter = FlopCountAnalysis(module().train(train), torch.zeros(2, *size))
+        warnings.simplefilter("ignore")  # fvcore uses torch.jit, which newer torch deprecates
+        fvcore = pytest.importorskip("fvcore.nn")
+        counter = fvcore.FlopCountAnalysis(module().train(train), torch.zeros(2, *size))
         counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         expected = counter.total()
     assert analyze(chain(size, *layers), batch=2, train=train).convention("fvcore").total == expected
