@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 import click  # noqa: E402
 
 import convcost.cli  # noqa: E402
-from convcost.cli.main import COMMANDS  # noqa: E402
+from convcost.cli.group import COMMANDS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
 from convcost.ops.counts import KINDS, PER_ELEMENT, Operations  # noqa: E402

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from convcost import analyze
-from convcost.cli.main import COMMANDS
+from convcost.cli.group import COMMANDS
 from convcost.errors import SpecError
 from convcost.ops import REGISTRY
 from convcost.sources import graph_from_text, library, schema

@@ -92,7 +92,7 @@ def _sizes(graph: Graph, input_size: InputSize | None) -> dict[str, tuple[int, .
         if len(size) != len(declared):
             raise UsageError(
                 f"the input {name!r} has {len(declared)} dimensions ({'x'.join(map(str, declared))}), "
-                f"{len(size)} were given ({'x'.join(map(str, size))})"
+                f"not {len(size)} ({'x'.join(map(str, size))})"
             )
         if any(not isinstance(side, int) or side < 1 for side in size):
             raise UsageError(f"the sizes of the input {name!r} must be whole numbers of 1 or more")

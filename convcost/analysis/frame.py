@@ -19,5 +19,7 @@ def to_frame(report: Report) -> Any:
     try:
         import pandas as pd
     except ImportError:
-        raise MissingExtraError("to_frame needs pandas: pip install 'convcost[charts]'") from None
+        raise MissingExtraError(
+            "to_frame needs pandas: pip install pandas (it comes with the extra convcost[charts])"
+        ) from None
     return pd.DataFrame([layer.to_dict() for layer in report.layers])

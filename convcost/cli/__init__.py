@@ -11,7 +11,7 @@ def main() -> None:
     # What imports make lives until the end: looking for garbage in it takes a tenth of the whole run.
     gc.disable()
     from ..errors import ConvcostError
-    from .main import cli
+    from .group import cli
 
     gc.freeze()
     gc.enable()

@@ -46,8 +46,7 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
     "--columns",
     type=Columns(),
     default=",".join(DEFAULT_COLUMNS),
-    show_default=True,
-    help="Columns, separated by commas.",
+    help="Columns, separated by commas, of: " + ", ".join(COLUMN_KEYS) + ".",
 )
 @click.option("--sort", type=click.Choice(SORTABLE), default=None, help="Largest first, without nesting.")
 @click.option("--top", type=click.IntRange(min=1), default=None, help="Only so many layers, by --sort (default macs).")

@@ -36,8 +36,10 @@ def command(
 
     With --op, the arithmetic of a single op on an --input, its fields given as NAME=VALUE:
 
-        convcost explain --op conv2d --input 3x227x227 out_channels=96 kernel_size=11 stride=4
-    """
+        \b
+        convcost explain --op conv2d --input 3x227x227 \\
+            out_channels=96 kernel_size=11 stride=4
+    """  # noqa: D301 (click reads the backspace: keep these lines as they are)
     if op_name is not None:
         written = op_fields([word for word in (source, layer, *fields) if word is not None])
         if not inputs:

@@ -210,6 +210,10 @@ def make(name: str, fields: Mapping[str, object]) -> Op:
     for field in fields:
         if field not in cls.__struct_fields__:
             raise OpError(unknown_field(cls, field))
+    required = cls.__struct_fields__[: len(cls.__struct_fields__) - len(cls.__struct_defaults__)]
+    missing = [field for field in required if field not in fields]
+    if missing:
+        raise OpError(f"{cls.op} needs {' and '.join(missing)}")
     try:
         return msgspec.convert(fields, cls)
     except msgspec.ValidationError as error:
@@ -226,8 +230,6 @@ def unknown_field(cls: type[Op], field: str) -> str:
 def _readable(message: str, cls: type[Op], fields: Mapping[str, object]) -> str:
     """msgspec's 'Expected `int` >= 1 - at `$.kernel_size`' with the field and the value first."""
     problem, _, path = message.partition(" - at `$.")
-    if not path:
-        return f"{cls.op}: {problem[:1].lower()}{problem[1:]}".replace("object missing required", "missing")
     field = path.rstrip("`").split("[")[0].split(".")[0]
     value = repr(fields.get(field))
     shown = value if len(value) <= 60 else value[:57] + "..."

@@ -173,8 +173,8 @@ class _Conv(_Convolution, frozen=True):
             missed = unread(size, axis, result)
             reason = "" if missed else "padding only"
             fits = fitting_paddings(size, axis.extent, axis.stride)
-            would = ", ".join(map(str, fits)) if fits else "none (no symmetric padding does)"
-            wanted = f"({size} + 2P - {axis.extent}) % {axis.stride} = 0"
+            would = ", ".join(map(str, fits)) or "none"
+            wanted = f"({size} + 2P - {axis.extent}) % {axis.stride} = 0" + ("" if fits else " for no P")
             return [
                 Step("never read at the end", "N - last position read", reason, missed),
                 Step("paddings that fit", "(N + 2P - K) % S = 0", wanted, would, ""),

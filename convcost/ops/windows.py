@@ -153,12 +153,15 @@ def _size_step(names: str, size: int, result: int, axis: Axis, ceil_mode: bool) 
         extent, filled = "(D(K - 1) + 1)", f"({axis.dilation}*({axis.kernel} - 1) + 1)"
     fits = room % axis.stride == 0
     rounding = "" if fits else "ceil" if ceil_mode else "floor"
-    substitution = f"{rounding}(({size} + {padding} - {filled}) / {axis.stride}) + 1"
+    # In ceil_mode a last window that would start past the input is left out.
+    one = "1 - 1" if not fits and ceil_mode and result == room // axis.stride + 1 else "1"
+    substitution = f"{rounding}(({size} + {padding} - {filled}) / {axis.stride}) + {one}"
     if not fits:
-        substitution += f" = {rounding}({room / axis.stride:.4g}) + 1"
-        if ceil_mode and result == room // axis.stride + 1:
-            substitution += " - 1 (the last window would start past the input)"
-    return Step(f"output {names}", f"{rounding}((N + {padded} - {extent}) / S) + 1", substitution, result)
+        substitution += f" = {rounding}({room / axis.stride:.4g}) + {one}"
+    formula = f"{rounding}((N + {padded} - {extent}) / S) + 1"
+    if one != "1":
+        formula += " - 1 (a last window past the input)"
+    return Step(f"output {names}", formula, substitution, result)
 
 
 def _plural(number: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from ..errors import UsageError, nearest
 from .sheet import Column, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
-    from ..analysis.records import LayerRecord, Report
+    from ..analysis.records import LayerRecord, Report, Verdict
 
 AUTOMATIC_LINES = 60
 """Without --depth, blocks are folded until the table has at most this many lines."""
@@ -89,8 +89,7 @@ def document(
     parts: list[Paragraph | Sheet] = [Paragraph(headline(report), "headline")]
     parts.append(layer_sheet(report, depth, columns, sort, top))
     parts.append(breakdown_sheet(report))
-    if report.published:
-        parts.append(claims_sheet(report))
+    parts += claims(report)
     parts += [Paragraph(text, "warning") for text in report.warnings]
     parts += [Paragraph(text) for text in conventions(report, convention)]
     return Document(tuple(parts))
@@ -116,8 +115,8 @@ def _where(whole: int, parts: dict[str, int]) -> str:
         return ""
     name = max(parts, key=lambda group: parts[group])
     said = f" ({units.share(parts[name], whole)} in {_PLACES[name]}"
-    if name in ("conv", "fc"):
-        other = "fc" if name == "conv" else "conv"
+    other = {"conv": "fc", "fc": "conv"}.get(name)
+    if other and 1000 * parts[other] >= whole:
         said += f", {units.share(parts[other], whole)} in {_PLACES[other]}"
     return said + ")"
 
@@ -245,21 +244,40 @@ def breakdown_sheet(report: Report) -> Sheet:
     return Sheet("By group", columns, tuple(lines), line("total", totals, totals.layers, "total"))
 
 
-def claims_sheet(report: Report) -> Sheet:
-    """Published figures with verdicts."""
+def claims(report: Report) -> list[Paragraph | Sheet]:
+    """Published figures with verdicts, and why those differ that are known to."""
+    checked = [claim for claim in report.published if claim.verdict != "unchecked"]
+    parts: list[Paragraph | Sheet] = []
+    if checked:
+        parts.append(_claims_sheet(checked))
+    known = [claim for claim in checked if claim.note and claim.verdict != "agrees"]
+    parts += [Paragraph(f"On {claim.quantity} {_claimed(claim)}: {claim.note}.") for claim in known]
+    reasons: dict[str, int] = {}
+    for claim in report.published:
+        if claim.verdict == "unchecked":
+            reasons[claim.note or ""] = reasons.get(claim.note or "", 0) + 1
+    for reason, times in reasons.items():
+        parts.append(Paragraph(f"{times} published figure{'' if times == 1 else 's'} not checked: {reason}."))
+    return parts
+
+
+def _claimed(claim: Verdict) -> str:
+    return units.shape(claim.claimed) if isinstance(claim.claimed, tuple) else claim.claimed
+
+
+def _claims_sheet(checked: Sequence[Verdict]) -> Sheet:
     columns = (
         Column("quantity", "Published"), Column("claimed", "Claimed", "word"), Column("computed", "Exact", "word"),
         Column("verdict", "Verdict", "word"), Column("source", "Source"),
     )  # fmt: skip
     lines = []
-    for claim in report.published:
+    for claim in checked:
         what = claim.quantity + (f" of {claim.layer}" if claim.layer else "")
         if claim.convention:
             what += f" ({claim.convention.replace('_', ' ')})"
-        claimed = units.shape(claim.claimed) if isinstance(claim.claimed, tuple) else claim.claimed
         computed = claim.computed
         exact = "" if computed is None else units.shape(computed) if isinstance(computed, tuple) else f"{computed:,}"
-        lines.append(Line((what, claimed, exact, claim.verdict, claim.source), kind=claim.verdict))
+        lines.append(Line((what, _claimed(claim), exact, claim.verdict, claim.source), kind=claim.verdict))
     return Sheet("Published figures", columns, tuple(lines))
 
 

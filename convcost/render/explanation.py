@@ -17,7 +17,7 @@ _COLUMNS = (
     Column("label", ""),
     Column("formula", "Formula"),
     Column("substitution", "With numbers"),
-    Column("value", "Value"),
+    Column("value", "Value", "word"),
 )
 
 
@@ -35,7 +35,9 @@ def document(explanations: Sequence[Explanation]) -> Document:
 
 
 def _line(step: Step) -> Line:
-    return Line((step.label, step.formula, step.substitution, _value(step)))
+    # Spaces around the signs, so that a narrow terminal breaks lines between the numbers.
+    formula, substitution = (text.replace("*", " * ") for text in (step.formula, step.substitution))
+    return Line((step.label, formula, substitution, _value(step)))
 
 
 def _value(step: Step) -> str:
@@ -45,7 +47,7 @@ def _value(step: Step) -> str:
     if isinstance(value, str):
         return value
     if step.unit == "bytes" and value:
-        return f"{value:,} B = {units.size(value)} = {units.size(value, 'si')}"
+        return f"{units.size(value)} = {units.size(value, 'si')}" if value >= 1000 else f"{value} B"
     return units.count(value, "raw") if isinstance(value, int) else units.number(value)
 
 

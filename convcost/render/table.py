@@ -30,16 +30,15 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
     terminal = Console(file=out)
     console = terminal if terminal.is_terminal else Console(file=out, width=PIPED_WIDTH, no_color=True, highlight=False)
     unicode = (console.encoding or "").lower().startswith("utf")
-    for part in document.parts:
+    for position, part in enumerate(document.parts):
+        if position and (isinstance(part, Sheet) or isinstance(document.parts[position - 1], Sheet)):
+            console.print()
         if isinstance(part, Paragraph):
             prefix = "warning: " if part.kind == "warning" else ""
-            console.print(
-                Text(prefix + part.text, style=COLOURS.get(part.kind, "")), soft_wrap=not terminal.is_terminal
-            )
+            text = Text(prefix + part.text, style=COLOURS.get(part.kind, ""))
+            console.print(text, soft_wrap=not terminal.is_terminal)
         else:
-            console.print()
             console.print(_table(part, units, unicode))
-            console.print()
 
 
 def _table(sheet: Sheet, units: str, unicode: bool) -> Table:

@@ -230,7 +230,9 @@ class _Builder:
             family=str(family or spec.name),
             source=spec.file,
             reference=plain(reference) if isinstance(reference, Mapping) else {},
-            accuracy=plain(accuracy) if isinstance(accuracy, Mapping) else {},
+            accuracy={key: _number(inner) for key, inner in plain(accuracy).items()}
+            if isinstance(accuracy, Mapping)
+            else {},
             published=self.claims(),
         )
 
@@ -248,6 +250,14 @@ class _Builder:
             extra = {key: str(item[key]) for key in ("layer", "convention", "note") if key in item}
             found.append(Claim(quantity=str(item["quantity"]), value=written, source=str(item["source"]), **extra))
         return tuple(found)
+
+
+def _number(value: Any) -> Any:
+    """A figure as a number; everything else as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def plain(value: Value) -> Any:

@@ -185,6 +185,7 @@ class Expansion:
         return flow
 
     def layer(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
+        name: str | None = None
         try:
             if layer.when is not None and not self.evaluate(layer.when, frame, flow):
                 return flow
@@ -197,7 +198,7 @@ class Expansion:
             else:
                 flow = self.repeated(layer, frame, flow)
         except OpError as error:
-            self.fail(layer.mark, frame, layer.name or layer.verb, str(error))
+            self.fail(layer.mark, frame, name or layer.name or layer.verb, str(error))
         if layer.name:
             if layer.name in frame.layers:
                 self.fail(layer.mark, frame, layer.name, f"two layers here are called {layer.name!r}")

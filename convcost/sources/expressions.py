@@ -126,7 +126,8 @@ def parse(text: str) -> Expression:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         tree = None
     if tree is None:
-        raise OpError(f"{text!r} is neither a number, a name nor an expression")
+        quoted = "" if text.count("(") == text.count(")") else "; inside {} and [] an expression with a comma is quoted"
+        raise OpError(f"{text!r} is neither a number, a name nor an expression{quoted}")
     names: list[str] = []
     return Expression(text, _build(tree.body, text, names, 0), tuple(dict.fromkeys(names)))
 
@@ -142,8 +143,8 @@ def _build(node: Any, text: str, names: list[str], depth: int) -> Compiled:
 
 def _constant(node: Any, text: str, names: list[str], depth: int) -> Compiled:
     value = node.value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OpError(f"{text!r}: truth values are written true and false, and nothing else null")
+    if isinstance(value, bool) or value is None:
+        raise OpError(f"{text!r}: {value} is written {'null' if value is None else str(value).lower()}")
     _bounded(value, text)
     return lambda scope: value
 
@@ -219,7 +220,9 @@ def _call(node: Any, text: str, names: list[str], depth: int) -> Compiled:
     least, most = _ARGUMENTS[name]
     given = len(node.args) + len(node.keywords)
     if given < least or (most is not None and given > most):
-        wanted = f"{least} or more numbers" if most is None else "1 number" if most == 1 else f"{least} or {most} numbers"
+        wanted = (
+            f"{least} or more numbers" if most is None else "1 number" if most == 1 else f"{least} or {most} numbers"
+        )
         raise OpError(f"{text!r}: {name} takes {wanted}, got {given}")
     function = FUNCTIONS[name]
     arguments = [_build(argument, text, names, depth) for argument in node.args]

@@ -20,6 +20,7 @@ from yaml.events import (
     SequenceStartEvent,
     StreamEndEvent,
 )
+from yaml.reader import Reader
 
 from ..errors import SpecError, Where
 
@@ -86,11 +87,42 @@ def read(text: str, file: str) -> Mapping:
         return _Reader(text, file).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = f"this is not YAML: {error.problem or error.context}"
-        raise SpecError([(at(file, mark) if mark else None, None, problem)]) from None
-    except yaml.YAMLError as error:
-        detail = str(error).splitlines()[0]
-        raise SpecError([(Where(file, 1, 1), None, f"this is not YAML: {detail}")]) from None
+        where = at(file, mark) if mark else Where(file, 1, 1)
+        raise SpecError([(where, None, f"this is not YAML: {_plainer(error, text, where)}")]) from None
+    except (yaml.YAMLError, UnicodeEncodeError):
+        # PyYAML gives no place for a character it refuses.
+        found = Reader.NON_PRINTABLE.search(text)
+        position = found.start() if found else 0
+        where = Where(file, text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position))
+        shown = ascii(text[position : position + 1])
+        raise SpecError([(where, None, f"this is not YAML: the character {shown} is not allowed")]) from None
+
+
+_HINTS = {
+    "mapping values are not allowed": "a second ':' on one line; write {key: value} in braces, or quote a text with ': '",
+    "did not find expected ',' or": "a ',' or a closing bracket is missing before here",
+    "expected ',' or": "a ',' or a closing bracket is missing before here",
+    "could not find expected ':'": "a ':' is missing, or a bracket or a quote is not closed",
+    "did not find expected key": "a key is wanted here; look for a wrong indentation or a missing '-' above",
+    "expected <block end>": "a key is wanted here; look for a wrong indentation or a missing '-' above",
+    "did not find expected '-' indicator": "a '-' is wanted here; look for a wrong indentation above",
+    "did not find expected node content": "a value is missing before here",
+    "expected the node content": "a value is missing before here",
+    "block sequence entries": "a list with dashes begins on a line of its own",
+    "sequence entries": "a list with dashes begins on a line of its own",
+    "found unexpected end of stream": "a quote is not closed",
+    "found unknown escape character": "a backslash in double quotes; use single quotes",
+}
+"""What PyYAML's and libyaml's messages mean, in the words of someone who writes a spec."""
+
+
+def _plainer(error: yaml.MarkedYAMLError, text: str, where: Where) -> str:
+    problem = error.problem or error.context or "unreadable"
+    lines = text.splitlines()
+    if "cannot start any token" in problem and where.line <= len(lines):
+        character = lines[where.line - 1][where.column - 1 : where.column]
+        return "a tab; indent with spaces" if character == "\t" else f"a value cannot start with {character!r}"
+    return next((hint for start, hint in _HINTS.items() if problem.startswith(start)), problem)
 
 
 class _Reader:
@@ -124,7 +156,7 @@ class _Reader:
                 ]
             )
         if not isinstance(root, Mapping):
-            raise SpecError([(Where(self.file, 1, 1), None, "a spec is a mapping with name, input and layers")])
+            raise SpecError([(Where(self.file, 1, 1), None, "a spec is a mapping: 'name: ', 'input: ', 'layers: '")])
         return root
 
     def value(self, event: Any) -> Value:
@@ -136,7 +168,7 @@ class _Reader:
             kind = event.__class__
             values += 1
             if kind is ScalarEvent:
-                if event.anchor is not None or (event.tag is not None and event.tag != "!"):
+                if event.anchor is not None or event.tag is not None:
                     raise self.plain(event)
                 value: Value = event.value
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
