@@ -125,7 +125,8 @@ class ClassToken(Op, frozen=True):
         return UNKNOWN
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        return (Step("tokens", "L + 1", f"{inputs[0].shape[1]} + 1", outputs[0].shape[1]),)
+        tokens = Step("tokens", "L + 1", f"{inputs[0].shape[1]} + 1", outputs[0].shape[1])
+        return (tokens, Step("params", "C", f"{self.embed_dim}", self.embed_dim or 0))
 
 
 @register

@@ -98,9 +98,19 @@ class _Builder:
                 )
             else:
                 env[name] = self.value(default, env, spec.root, "parameters")
-        for name, expression in spec.let.items():
+        for name, expression in {**spec.let, **self.replaced_let()}.items():
             env[name] = self.value(expression, env, spec.root, "let")
         return env
+
+    def replaced_let(self) -> dict[str, Term]:
+        """The values of the file's ``let`` that the variant replaces."""
+        replaced = self.chosen.get("let") if self.chosen is not None else None
+        if not isinstance(replaced, Mapping):
+            return {}
+        for name in replaced:
+            if name not in self.spec.let:
+                raise self.fail(replaced, name, f"a variant replaces values of the file's 'let'; {name!r} is not there")
+        return {name: self.compiled(value, replaced, name) for name, value in replaced.items()}
 
     def given(self) -> dict[str, Any]:
         chosen = self.chosen

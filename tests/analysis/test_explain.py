@@ -23,6 +23,7 @@ OPERATORS = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
+    ast.Pow: operator.pow,
     ast.USub: operator.neg,
 }
 FUNCTIONS = {"floor": math.floor, "ceil": math.ceil}
@@ -41,7 +42,7 @@ def value_of(text):
         return node.value
 
     try:
-        return value(ast.parse(text.replace(",", ""), mode="eval").body)
+        return value(ast.parse(text.replace(",", "").replace("^", "**"), mode="eval").body)
     except (SyntaxError, KeyError, AttributeError):
         return None
 
@@ -49,6 +50,7 @@ def value_of(text):
 def test_value_of():
     assert value_of("floor((7 + 2*0 - 3) / 3) + 1") == 2
     assert value_of("1*55*55*34,848") == 105_415_200
+    assert value_of("(2*7 - 1)^2*3") == 507
     assert value_of("in place, on its input") is None
 
 
@@ -256,7 +258,7 @@ def test_composite_is_explained_by_its_parts():
     ("op", "fields", "shapes", "message"),
     [
         ("conv", {}, [(1, 3, 8, 8)], "unknown op 'conv'; did you mean 'conv"),
-        ("conv2d", {"kernel_size": 3}, [(1, 3, 8, 8)], "out_channels"),
+        ("conv2d", {"kernel_size": 3}, [(1, 3, 8, 8)], "conv2d needs out_channels"),
         ("conv2d", {"out_channels": 0, "kernel_size": 3}, [(1, 3, 8, 8)], "out_channels is 0, expected int >= 1"),
         ("conv2d", {"out_channels": 1, "kernel": 3}, [(1, 3, 8, 8)], "no field 'kernel'; did you mean 'kernel_size'"),
         ("conv2d", {"out_channels": 1, "kernel_size": 9}, [(1, 3, 8, 8)], "the window is 9 and the padded input only 8"),
