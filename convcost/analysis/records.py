@@ -177,8 +177,8 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
         return field
 
     def to_dict(self) -> dict[str, Any]:
-        """The layer as in the JSON."""
-        cost, op = self.cost, self.node.op
+        """The layer as in the JSON, of dicts, tuples and raw integers only."""
+        cost, op, field = self.cost, self.node.op, self.receptive_field
         return {
             "name": self.node.name,
             "path": self.path,
@@ -201,7 +201,7 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
             "bytes_written": cost.bytes_written,
             "launches": cost.launches,
             "shares": self.shares,
-            "receptive_field": self.receptive_field,
+            "receptive_field": msgspec.structs.asdict(field) if field else None,
             "where": str(self.node.where) if self.node.where else None,
         }
 
@@ -350,7 +350,11 @@ class Report:
         return total(self, name)
 
     def to_dict(self, convention: str | None = None) -> dict[str, Any]:
-        """The report as in the JSON: raw integers, ``"schema": 1``."""
+        """The report as in the JSON, of dicts, tuples and raw integers only; ``"schema": 1``."""
+        plain: dict[str, Any] = msgspec.to_builtins(self._content(convention))
+        return plain
+
+    def _content(self, convention: str | None) -> dict[str, Any]:
         from .. import __version__
 
         about = self.about
@@ -377,7 +381,7 @@ class Report:
 
     def to_json(self, convention: str | None = None, indent: int = 2) -> str:
         """The report as JSON text."""
-        text = msgspec.json.encode(self.to_dict(convention))
+        text = msgspec.json.encode(self._content(convention))
         return (msgspec.json.format(text, indent=indent) if indent else text).decode()
 
     def to_frame(self) -> Any:

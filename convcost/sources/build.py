@@ -75,11 +75,11 @@ class _Builder:
         inputs = self.inputs(env)
         expansion = Expansion(self.spec, env, inputs)
         result = expansion.run()
-        if not expansion.nodes:
+        if not expansion.draft.nodes:
             raise self.fail(self.spec.root, "layers", "the network has no layers")
         outputs = self.outputs(expansion, result)
         self.check_reached(expansion, outputs)
-        graph = Graph(expansion.nodes, inputs, outputs, self.about(), check=False)
+        graph = Graph(expansion.draft.nodes, inputs, outputs, self.about(), check=False)
         self.check_in_place(graph, expansion)
         return graph
 
@@ -203,17 +203,17 @@ class _Builder:
         return tuple(found)
 
     def check_reached(self, expansion: Expansion, outputs: tuple[Reference, ...]) -> None:
-        read = {source for node in expansion.nodes for source, _ in node.inputs}
+        read = {source for node in expansion.draft.nodes for source, _ in node.inputs}
         read.update(position for position, _ in outputs)
         # Whatever leads nowhere ends in a layer that nobody reads.
-        dead = next((position for position in range(len(expansion.nodes)) if position not in read), None)
+        dead = next((position for position in range(len(expansion.draft.nodes)) if position not in read), None)
         if dead is not None:
-            node = expansion.nodes[dead]
+            node = expansion.draft.nodes[dead]
             message = "this layer reaches no output; remove it, read it with 'from:', or list it in 'outputs:'"
             raise SpecError([(node.where, node.name, message)])
 
     def check_in_place(self, graph: Graph, expansion: Expansion) -> None:
-        clash = overwritten(graph.nodes, expansion.tensors, [tensor for _, tensor in graph.inputs], graph.outputs)
+        clash = overwritten(graph.nodes, expansion.draft.tensors, [tensor for _, tensor in graph.inputs], graph.outputs)
         if clash is not None:
             reader, writer = clash
             where, name = (reader.where, reader.name) if reader else (writer.where, writer.name)

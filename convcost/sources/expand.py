@@ -9,67 +9,19 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from ..errors import OpError, SpecError, Where, nearest
-from ..graph import Node, Reference, Tensor
-from ..ops import Composite, make, ready
+from ..errors import OpError, SpecError, nearest
+from ..graph import Reference, Tensor
 from ..ops.base import Op
 from . import vocabulary
+from .draft import MAX_NODES, Draft, Refs, Template
+from .frames import Frame, LayerValue
 from .spec import Block, Layer, Spec
 from .terms import SHAPE_NAMES, Term, Word
 from .vocabulary import is_op, op_class
 from .yaml_reader import Mark, at
 
-MAX_NODES = 50_000
 MAX_STEPS = 200_000
 MAX_DEPTH = 64
-
-Refs = tuple[Reference, ...]
-
-
-class LayerValue(tuple[Reference, ...]):
-    """An earlier layer handed to a block as an argument."""
-
-    __slots__ = ()
-
-
-class Frame:
-    """One body being expanded: what its names mean and how many of each word it has had."""
-
-    __slots__ = ("block", "counts", "env", "layers", "outer", "prefix", "used_at")
-
-    def __init__(
-        self,
-        env: dict[str, Any],
-        prefix: str,
-        outer: Frame | None = None,
-        block: str = "",
-        used_at: Where | None = None,
-    ) -> None:
-        self.env = env
-        self.prefix = prefix
-        self.outer = outer
-        self.block = block
-        self.used_at = used_at
-        self.counts: dict[str, int] = {}
-        self.layers: dict[str, Refs] = {}
-
-    def numbered(self, word: str) -> str:
-        """``relu_1``, ``relu_2``: a name for the next layer with this word."""
-        word = word.rstrip("_")
-        number = self.counts.get(word, 0) + 1
-        self.counts[word] = number
-        return f"{word}_{number}"
-
-
-class Template:
-    """A block's expansion with everything relative: positions to its first node, names to its prefix."""
-
-    __slots__ = ("nodes", "result", "tensors")
-
-    def __init__(self, nodes: list[Any], tensors: list[Any], result: Refs) -> None:
-        self.nodes = nodes
-        self.tensors = tensors
-        self.result = result
 
 
 class Expansion:
@@ -82,11 +34,7 @@ class Expansion:
     def __init__(self, spec: Spec, env: dict[str, Any], inputs: list[tuple[str, Tensor]]) -> None:
         self.spec = spec
         self.env = env
-        self.inputs = inputs
-        self.nodes: list[Node] = []
-        self.tensors: list[tuple[Tensor, ...]] = []
-        self.results: dict[str, Refs] = {}
-        self.bound: dict[Any, tuple[Op, tuple[Tensor, ...]]] = {}
+        self.draft = Draft(inputs)
         self.templates: dict[Any, Template | None] = {}
         self.first_calls: dict[Any, tuple[slice, str, Reference, Refs]] = {}
         self.steps = 0
@@ -94,16 +42,12 @@ class Expansion:
 
     def run(self) -> Refs:
         frame = Frame(self.env, "")
-        for position, (name, _) in enumerate(self.inputs):
+        for position, (name, _) in enumerate(self.draft.inputs):
             frame.layers[name] = ((-1 - position, 0),)
         self.top = frame
         return self.body(self.spec.layers, frame, ((-1, 0),))
 
     # --- help
-
-    def tensor(self, reference: Reference) -> Tensor:
-        node, output = reference
-        return self.tensors[node][output] if node >= 0 else self.inputs[-1 - node][1]
 
     def fail(self, mark: Mark, frame: Frame, name: str | None, message: str) -> NoReturn:
         path = frame.prefix + name if name else frame.prefix.rstrip(".") or None
@@ -119,7 +63,7 @@ class Expansion:
         return term.value(env)
 
     def arriving(self, name: str, flow: Refs) -> int:
-        shape = self.tensor(flow[0]).shape
+        shape = self.draft.tensor(flow[0]).shape
         if name == "in_channels":
             return shape[1] if len(shape) > 1 else 1
         return shape[-1]
@@ -130,45 +74,23 @@ class Expansion:
         handed = frame.env.get(base)
         if isinstance(handed, LayerValue):
             return self.part(handed, rest, path)
-        scope: Frame | None = frame
-        while scope is not None and base not in scope.layers:
-            scope = scope.outer
+        scope = next((holder for holder in frame.chain() if base in holder.layers), None)
         if scope is None:
-            known = [name for holder in _chain(frame) for name in holder.layers]
+            known = [name for holder in frame.chain() for name in holder.layers]
             hint = nearest(path, known)
             later = " (a name only points backwards: it may be written later)" if not hint else ""
             raise OpError(f"no layer before this one is called {path!r}{hint}{later}")
         if not rest:
             return scope.layers[base]
         full = f"{scope.prefix}{path}"
-        found = self.result_of(full)
+        found = self.draft.result_of(full)
         if found is not None:
             return found
         head, _, last = full.rpartition(".")
-        whole = self.result_of(head) or (scope.layers[base] if "." not in rest else None)
+        whole = self.draft.result_of(head) or (scope.layers[base] if "." not in rest else None)
         if last.isdigit() and whole is not None:
             return self.part(whole, last, path)
         raise OpError(f"{base!r} has nothing called {rest!r} inside")
-
-    def result_of(self, full: str) -> Refs | None:
-        """What the layer or block with this path gives: all outputs of its last node, unless noted otherwise."""
-        if full in self.results:
-            return self.results[full]
-        inside = full + "."
-        for position in range(len(self.nodes) - 1, -1, -1):
-            name = self.nodes[position].name
-            if name == full or name.startswith(inside):
-                return tuple((position, output) for output in range(len(self.tensors[position])))
-        return None
-
-    def note(self, path: str, result: Refs) -> None:
-        """Keep the result of a block where it is not simply what its last node gives."""
-        last = len(self.nodes) - 1
-        simple = (
-            result[-1][0] == last and len(result) == len(self.tensors[last]) and self.nodes[last].name.startswith(path)
-        )
-        if not simple:
-            self.results[path] = result
 
     def part(self, refs: Refs, rest: str, path: str) -> Refs:
         if not rest:
@@ -250,14 +172,15 @@ class Expansion:
         if layer.bodies:
             return self.structure(layer, name, frame, flow)
         assert name is not None
-        start = len(self.nodes)
+        start = len(self.draft.nodes)
         word = self.verb(layer, frame)
         if word in self.spec.blocks:
             flow = self.block(self.spec.blocks[word], layer, name, frame, flow, override)
         else:
             flow = self.op(word, layer, name, frame, flow, override)
         if layer.shares:
-            self.share(layer.shares, start, frame)
+            self.look_up(layer.shares, frame)
+            self.draft.share(layer.shares, frame.prefix + layer.shares, start)
         return flow
 
     # --- structures
@@ -273,12 +196,12 @@ class Expansion:
         else:
             result = self.branches(layer, inside, flow)
         if name is not None:
-            self.note(f"{frame.prefix}{name}", result)
+            self.draft.note(f"{frame.prefix}{name}", result)
         return result
 
     def residual(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
         result = self.body(layer.bodies[0][1], frame, flow)
-        arriving, leaving = self.tensor(flow[0]), self.tensor(result[0])
+        arriving, leaving = self.draft.tensor(flow[0]), self.draft.tensor(result[0])
         skip = flow
         if arriving.shape != leaving.shape:
             if layer.projection is None:
@@ -306,14 +229,14 @@ class Expansion:
             end = self.body(body, inside, part)
             if name is not None:
                 frame.layers[name] = end
-                self.note(f"{frame.prefix}{name}", end)
+                self.draft.note(f"{frame.prefix}{name}", end)
             ends.append(end[0])
         return self.merge(layer.merge, "concat", frame, tuple(ends))
 
     def merge(self, layer: Layer | None, word: str, frame: Frame, flow: Refs) -> Refs:
         if layer is not None:
             return self.layer(layer, frame, flow)
-        return self.add_op(word, {}, frame.numbered(word), frame, flow, None)
+        return self.draft.add(word, {}, frame.prefix + frame.numbered(word), flow, None)
 
     # --- blocks
 
@@ -330,17 +253,17 @@ class Expansion:
         passes_layers = any(_passes_layer(value) for value in given.values())
         key = None
         if not passes_layers and len(flow) == 1:
-            key = (block.name, tuple(given.items()), self.tensor(flow[0]))
+            key = (block.name, tuple(given.items()), self.draft.tensor(flow[0]))
             if key in self.first_calls:
                 # Most calls come once: the template is made when the second one does.
-                self.templates[key] = self.template(*self.first_calls.pop(key))
+                self.templates[key] = self.draft.template(*self.first_calls.pop(key))
             template = self.templates.get(key)
             if template is not None:
-                return self.stamp(template, f"{frame.prefix}{name}", flow[0])
-        start, noted = len(self.nodes), len(self.results)
+                return self.draft.stamp(template, f"{frame.prefix}{name}", flow[0])
+        start, noted = len(self.draft.nodes), len(self.draft.results)
         result = self.expand_block(block, given, layer, name, frame, flow)
-        if key is not None and key not in self.templates and len(self.results) == noted:
-            self.first_calls[key] = (slice(start, len(self.nodes)), f"{frame.prefix}{name}", flow[0], result)
+        if key is not None and key not in self.templates and len(self.draft.results) == noted:
+            self.first_calls[key] = (slice(start, len(self.draft.nodes)), f"{frame.prefix}{name}", flow[0], result)
         return result
 
     def expand_block(
@@ -363,56 +286,8 @@ class Expansion:
             raise OpError(f"blocks call blocks deeper than {MAX_DEPTH} levels")
         result = self.body(block.layers, inner, flow)
         self.depth -= 1
-        self.note(f"{frame.prefix}{name}", result)
+        self.draft.note(f"{frame.prefix}{name}", result)
         return result
-
-    def template(self, part: slice, prefix: str, entry: Reference, result: Refs) -> Template | None:
-        """What a second call can be stamped from; None if the block reads anything but its input and itself."""
-        cut, start = len(prefix), part.start
-        nodes = []
-        for node in self.nodes[part]:
-            inputs = []
-            for reference in node.inputs:
-                if reference[0] >= start:
-                    inputs.append((reference[0] - start, reference[1]))
-                elif reference == entry:
-                    inputs.append((-1, 0))
-                else:
-                    return None
-            if 0 <= node.owner < start:
-                return None
-            nodes.append(
-                (
-                    node.name[cut:],
-                    node.op,
-                    tuple(inputs),
-                    node.owner - start if node.owner >= 0 else -1,
-                    node.where,
-                )
-            )
-        if any(reference[0] < start and reference != entry for reference in result):
-            return None
-        relative = tuple((n - start, o) if n >= start else (-1, 0) for n, o in result)
-        return Template(nodes, self.tensors[part], relative)
-
-    def stamp(self, template: Template, prefix: str, entry: Reference) -> Refs:
-        start = len(self.nodes)
-        if start + len(template.nodes) > MAX_NODES:
-            raise OpError(f"the spec has more than {MAX_NODES:,} layers")
-        self.nodes.extend(
-            [
-                Node(
-                    prefix + name,
-                    op,
-                    tuple([(n + start, o) if n >= 0 else entry for n, o in inputs]),
-                    owner + start if owner >= 0 else -1,
-                    where,
-                )
-                for name, op, inputs, owner, where in template.nodes
-            ]
-        )
-        self.tensors.extend(template.tensors)
-        return tuple([(n + start, o) if n >= 0 else entry for n, o in template.result])
 
     # --- ops
 
@@ -473,7 +348,7 @@ class Expansion:
             fields = {key: self.field(cls, key, term, frame, flow) for key, term in terms.items()}
             if not override and layer.kind == "op" and all(not term.names for term in terms.values()):
                 layer.fixed = fields
-        return self.add_op(word, fields, name, frame, flow, layer)
+        return self.draft.add(word, fields, frame.prefix + name, flow, at(self.spec.file, layer.mark))
 
     def field(self, cls: type[Op], key: str, term: Term, frame: Frame, flow: Refs) -> Any:
         value = self.evaluate(term, frame, flow)
@@ -489,102 +364,10 @@ class Expansion:
             raise OpError(f"{cls.op}: {key} must come out whole, and {shown}")
         return value
 
-    def add_op(
-        self, word: str, fields: dict[str, Any], name: str, frame: Frame, flow: Refs, layer: Layer | None
-    ) -> Refs:
-        tensors = tuple([self.tensor(reference) for reference in flow])
-        key = (word, tuple(fields.items()), tensors)
-        found = self.bound.get(key)
-        if found is None:
-            found = self.bound[key] = self.bind(word, fields, tensors)
-        op, outputs = found
-        where = at(self.spec.file, layer.mark) if layer else None
-        if isinstance(op, Composite):
-            return self.composite(op, name, frame, flow, where)
-        if op.arity[1] == 0:
-            flow = ()
-        return self.append(Node(frame.prefix + name, op, flow, -1, where), outputs)
-
-    def append(self, node: Node, outputs: tuple[Tensor, ...]) -> Refs:
-        position = len(self.nodes)
-        if position >= MAX_NODES:
-            raise OpError(f"the spec has more than {MAX_NODES:,} layers")
-        self.nodes.append(node)
-        self.tensors.append(outputs)
-        return ((position, 0),) if len(outputs) == 1 else tuple((position, output) for output in range(len(outputs)))
-
-    def bind(self, word: str, fields: dict[str, Any], tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]]:
-        cls = op_class(word)
-        if cls.op != word:
-            fields = {**fields, "inplace": True}
-        op = make(cls.op, fields)
-        return bind_op(op, tensors)
-
-    def composite(self, op: Composite, name: str, frame: Frame, flow: Refs, where: Where | None) -> Refs:
-        tensors = tuple(self.tensor(reference) for reference in flow)
-        made: dict[str, Refs] = {}
-        refs: Refs = flow
-        for part in op.parts(tensors):
-            inputs = tuple(flow[k] if source == "input" else made[source][k] for source, k in part.inputs)
-            bound, outputs = bind_op(part.op, tuple(self.tensor(reference) for reference in inputs))
-            refs = self.append(Node(f"{frame.prefix}{name}.{part.name}", bound, inputs, -1, where), outputs)
-            made[part.name] = refs
-        self.note(f"{frame.prefix}{name}", refs)
-        return refs
-
-    # --- shared weights
-
-    def share(self, path: str, start: int, frame: Frame) -> None:
-        """Let the layers from ``start`` on use the weights of the layer or block called ``path``."""
-        self.look_up(path, frame)
-        full = frame.prefix + path
-        owners = [
-            (position, node)
-            for position, node in enumerate(self.nodes[:start])
-            if node.name == full or node.name.startswith(full + ".")
-        ]
-        users = self.nodes[start:]
-        if len(owners) != len(users):
-            raise OpError(f"shares {path!r}: it has {len(owners)} layers, this has {len(users)}")
-        for offset, ((position, owner), user) in enumerate(zip(owners, users, strict=True)):
-            theirs, ours = owner.op.weights(), user.op.weights()
-            if theirs != ours:
-                raise OpError(f"shares {path!r}: its weights are {_weights(theirs)}, this layer's {_weights(ours)}")
-            target = owner.owner if owner.owner >= 0 else position
-            self.nodes[start + offset] = Node(user.name, user.op, user.inputs, target, user.where)
-
-
-def bind_op(op: Op, tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]]:
-    """The op bound to what arrives, and what it gives. Raises OpError with the numbers that clash."""
-    least, most = op.arity
-    if most == 0:
-        tensors = ()
-    try:
-        bound = ready(op, tensors)
-    except OpError as error:
-        if len(tensors) < least:
-            raise OpError(f"{error}; name them with 'from: [a, b]'") from None
-        if most is not None and len(tensors) > most:
-            raise OpError(f"{error}; say with 'from:' which output it reads") from None
-        raise
-    return bound, () if isinstance(bound, Composite) else bound.outputs(tensors)
-
 
 def _passes_layer(value: Any) -> bool:
     return isinstance(value, LayerValue) or (isinstance(value, tuple) and any(map(_passes_layer, value)))
 
 
-def _chain(frame: Frame | None) -> list[Frame]:
-    frames = []
-    while frame is not None:
-        frames.append(frame)
-        frame = frame.outer
-    return frames
-
-
 def _times(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape[1:]))
-
-
-def _weights(weights: tuple[Any, ...]) -> str:
-    return ", ".join(f"{weight.name} {'x'.join(map(str, weight.shape))}" for weight in weights) or "none"

@@ -10,7 +10,7 @@ from ..ops import REGISTRY
 from ..ops.base import unknown_field
 from . import vocabulary as words_of
 from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS, WORD
-from .terms import REFERENCE, SHAPE_NAMES, Constant, Items, Term, term, words
+from .terms import REFERENCE, SHAPE_NAMES, Constant, Items, Name, Term, term, words
 from .vocabulary import STRUCTURES, is_op, op_class
 from .yaml_reader import Mapping, Mark, Row, Value, at
 
@@ -27,6 +27,10 @@ CLAIM_QUANTITIES = (
     "params", "weights", "macs", "flops", "activation_bytes", "elements", "output_shape", "connections", "depth",
 )  # fmt: skip
 CLAIM_CONVENTIONS = ("with_input", "conv_and_fc", "conv", "fc")
+
+MAX_NAME = 60
+MAX_NAMES = 1_000
+MAX_PROBLEMS = 30
 
 
 class Layer:
@@ -73,6 +77,22 @@ class Block:
         self.let: dict[str, Term] = {}
         self.layers: tuple[Layer, ...] = ()
 
+    def unknown(self, parameter: str) -> str:
+        """The message for an argument that is no parameter of this block."""
+        names = tuple(self.parameters)
+        allowed = f"it has {', '.join(names)}" if names else "it has none"
+        return f"block {self.name!r} has no parameter {parameter!r}{nearest(parameter, names)} ({allowed})"
+
+    def too_many(self, count: int) -> str:
+        """The message for a row of more arguments than parameters."""
+        takes = f"takes {len(self.parameters)}: {', '.join(self.parameters)}" if self.parameters else "takes none"
+        return f"block {self.name!r} is given {count} argument{'' if count == 1 else 's'} and {takes}"
+
+    def missing(self, parameter: str) -> str:
+        """The message for a parameter that is given no value."""
+        needs = ", ".join(name for name, default in self.parameters.items() if default is None)
+        return f"block {self.name!r} needs {parameter!r} (it needs {needs})"
+
 
 class Spec:
     """A compiled file. ``head`` holds the keys that are not layers, as they were written."""
@@ -104,48 +124,55 @@ class _Compiler:
         self.root = root
         self.problems: list[tuple[Where | None, str | None, str]] = []
         self.known: set[str] = set()
-        self.block_names: tuple[str, ...] = ()
-        self.input_names: tuple[str, ...] = ()
+        self.local: frozenset[str] = frozenset()
+        self.block_names: dict[str, None] = {}
+        self.input_names: tuple[str, ...] = ("input",)
+        self.calls: list[tuple[Layer, Mapping | None, Mark]] = []
+        self.in_head = True
 
     def fail(self, mark: Mark, message: str) -> None:
         self.problems.append((at(self.spec.file, mark), None, message))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise self.error(f"these are the first {MAX_PROBLEMS} mistakes in {self.spec.file}; there may be more")
+
+    def error(self, *remarks: str) -> SpecError:
+        found = sorted(
+            self.problems, key=lambda problem: (problem[0].line, problem[0].column) if problem[0] else (0, 0)
+        )
+        return SpecError([*found, *((None, None, remark) for remark in remarks)])
 
     def run(self) -> Spec:
         root, spec = self.root, self.spec
         self.keys(root, TOP_KEYS, "a spec")
-        spec.name = self.text(root, "name") or ""
-        if spec.name and not WORD.match(spec.name):
-            self.fail(root.marks["name"], f"name {spec.name!r}: a name is made of letters, digits and _")
         for key in ("name", "layers"):
             if key not in root:
                 self.fail(root.mark, f"a spec needs {key!r}")
+        if "name" in root:
+            spec.name = self.text(root, "name") or ""
+            self.is_name(spec.name, root.marks["name"])
         if ("input" in root) == ("inputs" in root):
             self.fail(root.mark, "a spec needs either 'input' or 'inputs'")
+        self.inputs(root)
+        self.about(root)
         blocks = self.mapping(root, "blocks")
-        self.block_names = tuple(blocks)
-        inputs = root.get("inputs")
-        self.input_names = tuple(inputs) if isinstance(inputs, Mapping) else ()
-        spec.parameters = self.parameters(root)
-        taken = self.free_names(spec.parameters, root, "parameters", ())
-        spec.let = self.let(root, taken)
-        taken = self.free_names(spec.let, root, "let", taken)
-        self.free_names(blocks, root, "blocks", taken)
+        self.block_names = dict.fromkeys(blocks)
+        spec.parameters, marks = self.parameters(root, set())
+        taken = self.free_names(marks, set())
+        spec.let, taken = self.let(root, taken)
+        self.in_head = False
+        everything = self.free_names(blocks.key_marks, taken)
         for name in blocks:
-            spec.blocks[name] = self.block(name, blocks, (*taken, *self.block_names))
+            spec.blocks[name] = self.block(name, blocks, everything)
         self.check_recursion()
         if "layers" in root:
-            self.known = {*taken}
+            self.known = taken
             self.local = self.local_names(root["layers"])
             spec.layers = self.layers(root["layers"], root.marks["layers"])
+        for layer, written, mark in self.calls:
+            self.check_call(layer, written, mark)
         spec.variants = self.variants()
-        self.published(root)
         if self.problems:
-            raise SpecError(
-                sorted(
-                    self.problems,
-                    key=lambda problem: (problem[0].line, problem[0].column) if problem[0] else (0, 0),
-                )
-            )
+            raise self.error()
         return spec
 
     # --- keys and simple values
@@ -157,6 +184,21 @@ class _Compiler:
                     mapping.key_marks[key],
                     f"{what} has no key {key!r}{nearest(key, allowed)} (allowed: {', '.join(allowed)})",
                 )
+
+    def about(self, holder: Mapping) -> None:
+        """The keys that describe a network and enter no calculation."""
+        for key in ("title", "family"):
+            self.text(holder, key)
+        for key in ("reference", "accuracy"):
+            self.mapping(holder, key)
+        self.published(holder)
+
+    def inputs(self, holder: Mapping) -> None:
+        if "inputs" in holder:
+            inputs = self.mapping(holder, "inputs")
+            self.input_names = (*self.input_names, *inputs)
+            for name, mark in inputs.key_marks.items():
+                self.is_name(name, mark)
 
     def text(self, mapping: Mapping, key: str) -> str | None:
         value = mapping.get(key)
@@ -170,7 +212,7 @@ class _Compiler:
         if isinstance(value, Mapping):
             return value
         if value is not None:
-            self.fail(mapping.marks[key], f"{key} must be a mapping of names")
+            self.fail(mapping.marks[key], f"{key} must be a mapping, 'key: value'")
         return Mapping(mapping.mark)
 
     def term(self, value: Value, mark: Mark) -> Term:
@@ -184,65 +226,84 @@ class _Compiler:
 
     # --- names
 
-    def free_names(self, names: Iterable[str], root: Mapping, key: str, taken: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse names that mean something else already: one set of names for everything but layers."""
-        mark = root.marks.get(key, root.mark)
-        inner = root.get(key)
-        fresh: list[str] = []
-        for name in names:
-            place = inner.key_marks.get(name, mark) if isinstance(inner, Mapping) else mark
-            if not WORD.match(name):
-                self.fail(place, f"{name!r} cannot be a name: names are made of the letters a-z, A-Z, digits and _")
-            elif is_op(name):
-                self.fail(place, f"{name!r} is an op; choose another name")
-            elif name in FUNCTIONS or name in CONSTANTS or name in KEYWORDS or name in words_of.RESERVED:
-                self.fail(place, f"{name!r} is a word of the spec language; choose another name")
-            elif name in taken or name in fresh:
-                self.fail(place, f"{name!r} is the name of something else in this file; choose another")
-            else:
-                fresh.append(name)
-        return (*taken, *fresh)
+    def is_name(self, name: str, mark: Mark) -> bool:
+        """Refuse what cannot be a name."""
+        if WORD.match(name) and len(name) <= MAX_NAME and name != "previous":
+            return True
+        rule = f"names have letters a-z, A-Z, digits and _, begin with no digit and are {MAX_NAME} characters at most"
+        reserved = "'previous' is what arrives at a layer" if name == "previous" else rule
+        self.fail(mark, f"{name[:MAX_NAME]!r} cannot be a name: {reserved}")
+        return False
 
-    def parameters(self, holder: Mapping) -> dict[str, Term | None]:
-        """``[width, stride: 1]``: names, those with a default as mappings of one key."""
+    def free_names(self, names: dict[str, Mark], taken: set[str]) -> set[str]:
+        """Refuse names that mean something else already: one set of names for everything but layers."""
+        fresh: set[str] = set()
+        for name, mark in names.items():
+            if len(taken) + len(fresh) >= MAX_NAMES:
+                self.fail(mark, f"more than {MAX_NAMES:,} parameters, blocks and names of 'let:'")
+                raise self.error()
+            if not self.is_name(name, mark):
+                continue
+            if is_op(name):
+                self.fail(mark, f"{name!r} is an op; choose another name")
+            elif name in FUNCTIONS or name in CONSTANTS or name in KEYWORDS or name in words_of.RESERVED:
+                self.fail(mark, f"{name!r} is a word of the spec language; choose another name")
+            elif name in taken:
+                self.fail(mark, f"{name!r} is the name of something else in this file; choose another")
+            else:
+                fresh.add(name)
+        return taken | fresh
+
+    def parameters(self, holder: Mapping, known: set[str]) -> tuple[dict[str, Term | None], dict[str, Mark]]:
+        """``[width, stride: 1]``: names, those with a default as mappings of one key; and their places."""
         found: dict[str, Term | None] = {}
+        marks: dict[str, Mark] = {}
         if "parameters" not in holder:
-            return found
+            return found, marks
         row = self.row(holder["parameters"], holder.marks["parameters"], "parameters")
         for item, mark in zip(row, row.marks, strict=True):
+            default = None
             if isinstance(item, str):
-                name, default = item, None
+                name = item
             elif isinstance(item, Mapping) and len(item) == 1:
                 name, given = next(iter(item.items()))
                 default = self.term(given, item.marks[name])
+                self.check_names(default, item.marks[name], {*known, *found}, words_of.texts())
             else:
                 self.fail(mark, "a parameter is a name, or 'name: default'")
                 continue
             if name in found:
                 self.fail(mark, f"the parameter {name!r} stands here twice")
             found[name] = default
-        return found
+            marks[name] = mark
+        return found, marks
 
-    def let(self, holder: Mapping, known: tuple[str, ...]) -> dict[str, Term]:
+    def let(self, holder: Mapping, taken: set[str]) -> tuple[dict[str, Term], set[str]]:
+        """The terms of ``let:``, each of which may read those above it; and all names that are now taken."""
         found: dict[str, Term] = {}
         inner = self.mapping(holder, "let")
+        known = self.free_names(inner.key_marks, taken)
+        readable = set(taken)
         for name, value in inner.items():
             found[name] = self.term(value, inner.marks[name])
-            self.check_names(found[name], inner.marks[name], {*known, *found})
-        return found
+            self.check_names(found[name], inner.marks[name], readable, words_of.texts())
+            readable.add(name)
+        return found, known
 
-    def check_names(self, value: Term, mark: Mark, known: Iterable[str], texts: Iterable[str] = ()) -> None:
+    def check_names(self, value: Term, mark: Mark, known: set[str], texts: Iterable[str] = ()) -> None:
         """Report names that nothing in the file defines. A word alone may also be an op, a block, a layer or a text."""
         alone = set(words(value))
         for name in value.names:
-            if name in known or name in SHAPE_NAMES:
+            if name in SHAPE_NAMES:
+                if self.in_head:
+                    self.fail(mark, f"{name} is known only in layers and blocks, where something arrives")
+                continue
+            if name in known:
                 continue
             if name in alone and (is_op(name) or name in self.block_names or name in texts or name in self.local):
                 continue
-            candidates = [*known, *SHAPE_NAMES, *FUNCTIONS, *texts]
+            candidates = [*CONSTANTS, *FUNCTIONS, *SHAPE_NAMES, *texts, *known]
             self.fail(mark, f"unknown name {name!r}{nearest(name, candidates)}")
-
-    local: frozenset[str] = frozenset()
 
     def local_names(self, layers: Value) -> frozenset[str]:
         """Names that a body's layers may be referred to by: those given, and a word for each verb."""
@@ -260,13 +321,16 @@ class _Compiler:
                     found.add(name)
                 for key, inner in value.items():
                     found.add(key.rstrip("_"))
-                    if key in STRUCTURES or key == "projection":
-                        pending.extend(inner.values() if isinstance(inner, Mapping) else [inner])
+                    if key == "branches" and isinstance(inner, Mapping):
+                        found.update(inner)
+                        pending.extend(inner.values())
+                    elif key in STRUCTURES or key in ("projection", "merge", "split"):
+                        pending.append(inner)
         return frozenset(found)
 
     # --- blocks
 
-    def block(self, name: str, blocks: Mapping, taken: tuple[str, ...]) -> Block:
+    def block(self, name: str, blocks: Mapping, taken: set[str]) -> Block:
         value, mark = blocks[name], blocks.key_marks[name]
         block = Block(name, mark)
         if isinstance(value, Row):
@@ -274,24 +338,17 @@ class _Compiler:
             layers_mark = blocks.marks[name]
         elif isinstance(value, Mapping):
             self.keys(value, ("parameters", "let", "layers"), f"block {name!r}")
-            block.parameters = self.parameters(value)
-            others = tuple(word for word in taken if word != name)
-            taken = self.free_names(block.parameters, value, "parameters", others)
+            self.local = frozenset()
+            block.parameters, marks = self.parameters(value, taken)
+            block.let, taken = self.let(value, self.free_names(marks, taken))
             if "layers" not in value:
                 self.fail(mark, f"block {name!r} needs 'layers'")
                 return block
             layers, layers_mark = value["layers"], value.marks["layers"]
-            self.local = self.local_names(layers)
-            for key, default in block.parameters.items():
-                if default is not None:
-                    self.check_names(default, value.marks["parameters"], {*taken}, words_of.texts())
-                del key
-            block.let = self.let(value, taken)
-            taken = self.free_names(block.let, value, "let", taken)
         else:
             self.fail(blocks.marks[name], f"block {name!r} must be a list of layers, or a mapping with 'layers'")
             return block
-        self.known = {*taken}
+        self.known = taken
         self.local = self.local_names(layers)
         block.layers = self.layers(layers, layers_mark)
         return block
@@ -355,6 +412,10 @@ class _Compiler:
             self.fail(mark, "this layer has no op, block or structure; it only has " + ", ".join(item))
             return
         unknown = [verb for verb in verbs if not self.is_verb(verb)]
+        for word, owner in (("projection", "residual"), ("split", "branches"), ("merge", "branches and residual")):
+            if word in verbs and any(verb in STRUCTURES for verb in verbs):
+                self.fail(item.key_marks[word], f"{word!r} goes with {owner} only")
+                return
         for verb in unknown:
             self.fail(item.key_marks[verb], f"unknown word {verb!r}{nearest(verb, [*ADVERBS, *self.vocabulary()])}")
         if not unknown:
@@ -375,6 +436,7 @@ class _Compiler:
     def verb(self, verb: str, value: Value | None, mark: Mark, value_mark: Mark) -> Layer | None:
         if verb in self.block_names:
             layer = Layer("block", verb, mark)
+            self.calls.append((layer, value if isinstance(value, Mapping) else None, value_mark))
         elif is_op(verb):
             layer = Layer("op", verb, mark)
         elif verb in self.known:
@@ -411,6 +473,8 @@ class _Compiler:
                 if key not in cls.__struct_fields__:
                     self.fail(mark, unknown_field(cls, key))
                     continue
+                if key == "inplace" and cls.op != layer.verb:
+                    self.fail(mark, f"{layer.verb} says already that it works in place; leave 'inplace' out")
                 texts = words_of.field_texts(cls, key)
                 if texts is words_of.ANY_TEXT:
                     continue
@@ -427,39 +491,65 @@ class _Compiler:
         assert layer.argument is not None
         self.check_names(layer.argument, mark, self.known, texts)
 
+    def check_call(self, layer: Layer, written: Mapping | None, mark: Mark) -> None:
+        """Hold a block's arguments against its parameters, as far as that can be told without expanding it."""
+        block = self.spec.blocks[layer.verb]
+        for key in written or ():
+            if key not in block.parameters:
+                self.fail((written or Mapping(mark)).key_marks[key], block.unknown(key))
+        given = layer.argument
+        count = 0 if given is None else 1
+        if isinstance(given, Items):
+            count = len(given.items)
+        elif isinstance(given, Constant) and isinstance(given.fixed, tuple):
+            count = len(given.fixed)
+        if count > len(block.parameters):
+            self.fail(mark, block.too_many(count))
+        if isinstance(given, Name):
+            return  # a parameter that may stand for a whole row
+        told = {*(layer.named or ()), *(layer.first or ()), *(layer.last or ())}
+        for parameter, default in list(block.parameters.items())[count:]:
+            if default is None and parameter not in told:
+                self.fail(layer.mark, block.missing(parameter))
+
     def structure(self, verb: str, item: Mapping) -> Layer:
         layer = Layer(verb, verb, item.key_marks[verb])
         value, mark = item[verb], item.marks[verb]
         if verb != "branches":
             layer.bodies = ((None, self.layers(value, mark)),)
         elif isinstance(value, Mapping):
+            for name, place in value.key_marks.items():
+                self.is_name(name, place)
             layer.bodies = tuple((name, self.layers(body, value.marks[name])) for name, body in value.items())
         else:
             row = self.row(value, mark, "branches")
             layer.bodies = tuple((None, self.layers(body, place)) for body, place in zip(row, row.marks, strict=True))
+        if verb == "branches" and not layer.bodies:
+            self.fail(mark, "branches need at least one list of layers; [] passes on what arrives")
         if verb == "branches" and "merge" not in item:
             self.fail(layer.mark, "branches need 'merge:', an op of several inputs, such as concat or add")
         for key in ("merge", "split"):
             if key in item:
                 setattr(layer, key, self.layer(item[key], item.marks[key]))
-        if "projection" in item and item["projection"] != "none":
-            layer.projection = self.layers(item["projection"], item.marks["projection"])
-        elif "projection" in item:
+        if item.get("projection") == "none":
             layer.projection = ()
+        elif "projection" in item:
+            layer.projection = self.layers(item["projection"], item.marks["projection"])
+            if not item["projection"]:
+                self.fail(item.marks["projection"], "projection is a list of layers; 'none' leaves the skip out")
         return layer
 
     def adverbs(self, layer: Layer, item: Mapping) -> None:
         if "name" in item:
             layer.name = self.text(item, "name")
-            if layer.name is not None and not WORD.match(layer.name):
-                self.fail(
-                    item.marks["name"],
-                    f"the layer name {layer.name!r} is not made of letters a-z, A-Z, digits and _",
-                )
+            if layer.name is not None:
+                self.is_name(layer.name, item.marks["name"])
         if "from" in item:
             layer.sources = self.references(item["from"], item.marks["from"])
         if "shares" in item:
             layer.shares = self.text(item, "shares")
+            if layer.shares is not None:
+                self.references(layer.shares, item.marks["shares"])
         for key in ("repeat", "when"):
             if key in item:
                 value = self.term(item[key], item.marks[key])
@@ -479,13 +569,17 @@ class _Compiler:
                 item.key_marks[key],
                 f"{key!r} says what differs in the {key} repetition, and there is no 'repeat'",
             )
+        if layer.bodies:
+            self.fail(item.key_marks[key], f"{key!r} goes with an op or a block, which have arguments")
+        if layer.kind == "block":
+            self.calls.append((layer, given, item.marks[key]))
         found = {name: self.term(value, given.marks[name]) for name, value in given.items()}
         self.check_fields(layer, found, given)
         setattr(layer, key, found)
 
     def references(self, value: Value, mark: Mark) -> tuple[str, ...] | None:
         names = [value] if isinstance(value, str) else value
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             self.fail(mark, "from must be the name of an earlier layer, or a list of names")
             return None
         for position, name in enumerate(names):
@@ -505,13 +599,13 @@ class _Compiler:
         found: dict[str, Mapping] = {}
         holder = self.mapping(self.root, "variants")
         for name, value in holder.items():
-            if not WORD.match(name):
-                self.fail(holder.key_marks[name], f"{name!r} cannot be the name of a variant")
+            self.is_name(name, holder.key_marks[name])
             if not isinstance(value, Mapping):
                 self.fail(holder.marks[name], f"variant {name!r} must be a mapping, such as {{with: [2, 3]}}")
                 continue
             self.keys(value, VARIANT_KEYS, f"variant {name!r}")
-            self.published(value)
+            self.inputs(value)
+            self.about(value)
             found[name] = value
         return found
 
@@ -542,9 +636,7 @@ def _verbs(layers: Iterable[Layer]) -> Iterable[str]:
         yield from _words_in(layer)
         for _, body in layer.bodies:
             yield from _verbs(body)
-        for inner in (layer.merge, layer.split):
-            if inner:
-                yield inner.verb
+        yield from _verbs([inner for inner in (layer.merge, layer.split) if inner])
         yield from _verbs(layer.projection or ())
 
 

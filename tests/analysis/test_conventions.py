@@ -218,8 +218,8 @@ def test_a_convention_changes_nothing_else(name):
     total = asked.pop("convention")
     assert plain.pop("convention") is None
     assert plain == asked
-    assert (total.name, type(total.total)) == (name, int)
-    assert total.meaning
+    assert (total["name"], type(total["total"])) == (name, int)
+    assert total["meaning"]
 
 
 def test_unknown_convention():
