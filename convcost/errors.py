@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 import msgspec
+
+MAX_MESSAGE = 1_000
+"""Characters shown of one message: what a spec holds may be a million long."""
 
 
 class Where(msgspec.Struct, frozen=True, gc=False):
@@ -51,7 +55,8 @@ class SpecError(ConvcostError):
 
 def _line(where: Where | None, layer: str | None, message: str) -> str:
     place = f"{where}: " if where else ""
-    return f"{place}layer {layer!r}: {message}" if layer else f"{place}{message}"
+    text = f"layer {layer!r}: {message}" if layer else message
+    return place + (text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "...")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -59,7 +64,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     # difflib costs milliseconds to import and is wanted only once something is already wrong.
     from difflib import get_close_matches
 
-    lowered = {name.lower(): name for name in known}
+    # A file may define names by the thousand: the first few hundred must do.
+    lowered = {name.lower(): name for name in islice(known, 500)}
     matches = get_close_matches(word.lower()[:100], lowered, n=2, cutoff=0.6)
     if not matches:
         return ""

@@ -19,7 +19,7 @@ def _paragraph(part: Paragraph) -> str:
 
 
 def _table(sheet: Sheet, units: str) -> str:
-    right = [column.unit not in ("text", "shape") for column in sheet.columns]
+    right = [column.unit not in ("text", "word", "shape") for column in sheet.columns]
     heading = [column.heading or ("%" if column.unit == "share" else "") for column in sheet.columns]
     rows = [heading, ["---:" if flag else ":---" for flag in right]]
     rows += [_cells(sheet, line, units) for line in sheet.lines]

@@ -45,7 +45,7 @@ class Frame:
         return f"{word}_{number}"
 
     def chain(self) -> Iterator[Frame]:
-        """This frame and those it lies in, from the inside out."""
+        """The frame itself and those it lies in, from the inside out."""
         frame: Frame | None = self
         while frame is not None:
             yield frame

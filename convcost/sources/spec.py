@@ -9,7 +9,7 @@ from ..errors import SpecError, Where, nearest
 from ..ops import REGISTRY
 from ..ops.base import unknown_field
 from . import vocabulary as words_of
-from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS, WORD
+from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS, WORD, literal
 from .terms import REFERENCE, SHAPE_NAMES, Constant, Items, Name, Term, term, words
 from .vocabulary import STRUCTURES, is_op, op_class
 from .yaml_reader import Mapping, Mark, Row, Value, at
@@ -127,7 +127,8 @@ class _Compiler:
         self.local: frozenset[str] = frozenset()
         self.block_names: dict[str, None] = {}
         self.input_names: tuple[str, ...] = ("input",)
-        self.calls: list[tuple[Layer, Mapping | None, Mark]] = []
+        self.calls: list[tuple[Layer, Mark]] = []
+        self.arguments: list[tuple[Layer, Mapping]] = []
         self.in_head = True
 
     def fail(self, mark: Mark, message: str) -> None:
@@ -149,11 +150,13 @@ class _Compiler:
                 self.fail(root.mark, f"a spec needs {key!r}")
         if "name" in root:
             spec.name = self.text(root, "name") or ""
-            self.is_name(spec.name, root.marks["name"])
+            if isinstance(root["name"], str):
+                self.is_name(spec.name, root.marks["name"])
         if ("input" in root) == ("inputs" in root):
             self.fail(root.mark, "a spec needs either 'input' or 'inputs'")
         self.inputs(root)
         self.about(root)
+        spec.variants = self.variants()
         blocks = self.mapping(root, "blocks")
         self.block_names = dict.fromkeys(blocks)
         spec.parameters, marks = self.parameters(root, set())
@@ -168,9 +171,7 @@ class _Compiler:
             self.known = taken
             self.local = self.local_names(root["layers"])
             spec.layers = self.layers(root["layers"], root.marks["layers"])
-        for layer, written, mark in self.calls:
-            self.check_call(layer, written, mark)
-        spec.variants = self.variants()
+        self.check_calls()
         if self.problems:
             raise self.error()
         return spec
@@ -436,7 +437,7 @@ class _Compiler:
     def verb(self, verb: str, value: Value | None, mark: Mark, value_mark: Mark) -> Layer | None:
         if verb in self.block_names:
             layer = Layer("block", verb, mark)
-            self.calls.append((layer, value if isinstance(value, Mapping) else None, value_mark))
+            self.calls.append((layer, value_mark))
         elif is_op(verb):
             layer = Layer("op", verb, mark)
         elif verb in self.known:
@@ -465,6 +466,8 @@ class _Compiler:
             self.fail(mark, f"unknown op or block {verb!r}{nearest(verb, self.vocabulary())}")
 
     def check_fields(self, layer: Layer, named: dict[str, Term], written: Mapping) -> None:
+        if layer.kind == "block":
+            self.arguments.append((layer, written))
         for key, given in named.items():
             mark = written.key_marks[key]
             texts: Iterable[str] = words_of.texts()
@@ -491,26 +494,25 @@ class _Compiler:
         assert layer.argument is not None
         self.check_names(layer.argument, mark, self.known, texts)
 
-    def check_call(self, layer: Layer, written: Mapping | None, mark: Mark) -> None:
-        """Hold a block's arguments against its parameters, as far as that can be told without expanding it."""
-        block = self.spec.blocks[layer.verb]
-        for key in written or ():
-            if key not in block.parameters:
-                self.fail((written or Mapping(mark)).key_marks[key], block.unknown(key))
-        given = layer.argument
-        count = 0 if given is None else 1
-        if isinstance(given, Items):
-            count = len(given.items)
-        elif isinstance(given, Constant) and isinstance(given.fixed, tuple):
-            count = len(given.fixed)
-        if count > len(block.parameters):
-            self.fail(mark, block.too_many(count))
-        if isinstance(given, Name):
-            return  # a parameter that may stand for a whole row
-        told = {*(layer.named or ()), *(layer.first or ()), *(layer.last or ())}
-        for parameter, default in list(block.parameters.items())[count:]:
-            if default is None and parameter not in told:
-                self.fail(layer.mark, block.missing(parameter))
+    def check_calls(self) -> None:
+        """Hold every call's arguments against its block's parameters, as far as that can be told without expanding."""
+        for layer, written in self.arguments:
+            block = self.spec.blocks[layer.verb]
+            for key, mark in written.key_marks.items():
+                if key not in block.parameters:
+                    self.fail(mark, block.unknown(key))
+        for layer, mark in self.calls:
+            block, given = self.spec.blocks[layer.verb], layer.argument
+            if isinstance(given, Name):
+                continue  # it may stand for a whole row
+            row = given.items if isinstance(given, Items) else given.fixed if isinstance(given, Constant) else None
+            count = len(row) if isinstance(row, tuple) else 0 if given is None else 1
+            if count > len(block.parameters):
+                self.fail(mark, block.too_many(count))
+            told = {*(layer.named or ()), *(layer.first or ()), *(layer.last or ())}
+            for parameter, default in list(block.parameters.items())[count:]:
+                if default is None and parameter not in told:
+                    self.fail(layer.mark, block.missing(parameter))
 
     def structure(self, verb: str, item: Mapping) -> Layer:
         layer = Layer(verb, verb, item.key_marks[verb])
@@ -571,8 +573,6 @@ class _Compiler:
             )
         if layer.bodies:
             self.fail(item.key_marks[key], f"{key!r} goes with an op or a block, which have arguments")
-        if layer.kind == "block":
-            self.calls.append((layer, given, item.marks[key]))
         found = {name: self.term(value, given.marks[name]) for name, value in given.items()}
         self.check_fields(layer, found, given)
         setattr(layer, key, found)
@@ -621,13 +621,19 @@ class _Compiler:
             for key in ("quantity", "value", "source"):
                 if key not in item:
                     self.fail(mark, f"a claim needs {key!r}")
+            for key in ("source", "layer", "note"):
+                self.text(item, key)
+            value = item.get("value", "")
+            figures = value if isinstance(value, Row) else [value]
+            if any(not isinstance(figure, str) or len(figure) > MAX_NAME for figure in figures):
+                self.fail(item.marks["value"], "the value of a claim is a figure, such as 138M, or a list of sizes")
+            elif isinstance(value, Row) and not all(isinstance(literal(str(size)), int) for size in value):
+                self.fail(item.marks["value"], "the sizes of a claim are whole numbers, such as [512, 7, 7]")
             for key, allowed in (("quantity", CLAIM_QUANTITIES), ("convention", CLAIM_CONVENTIONS)):
                 word = item.get(key)
-                if word is not None and word not in allowed:
-                    self.fail(
-                        item.marks[key],
-                        f"{key} {word!r} is not one of {', '.join(allowed)}{nearest(str(word), allowed)}",
-                    )
+                if self.text(item, key) is not None and word not in allowed:
+                    near = nearest(str(word), allowed)
+                    self.fail(item.marks[key], f"{key} {word!r} is not one of {', '.join(allowed)}{near}")
 
 
 def _verbs(layers: Iterable[Layer]) -> Iterable[str]:
