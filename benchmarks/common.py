@@ -112,6 +112,6 @@ def show(title: str, rows: Sequence[Row], options: argparse.Namespace) -> None:
     if options.markdown:
         lines = [f"## {title}", "", "| " + " | ".join(Row._fields) + " |", "|---" * len(Row._fields) + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in rows]
-        machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, {options.runs} runs each."
+        where = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
         with options.markdown.open("a", encoding="utf-8") as file:
-            file.write("\n".join([*lines, "", machine, "", ""]))
+            file.write("\n".join([*lines, "", f"{where}; {options.runs} rounds.", "", ""]))

@@ -39,8 +39,9 @@ def counting() -> dict[str, Any] | None:
     if not all(importlib.util.find_spec(name) for name in ("torch", "torchvision")):
         return None
     import torch
-    from support.torchvision_ops import import_torchvision
     from torch.utils.flop_counter import FlopCounterMode
+
+    from support.torchvision_ops import import_torchvision
 
     models = import_torchvision().models
 
@@ -73,10 +74,11 @@ def main() -> None:
         },
         options.runs,
     )
+    both, alone = timings.get("build and count"), timings.get("count")
     rows = [
-        faster("resnet152, spec text to report", timings["load"], "build on meta and count", timings.get("build and count"), 60),
-        faster("resnet152 again, batch 8 at 256 px", timings["again"], "count alone", timings.get("count"), 200),
-    ]  # fmt: skip
+        faster("resnet152, spec text to report", timings["load"], "build on meta and count", both, 60),
+        faster("resnet152 again, batch 8 at 256 px", timings["again"], "count alone", alone, 200),
+    ]
     if "count" not in timings:
         print("left out: the comparison with torch.utils.flop_counter needs torch and torchvision (see README.md)")
     short = calls({"1,000": lambda: report_of(chain(1_000))}, 5)["1,000"].best / 1_000

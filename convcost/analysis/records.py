@@ -12,9 +12,6 @@ import msgspec
 from ..graph import About, Graph, Node, Tensor
 from ..ops.base import GROUPS, Group, Op
 
-SCHEMA = 1
-"""Version of the JSON; fields are only added within a version."""
-
 SUMMED = (
     "params", "buffers", "macs", "flops", "activation_bytes", "weight_bytes", "buffer_bytes", "bytes_read",
     "bytes_written", "launches",
@@ -351,38 +348,16 @@ class Report:
 
     def to_dict(self, convention: str | None = None) -> dict[str, Any]:
         """The report as in the JSON, of dicts, tuples and raw integers only; ``"schema": 1``."""
-        plain: dict[str, Any] = msgspec.to_builtins(self._content(convention))
+        from .json import content
+
+        plain: dict[str, Any] = msgspec.to_builtins(content(self, convention))
         return plain
-
-    def _content(self, convention: str | None) -> dict[str, Any]:
-        from .. import __version__
-
-        about = self.about
-        return {
-            "schema": SCHEMA,
-            "convcost": __version__,
-            "architecture": {
-                "name": about.name,
-                "title": about.title,
-                "family": about.family,
-                "source": about.source,
-                "reference": about.reference,
-                "accuracy": about.accuracy,
-            },
-            "settings": self.settings,
-            "convention": self.convention(convention) if convention else None,
-            "totals": self.totals,
-            "breakdown": self.breakdown,
-            "layers": [layer.to_dict() for layer in self.layers],
-            "published": self.published,
-            "coverage": self.coverage,
-            "warnings": self.warnings,
-        }
 
     def to_json(self, convention: str | None = None, indent: int = 2) -> str:
         """The report as JSON text."""
-        text = msgspec.json.encode(self._content(convention))
-        return (msgspec.json.format(text, indent=indent) if indent else text).decode()
+        from .json import text
+
+        return text(self, convention, indent)
 
     def to_frame(self) -> Any:
         """The layers as a pandas DataFrame, one row each.

@@ -6,7 +6,7 @@ import msgspec
 
 from ..errors import OpError
 from ..graph import Tensor, Weight
-from .base import GLOBAL, Counts, Op, Positive, Reach, Step, Tensors, register
+from .base import GLOBAL, POINT, Counts, Op, Positive, Reach, Step, Tensors, register
 
 
 def bound_features(op: str, x: Tensor, features: int | None) -> int:
@@ -18,19 +18,12 @@ def bound_features(op: str, x: Tensor, features: int | None) -> int:
     return x.shape[-1]
 
 
-@register
-class Linear(Op, frozen=True):
-    """y = x W^T + b over the last dimension: (N, ..., in_features) -> (N, ..., out_features).
+class _LastDimension(Op, frozen=True):
+    """(N, ..., in_features) -> (N, ..., out_features): every output meets every input of the last dimension."""
 
-    Every leading dimension counts: a linear layer on (N, 197, 768) does 197 times the work of one on (N, 768).
-    """
-
-    op = "linear"
     group = "fc"
-    autocast = "low"
 
     out_features: Positive
-    bias: bool = True
     in_features: Positive | None = None
 
     def bind(self, inputs: Tensors) -> Op:
@@ -43,18 +36,31 @@ class Linear(Op, frozen=True):
         x = inputs[0]
         return (Tensor((*x.shape[:-1], self.out_features), x.dtype),)
 
+    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
+        return inputs[0].elements * self.out_features
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return GLOBAL if len(inputs[0].shape) == 2 else POINT
+
+
+@register
+class Linear(_LastDimension, frozen=True):
+    """y = x W^T + b over the last dimension: (N, ..., in_features) -> (N, ..., out_features).
+
+    Every leading dimension counts: a linear layer on (N, 197, 768) does 197 times the work of one on (N, 768).
+    """
+
+    op = "linear"
+    autocast = "low"
+
+    bias: bool = True
+
     def weights(self) -> tuple[Weight, ...]:
         weight = Weight("weight", (self.out_features, self.in_features or 0))
         return (weight, Weight("bias", (self.out_features,))) if self.bias else (weight,)
 
-    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
-        return inputs[0].elements * self.out_features
-
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {"bias": outputs[0].elements} if self.bias else {}
-
-    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        return GLOBAL if len(inputs[0].shape) == 2 else Reach("point")
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         features, out = self.in_features or 0, self.out_features
@@ -69,7 +75,7 @@ class Linear(Op, frozen=True):
 
 
 @register
-class Rbf(Op, frozen=True):
+class Rbf(_LastDimension, frozen=True):
     """LeNet-5's output: squared distance to fixed codes, (N, in_features) -> (N, out_features).
 
     The codes are buffers: nothing is learned. Per pair of input and output: a subtraction, and a square that is
@@ -77,35 +83,15 @@ class Rbf(Op, frozen=True):
     """
 
     op = "rbf"
-    group = "fc"
-
-    out_features: Positive
-    in_features: Positive | None = None
-
-    def bind(self, inputs: Tensors) -> Op:
-        return msgspec.structs.replace(self, in_features=bound_features(self.op, inputs[0], self.in_features))
-
-    def check(self, inputs: Tensors) -> None:
-        bound_features(self.op, inputs[0], self.in_features)
-
-    def outputs(self, inputs: Tensors) -> Tensors:
-        x = inputs[0]
-        return (Tensor((*x.shape[:-1], self.out_features), x.dtype),)
 
     def weights(self) -> tuple[Weight, ...]:
         return (Weight("codes", (self.out_features, self.in_features or 0), "buffer"),)
-
-    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
-        return inputs[0].elements * self.out_features
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {"elementwise": inputs[0].elements * self.out_features}
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # subtract, square, sum
-
-    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        return GLOBAL
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         codes = f"{self.in_features}*{self.out_features}"

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from .sheet import Document, Paragraph, Sheet, text_of
+from .sheet import Document, Line, Paragraph, Sheet, text_of
 
 COLOURS = {
     "conv": "blue", "fc": "red", "attention": "magenta", "norm": "cyan", "activation": "green", "pool": "yellow",
@@ -38,7 +38,22 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
             text = Text(prefix + part.text, style=COLOURS.get(part.kind, ""))
             console.print(text, soft_wrap=not terminal.is_terminal)
         else:
-            console.print(_table(part, units, unicode))
+            table = _table(part, units, unicode)
+            if console.measure(table).minimum > console.width:
+                table = _table(_without_shares(part), units, unicode)
+            console.print(table)
+
+
+def _without_shares(sheet: Sheet) -> Sheet:
+    """The sheet without its percentages: they follow from the numbers, which need the room."""
+    kept = [position for position, column in enumerate(sheet.columns) if column.unit != "share"]
+
+    def shorter(line: Line) -> Line:
+        return Line(tuple(line.cells[position] for position in kept), line.level, line.kind)
+
+    columns = tuple(sheet.columns[position] for position in kept)
+    total = shorter(sheet.total) if sheet.total else None
+    return Sheet(sheet.title, columns, tuple(map(shorter, sheet.lines)), total)
 
 
 def _table(sheet: Sheet, units: str, unicode: bool) -> Table:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from typing import Any
 
 from ..errors import OpError, SpecError, nearest
 from ..graph import ITEM_BYTES, About, Claim, Graph, Reference, Tensor
+from ..ops import REGISTRY
 from ..ops.storage import overwritten
+from .draft import check_size
 from .expand import Expansion
-from .expressions import unknown_name
+from .expressions import CONSTANTS, unknown_name
 from .spec import Spec, compile_spec
-from .terms import Term, term
+from .terms import Term, Word, term
+from .vocabulary import is_op, texts
 from .yaml_reader import Mapping, Row, Value, at, read
+
+_COUNT = re.compile(r"[1-9][0-9]{,17}\Z")
 
 
 def graph_from_text(text: str, file: str, variant: str | None = None) -> Graph:
@@ -42,28 +49,25 @@ class _Builder:
     def choose(self, variant: str | None) -> Mapping | None:
         variants = self.spec.variants
         file = self.spec.file
+        names = ", ".join(islice(variants, 50)) + (", ..." if len(variants) > 50 else "")
         if variant is None:
             if variants:
                 first = next(iter(variants))
-                raise SpecError(
-                    [
-                        (
-                            None,
-                            None,
-                            f"{file} has variants; say which one, such as {file}@{first}: {', '.join(variants)}",
-                        )
-                    ]
-                )
+                message = f"the file has variants; say which one, such as {file}@{first}: {names}"
+                raise self.fail(self.spec.root, "variants", message)
             return None
         if variant not in variants:
-            have = f"it has {', '.join(variants)}" if variants else "it has none"
-            raise SpecError([(None, None, f"{file} has no variant {variant!r}{nearest(variant, variants)} ({have})")])
+            have = f"it has {names}" if variants else "it has none"
+            message = f"the file has no variant {variant!r}{nearest(variant, variants)} ({have})"
+            raise self.fail(self.spec.root, "variants", message)
         return variants[variant]
 
     def get(self, key: str) -> tuple[Value | None, Mapping]:
         """A top-level key's value, the variant's before the file's, and the mapping that holds it."""
         if self.chosen is not None and key in self.chosen:
             return self.chosen[key], self.chosen
+        if self.chosen is not None and {key, *self.chosen} >= {"input", "inputs"}:
+            return None, self.chosen  # a variant's 'inputs' stand in place of the file's 'input'
         return self.spec.root.get(key), self.spec.root
 
     def fail(self, holder: Mapping, key: str, message: str) -> SpecError:
@@ -150,9 +154,19 @@ class _Builder:
 
     def value(self, expression: Term, env: dict[str, Any], holder: Mapping, key: str) -> Any:
         try:
-            return expression.value(env)
+            found = expression.value(env)
+            self.check_words(found, env)
         except OpError as error:
             raise self.fail(holder, key, str(error)) from None
+        return found
+
+    def check_words(self, value: Any, env: dict[str, Any]) -> None:
+        """Refuse a word that is no op, no block and no text of a field: nothing else can be meant outside of layers."""
+        if isinstance(value, tuple):
+            for item in value:
+                self.check_words(item, env)
+        elif isinstance(value, Word) and not (is_op(value) or value in self.spec.blocks or value in texts()):
+            raise OpError(unknown_name(str(value), [*env, *CONSTANTS, *self.spec.blocks, *REGISTRY]))
 
     # --- inputs and outputs
 
@@ -183,9 +197,14 @@ class _Builder:
         shape = self.value(self.compiled(value, holder, key), env, holder, key)
         for size in shape:
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-                shown = f"unknown name {str(size)!r}" if isinstance(size, str) else repr(size)
+                shown = f"{str(size)!r}" if isinstance(size, str) else repr(size)
                 raise self.fail(holder, key, f"the input's sizes must be whole numbers of 1 or more, not {shown}")
-        return Tensor((1, *shape), dtype)
+        tensor = Tensor((1, *shape), dtype)
+        try:
+            check_size(tensor)
+        except OpError as error:
+            raise self.fail(holder, key, str(error)) from None
+        return tensor
 
     def outputs(self, expansion: Expansion, result: tuple[Reference, ...]) -> tuple[Reference, ...]:
         value, holder = self.get("outputs")
@@ -276,4 +295,4 @@ def plain(value: Value) -> Any:
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, Row):
         return [plain(item) for item in value]
-    return int(value) if value.isascii() and value.isdigit() and not value.startswith("0") else value
+    return int(value) if _COUNT.match(value) else value

@@ -11,6 +11,8 @@ from ..ops.base import Op
 from .vocabulary import op_class
 
 MAX_NODES = 50_000
+MAX_DIMENSIONS = 64
+MAX_ELEMENTS = 1 << 63
 
 Refs = tuple[Reference, ...]
 
@@ -100,7 +102,9 @@ class Draft:
         """Keep the result of a block where it is not simply what its last node gives."""
         last = len(self.nodes) - 1
         simple = (
-            result[-1][0] == last and len(result) == len(self.tensors[last]) and self.nodes[last].name.startswith(path)
+            result[-1][0] == last >= 0
+            and len(result) == len(self.tensors[last])
+            and f"{self.nodes[last].name}.".startswith(f"{path}.")
         )
         if not simple:
             self.results[path] = result
@@ -161,6 +165,8 @@ class Draft:
             if node.name == full or node.name.startswith(full + ".")
         ]
         users = self.nodes[start:]
+        if not owners and users:
+            raise OpError(f"shares {path!r}: it has no layers of its own; name one layer or block, such as {path}_1")
         if len(owners) != len(users):
             raise OpError(f"shares {path!r}: it has {len(owners)} layers, this has {len(users)}")
         for offset, ((position, owner), user) in enumerate(zip(owners, users, strict=True)):
@@ -184,7 +190,21 @@ def bind_op(op: Op, tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]
         if most is not None and len(tensors) > most:
             raise OpError(f"{error}; say with 'from:' which output it reads") from None
         raise
-    return bound, () if isinstance(bound, Composite) else bound.outputs(tensors)
+    if isinstance(bound, Composite):
+        return bound, ()
+    outputs = bound.outputs(tensors)
+    for tensor in outputs:
+        check_size(tensor)
+    return bound, outputs
+
+
+def check_size(tensor: Tensor) -> None:
+    """Refuse a tensor that PyTorch could not have. Raises OpError."""
+    if len(tensor.shape) > MAX_DIMENSIONS:
+        raise OpError(f"a tensor has {len(tensor.shape):,} dimensions here; PyTorch's have {MAX_DIMENSIONS} at most")
+    if tensor.elements >= MAX_ELEMENTS:
+        shape = "x".join(map(str, tensor.shape))
+        raise OpError(f"a tensor of {shape} has more elements than a 64-bit number can count")
 
 
 def _weights(weights: tuple[Any, ...]) -> str:

@@ -7,11 +7,12 @@ eight distinct calls.
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
 from ..errors import OpError, SpecError, nearest
 from ..graph import Reference, Tensor
-from ..ops.base import Op
+from ..ops.base import REGISTRY, Op
 from . import vocabulary
 from .draft import MAX_NODES, Draft, Refs, Template
 from .frames import Frame, LayerValue
@@ -20,8 +21,11 @@ from .terms import SHAPE_NAMES, Term, Word
 from .vocabulary import is_op, op_class
 from .yaml_reader import Mark, at
 
-MAX_STEPS = 200_000
+MAX_STEPS = 100_000
 MAX_DEPTH = 64
+MAX_PATH = 500
+
+_WHOLE = re.compile(r"[0-9]{1,5}\Z")
 
 
 class Expansion:
@@ -39,6 +43,7 @@ class Expansion:
         self.first_calls: dict[Any, tuple[slice, str, Reference, Refs]] = {}
         self.steps = 0
         self.depth = 0
+        self.open_blocks: list[str] = []
 
     def run(self) -> Refs:
         frame = Frame(self.env, "")
@@ -64,9 +69,9 @@ class Expansion:
 
     def arriving(self, name: str, flow: Refs) -> int:
         shape = self.draft.tensor(flow[0]).shape
-        if name == "in_channels":
-            return shape[1] if len(shape) > 1 else 1
-        return shape[-1]
+        if len(shape) < 2:
+            raise OpError(f"there is no {name} here: what arrives has no dimension but the batch")
+        return shape[1 if name == "in_channels" else -1]
 
     def look_up(self, path: str, frame: Frame) -> Refs:
         """The value that ``enc1``, ``conv3_2``, ``down1.skip`` or ``parts.1`` names from within ``frame``."""
@@ -82,49 +87,55 @@ class Expansion:
             raise OpError(f"no layer before this one is called {path!r}{hint}{later}")
         if not rest:
             return scope.layers[base]
+        self.step(len(self.draft.nodes) // 100)
         full = f"{scope.prefix}{path}"
         found = self.draft.result_of(full)
         if found is not None:
             return found
         head, _, last = full.rpartition(".")
         whole = self.draft.result_of(head) or (scope.layers[base] if "." not in rest else None)
-        if last.isdigit() and whole is not None:
+        if whole is not None and _WHOLE.match(last):
             return self.part(whole, last, path)
         raise OpError(f"{base!r} has nothing called {rest!r} inside")
 
     def part(self, refs: Refs, rest: str, path: str) -> Refs:
         if not rest:
             return refs
-        if not rest.isdigit() or int(rest) >= len(refs):
-            raise OpError(f"{path!r}: there are {len(refs)} outputs, numbered from 0")
+        if not _WHOLE.match(rest) or int(rest) >= len(refs):
+            one = "there is 1 output, number 0" if len(refs) == 1 else f"there are {len(refs)} outputs, numbered from 0"
+            raise OpError(f"{path!r}: {one}")
         return (refs[int(rest)],)
 
     # --- layers
 
     def body(self, layers: tuple[Layer, ...], frame: Frame, flow: Refs) -> Refs:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise OpError(f"blocks and groups lie in one another more than {MAX_DEPTH} levels deep")
+        if len(frame.prefix) > MAX_PATH:
+            raise OpError(f"the path of a layer here has more than {MAX_PATH} characters: {frame.prefix[:40]!r}...")
         for layer in layers:
             flow = self.layer(layer, frame, flow)
+        self.depth -= 1
         return flow
 
     def layer(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
         name: str | None = None
         try:
+            self.step()
             if layer.when is not None and not self.evaluate(layer.when, frame, flow):
                 return flow
             if layer.sources is not None:
                 flow = self.gather(layer.sources, frame, flow)
             if layer.repeat is None:
-                self.step()
                 name = layer.name or (None if layer.bodies else frame.numbered(self.verb(layer, frame)))
                 flow = self.call(layer, name, frame, flow, None)
             else:
                 flow = self.repeated(layer, frame, flow)
+            if layer.name:
+                frame.enter(layer.name, flow)
         except OpError as error:
             self.fail(layer.mark, frame, name or layer.name or layer.verb, str(error))
-        if layer.name:
-            if layer.name in frame.layers:
-                self.fail(layer.mark, frame, layer.name, f"two layers here are called {layer.name!r}")
-            frame.layers[layer.name] = flow
         return flow
 
     def repeated(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
@@ -145,11 +156,12 @@ class Expansion:
                 name = None if layer.bodies else frame.numbered(self.verb(layer, frame))
             flow = self.call(layer, name, frame, flow, override)
             if layer.name:
-                frame.layers[f"{layer.name}_{number}"] = flow
+                frame.enter(f"{layer.name}_{number}", flow)
         return flow
 
-    def step(self) -> None:
-        self.steps += 1
+    def step(self, count: int = 1) -> None:
+        """Count work, so that a small file cannot ask for hours of it."""
+        self.steps += count
         if self.steps > MAX_STEPS:
             raise OpError(f"the spec takes more than {MAX_STEPS:,} steps to expand")
 
@@ -157,6 +169,7 @@ class Expansion:
         found: list[Reference] = []
         for path in sources:
             found.extend(flow if path == "previous" else self.look_up(path, frame))
+        self.step(len(found))
         return tuple(found)
 
     def verb(self, layer: Layer, frame: Frame) -> str:
@@ -165,23 +178,32 @@ class Expansion:
             return layer.verb
         word = frame.env[layer.verb]
         if not isinstance(word, str) or not (is_op(word) or word in self.spec.blocks):
-            raise OpError(f"{layer.verb!r} is {word!r} here, which is neither an op nor a block")
+            near = nearest(word, [*self.spec.blocks, *REGISTRY]) if isinstance(word, str) else ""
+            raise OpError(f"{layer.verb!r} is {word!r} here, which is neither an op nor a block{near}")
         return word
 
     def call(self, layer: Layer, name: str | None, frame: Frame, flow: Refs, override: dict[str, Term] | None) -> Refs:
-        if layer.bodies:
-            return self.structure(layer, name, frame, flow)
-        assert name is not None
         start = len(self.draft.nodes)
-        word = self.verb(layer, frame)
-        if word in self.spec.blocks:
-            flow = self.block(self.spec.blocks[word], layer, name, frame, flow, override)
+        if layer.bodies:
+            flow = self.structure(layer, name, frame, flow)
         else:
-            flow = self.op(word, layer, name, frame, flow, override)
+            assert name is not None
+            word = self.verb(layer, frame)
+            if word in self.spec.blocks:
+                flow = self.block(self.spec.blocks[word], layer, name, frame, flow, override)
+            else:
+                flow = self.op(word, layer, name, frame, flow, override)
         if layer.shares:
-            self.look_up(layer.shares, frame)
-            self.draft.share(layer.shares, frame.prefix + layer.shares, start)
+            self.share(layer.shares, start, frame)
         return flow
+
+    def share(self, path: str, start: int, frame: Frame) -> None:
+        """Let the layers from ``start`` on use the weights of the layer or block called ``path``."""
+        self.look_up(path, frame)
+        self.step(start // 100)
+        base = path.partition(".")[0]
+        scope = next((holder for holder in frame.chain() if base in holder.layers), frame)
+        self.draft.share(path, scope.prefix + path, start)
 
     # --- structures
 
@@ -212,9 +234,10 @@ class Expansion:
             if not layer.projection:
                 return result
             skip = self.body(layer.projection, frame, flow)
-        return self.merge(layer.merge, "add", frame, (result[0], skip[0]))
+        return self.merge(layer, "add", frame, (result[0], skip[0]))
 
     def branches(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
+        self.step(len(layer.bodies))
         parts: list[Refs] = [flow] * len(layer.bodies)
         if layer.split is not None:
             pieces = self.layer(layer.split, frame, flow)
@@ -227,16 +250,19 @@ class Expansion:
                 frame if name is None else Frame(frame.env, f"{frame.prefix}{name}.", frame, frame.block, frame.used_at)
             )
             end = self.body(body, inside, part)
+            if len(end) > 1:
+                raise OpError(f"a branch ends with {len(end)} outputs; say with 'from:' which one it hands on")
             if name is not None:
-                frame.layers[name] = end
+                frame.enter(name, end)
                 self.draft.note(f"{frame.prefix}{name}", end)
             ends.append(end[0])
-        return self.merge(layer.merge, "concat", frame, tuple(ends))
+        return self.merge(layer, "concat", frame, tuple(ends))
 
-    def merge(self, layer: Layer | None, word: str, frame: Frame, flow: Refs) -> Refs:
-        if layer is not None:
-            return self.layer(layer, frame, flow)
-        return self.draft.add(word, {}, frame.prefix + frame.numbered(word), flow, None)
+    def merge(self, layer: Layer, word: str, frame: Frame, flow: Refs) -> Refs:
+        """What joins the ends of the structure ``layer``: its ``merge:``, else the op ``word``."""
+        if layer.merge is not None:
+            return self.layer(layer.merge, frame, flow)
+        return self.draft.add(word, {}, frame.prefix + frame.numbered(word), flow, at(self.spec.file, layer.mark))
 
     # --- blocks
 
@@ -249,7 +275,7 @@ class Expansion:
         flow: Refs,
         override: dict[str, Term] | None,
     ) -> Refs:
-        given = self.arguments(tuple(block.parameters), block.name, layer, frame, flow, override)
+        given = self.arguments(block, layer, frame, flow, override)
         passes_layers = any(_passes_layer(value) for value in given.values())
         key = None
         if not passes_layers and len(flow) == 1:
@@ -275,30 +301,25 @@ class Expansion:
             if parameter in given:
                 env[parameter] = given[parameter]
             elif default is None:
-                needs = ", ".join(name for name, value in block.parameters.items() if value is None)
-                raise OpError(f"block {block.name!r} needs {parameter!r} (it needs {needs})")
+                raise OpError(block.missing(parameter))
             else:
                 env[parameter] = self.evaluate(default, inner, flow)
         for word, term in block.let.items():
             env[word] = self.evaluate(term, inner, flow)
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise OpError(f"blocks call blocks deeper than {MAX_DEPTH} levels")
+        if block.name in self.open_blocks:
+            # Reached through a parameter: the file itself was searched for circles when it was compiled.
+            circle = " -> ".join([*self.open_blocks[self.open_blocks.index(block.name) :], block.name])
+            raise OpError(f"blocks call each other in a circle: {circle}")
+        self.open_blocks.append(block.name)
         result = self.body(block.layers, inner, flow)
-        self.depth -= 1
+        self.open_blocks.pop()
         self.draft.note(f"{frame.prefix}{name}", result)
         return result
 
     # --- ops
 
     def arguments(
-        self,
-        names: tuple[str, ...],
-        owner: str,
-        layer: Layer,
-        frame: Frame,
-        flow: Refs,
-        override: dict[str, Term] | None,
+        self, block: Block, layer: Layer, frame: Frame, flow: Refs, override: dict[str, Term] | None
     ) -> dict[str, Any]:
         """A block's arguments by name: a scalar is the first parameter, a list is the parameters in order."""
         given: dict[str, Any] = {}
@@ -307,22 +328,21 @@ class Expansion:
         elif layer.argument is not None:
             value = self.argument(layer.argument, frame, flow)
             values = value if isinstance(value, tuple) and not isinstance(value, LayerValue) else (value,)
-            if len(values) > len(names):
-                takes = f"takes {len(names)}: {', '.join(names)}" if names else "takes none"
-                raise OpError(f"block {owner!r} is given {len(values)} arguments and {takes}")
-            given = dict(zip(names, values, strict=False))
+            if len(values) > len(block.parameters):
+                raise OpError(block.too_many(len(values)))
+            given = dict(zip(block.parameters, values, strict=False))
         for key, term in (override or {}).items():
             given[key] = self.argument(term, frame, flow)
         for key in given:
-            if key not in names:
-                allowed = f"it has {', '.join(names)}" if names else "it has none"
-                raise OpError(f"block {owner!r} has no parameter {key!r}{nearest(key, names)} ({allowed})")
+            if key not in block.parameters:
+                raise OpError(block.unknown(key))
         return given
 
     def argument(self, term: Term, frame: Frame, flow: Refs) -> Any:
         """A block's argument; a word that names an earlier layer becomes that layer's value."""
         value = self.evaluate(term, frame, flow)
-        if isinstance(value, tuple):
+        if isinstance(value, tuple) and not isinstance(value, LayerValue):
+            self.step(_entries(value) // 16)
             return tuple(self.as_layer(item, frame) for item in value)
         return self.as_layer(value, frame)
 
@@ -346,8 +366,10 @@ class Expansion:
                 terms = {cls.__struct_fields__[0]: layer.argument}
             terms.update(override or {})
             fields = {key: self.field(cls, key, term, frame, flow) for key, term in terms.items()}
+            layer.size = _entries(tuple(fields.values())) // 16
             if not override and layer.kind == "op" and all(not term.names for term in terms.values()):
                 layer.fixed = fields
+        self.step(layer.size)
         return self.draft.add(word, fields, frame.prefix + name, flow, at(self.spec.file, layer.mark))
 
     def field(self, cls: type[Op], key: str, term: Term, frame: Frame, flow: Refs) -> Any:
@@ -367,6 +389,11 @@ class Expansion:
 
 def _passes_layer(value: Any) -> bool:
     return isinstance(value, LayerValue) or (isinstance(value, tuple) and any(map(_passes_layer, value)))
+
+
+def _entries(values: tuple[Any, ...]) -> int:
+    """How many entries all rows among the values have: the work of comparing them."""
+    return sum(len(value) + _entries(value) for value in values if isinstance(value, tuple))
 
 
 def _times(tensor: Tensor) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import _ast
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from math import ceil, floor
 from typing import Any
@@ -261,6 +261,6 @@ def _bounded(value: Any, text: str) -> Any:
     return value
 
 
-def unknown_name(name: str, known: Mapping[str, Any]) -> str:
+def unknown_name(name: str, known: Iterable[str]) -> str:
     """The message for a name that nothing defines here."""
     return f"unknown name {name!r}{nearest(name, known)}"

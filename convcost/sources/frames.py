@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import Where
+from ..errors import OpError, Where
 from ..graph import Reference
 from .draft import Refs
 
@@ -42,7 +42,22 @@ class Frame:
         word = word.rstrip("_")
         number = self.counts.get(word, 0) + 1
         self.counts[word] = number
-        return f"{word}_{number}"
+        name = f"{word}_{number}"
+        if name in self.layers:
+            raise OpError(f"two layers here are called {name!r}: it is the name of an earlier one")
+        return name
+
+    def enter(self, name: str, value: Refs) -> None:
+        """Let ``name`` stand for ``value`` from here on.
+
+        Raises:
+            OpError: another layer of this body is called so, by its name or by its word and number.
+        """
+        word, _, number = name.rpartition("_")
+        counted = number.isdigit() and number[0] != "0" and int(number) <= self.counts.get(word, 0)
+        if name in self.layers or counted:
+            raise OpError(f"two layers here are called {name!r}")
+        self.layers[name] = value
 
     def chain(self) -> Iterator[Frame]:
         """The frame itself and those it lies in, from the inside out."""

@@ -41,8 +41,8 @@ class Layer:
     """
 
     __slots__ = (
-        "argument", "bodies", "first", "fixed", "kind", "last", "mark", "merge", "name", "named", "projection", "repeat",
-        "shares", "sources", "split", "verb", "when",
+        "argument", "bodies", "first", "fixed", "kind", "last", "mark", "merge", "name", "named", "projection",
+        "repeat", "shares", "size", "sources", "split", "verb", "when",
     )  # fmt: skip
 
     def __init__(self, kind: str, verb: str, mark: Mark) -> None:
@@ -63,6 +63,7 @@ class Layer:
         self.split: Layer | None = None
         self.projection: tuple[Layer, ...] | None = None
         self.fixed: dict[str, Any] | None = None
+        self.size = 0
 
 
 class Block:
@@ -357,11 +358,12 @@ class _Compiler:
     def check_recursion(self) -> None:
         calls = {name: set(_verbs(block.layers)) & set(self.spec.blocks) for name, block in self.spec.blocks.items()}
         done: set[str] = set()
-        for start in calls:
-            path: list[str] = []
+        for start, called in calls.items():
+            if start in done:
+                continue
             # Depth first on an explicit list: a chain of blocks may be long.
-            stack: list[tuple[str, list[str]]] = [(start, sorted(calls[start]))] if start not in done else []
-            path = [start] if stack else []
+            stack: list[tuple[str, list[str]]] = [(start, sorted(called))]
+            path = [start]
             while stack:
                 name, rest = stack[-1]
                 if not rest:

@@ -99,7 +99,7 @@ def read(text: str, file: str) -> Mapping:
 
 
 _HINTS = {
-    "mapping values are not allowed": "a second ':' on one line; write {key: value} in braces, or quote a text with ': '",
+    "mapping values are not allowed": "a second ':' on one line; write {key: value} in braces, or quote the text",
     "did not find expected ',' or": "a ',' or a closing bracket is missing before here",
     "expected ',' or": "a ',' or a closing bracket is missing before here",
     "could not find expected ':'": "a ':' is missing, or a bracket or a quote is not closed",

@@ -164,16 +164,24 @@ def test_words_of_a_claim_are_kept():
 
 @pytest.mark.parametrize("options", [{"batch": 2}, {"dtype": "float16"}])
 def test_claims_hold_at_the_declared_input_only(options):
-    (verdict,) = verdicts("quantity: params, value: 1562", **options)
-    assert verdict.verdict == "unchecked"
-    assert verdict.computed is None
-    assert verdict.note == "claimed for batch 1 at the declared input in float32"
+    macs, params, weights, depth = verdicts(
+        f"quantity: macs, value: {MACS}",
+        "quantity: params, value: 1562",
+        "quantity: weights, value: 1548",
+        "quantity: depth, value: 2",
+        **options,
+    )
+    assert macs.verdict == "unchecked"
+    assert macs.computed is None
+    assert macs.note == "claimed for batch 1 at the declared input in float32"
+    assert [found.verdict for found in (params, weights, depth)] == ["agrees"] * 3, "these do not depend on it"
 
 
 def test_another_input_size_is_unchecked():
     graph = convcost.load("resnet18")
-    assert {verdict.verdict for verdict in analyze(graph, input_size=(3, 256, 256)).published} == {"unchecked"}
-    assert "unchecked" not in {verdict.verdict for verdict in analyze(graph, input_size=(3, 224, 224)).published}
+    other, same = analyze(graph, input_size=(3, 256, 256)), analyze(graph, input_size=(3, 224, 224))
+    assert {found.verdict for found in other.published if found.quantity == "macs"} == {"unchecked"}
+    assert "unchecked" not in {found.verdict for found in same.published}
 
 
 def test_what_cannot_be_checked_says_why():

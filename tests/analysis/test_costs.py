@@ -65,7 +65,7 @@ def test_input_size():
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        ((3, 32), r"has 3 dimensions \(3x16x16\), 2 were given \(3x32\)"),
+        ((3, 32), r"has 3 dimensions \(3x16x16\), not 2 \(3x32\)"),
         ((3, 0, 16), "must be whole numbers of 1 or more"),
         ((3, -4, 16), "must be whole numbers of 1 or more"),
         ({"inputs": (3, 16, 16)}, r"no input 'inputs'; did you mean 'input'\?"),

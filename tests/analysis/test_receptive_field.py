@@ -178,6 +178,23 @@ def test_what_is_not_followed_says_so():
     assert field(words) is None
 
 
+def test_paths_at_different_speeds_are_not_followed():
+    """A row of averages beside all rows: what a position of the sum sees cannot be said by one window and a stride."""
+    graph = network(
+        """
+        name: rows
+        input: [2, 8, 8]
+        layers:
+          - branches:
+              - []
+              - [{mean: {dim: 2, keepdim: true}}]
+            merge: mul
+        """
+    )
+    assert convcost.analyze(graph).layers[0].receptive_field.size == (8, 1)
+    assert field(graph) is None
+
+
 def test_the_input_size_does_not_matter():
     graph = convcost.load("resnet18")
     small = field(graph, "conv5_2.relu_2", input_size=(3, 64, 64))

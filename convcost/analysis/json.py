@@ -1,0 +1,46 @@
+"""Reports as JSON: raw integers under versioned keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from .records import Report
+
+SCHEMA = 1
+"""Version of the JSON; fields are only added within a version."""
+
+
+def content(report: Report, convention: str | None) -> dict[str, Any]:
+    """What the JSON of a report holds; ``convention`` adds the total as others print it."""
+    from .. import __version__
+
+    about = report.about
+    return {
+        "schema": SCHEMA,
+        "convcost": __version__,
+        "architecture": {
+            "name": about.name,
+            "title": about.title,
+            "family": about.family,
+            "source": about.source,
+            "reference": about.reference,
+            "accuracy": about.accuracy,
+        },
+        "settings": report.settings,
+        "convention": report.convention(convention) if convention else None,
+        "totals": report.totals,
+        "breakdown": report.breakdown,
+        "layers": [layer.to_dict() for layer in report.layers],
+        "published": report.published,
+        "coverage": report.coverage,
+        "warnings": report.warnings,
+    }
+
+
+def text(report: Report, convention: str | None, indent: int) -> str:
+    """The content as text; ``indent`` 0 gives one line."""
+    found = msgspec.json.encode(content(report, convention))
+    return (msgspec.json.format(found, indent=indent) if indent else found).decode()

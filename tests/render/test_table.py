@@ -1,0 +1,137 @@
+"""Text tables: whole numbers at 80 columns, colours on a terminal only, nothing cut off when piped."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.cells import cell_len
+from support.networks import chain
+from support.shown import ANSI, Terminal, shown
+
+import convcost
+from convcost import Graph, Node, Tensor, analyze
+from convcost.analysis.explain import explain
+from convcost.graph import About
+from convcost.ops import make
+from convcost.render import explanation, render
+from convcost.render.catalogue import document as catalogue
+from convcost.render.catalogue import entry
+from convcost.sources import load_shipped
+
+
+@pytest.fixture
+def eighty(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def explained(name, layer, terminal):
+    out = Terminal() if terminal else io.StringIO()
+    render(explanation.document(explain(analyze(convcost.load(name)), layer)), "table", out)
+    return out.getvalue()
+
+
+def plain(text):
+    return ANSI.sub("", text)
+
+
+NAMES = ["vgg16", "resnet50", "googlenet", "unet", "vit_b_16", "swin_t", "lenet5", "alexnet_227_64", "efficientnet_b7"]
+
+
+@pytest.mark.usefixtures("eighty")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("units", ["iec", "si", "raw"])
+def test_fits_80_columns(name, units):
+    report = analyze(convcost.load(name))
+    text = plain(shown(report, "table", units, terminal=True))
+    assert max(cell_len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text, "nothing is left out"
+    # Totals and exact figures stand whole.
+    for value in (report.totals.params, report.totals.macs):
+        printed = convcost.units.count(value, units)
+        assert re.search(rf"(?<![0-9,.]){re.escape(printed)}(?![0-9,.])", text)
+    for claim in report.published:
+        if isinstance(claim.computed, int):
+            assert f" {claim.computed:,} " in text
+        assert f" {claim.verdict} " in text
+    for group, sums in report.breakdown.items():
+        if sums.layers:
+            assert re.search(rf"^ ?{group} ", text, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("eighty")
+@pytest.mark.parametrize(("name", "layer"), [("vgg16", "conv3_1"), ("resnet50", "conv5"), ("lenet5", "C3")])
+def test_explanations_fit_80_columns(name, layer):
+    text = plain(explained(name, layer, terminal=True))
+    assert max(cell_len(line) for line in text.splitlines()) <= 80
+    for found in explain(analyze(convcost.load(name)), layer):
+        for step in found.steps:
+            if isinstance(step.value, int) and step.unit == "count":
+                assert f" {step.value:,} " in text
+            # Numbers are never broken, only the lines between them.
+            for number in re.findall(r"[0-9][0-9,]*", step.substitution):
+                assert number in text
+
+
+@pytest.mark.usefixtures("eighty")
+def test_the_catalogue_fits_80_columns():
+    entries = [entry(analyze(graph)) for graph in load_shipped().values()]
+    out = Terminal()
+    render(catalogue(entries), "table", out)
+    text = plain(out.getvalue())
+    assert max(cell_len(line) for line in text.splitlines()) <= 80
+    assert all(found.name in text for found in entries)
+
+
+@pytest.mark.usefixtures("eighty")
+def test_colours_on_a_terminal_only(monkeypatch):
+    report = analyze(convcost.load("vgg16"))
+    assert ANSI.search(shown(report, "table", terminal=True))
+    assert not ANSI.search(shown(report, "table"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    coloured = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
+    assert not coloured.search(shown(report, "table", terminal=True))
+
+
+@pytest.mark.usefixtures("eighty")
+def test_nothing_is_cut_when_piped():
+    """The width of a terminal is no matter when nobody looks: names of any length are whole."""
+    name = "block_" + "x" * 120
+    nodes = [Node(name, make("relu", {}), ((-1, 0),))]
+    about = About(name="long", title="A title " + "that goes on " * 40)
+    report = analyze(Graph(nodes, [("x", Tensor((1, 3, 4, 4)))], about=about))
+    text = shown(report, "table")
+    assert name in text
+    assert about.title in text
+    assert "…" not in text
+
+
+@pytest.mark.usefixtures("eighty")
+def test_explanations_are_whole_when_piped():
+    text = explained("vgg16", "conv3_1", terminal=False)
+    assert "1 * 56 * 56 * 294,912" in text
+    assert "924,844,032" in text
+
+
+def test_bars():
+    """A share is drawn in eighths of six characters; the smallest one above nothing still shows."""
+    report = analyze(convcost.load("vgg16"))
+    lines = shown(report, "table", columns=("params", "params%"), depth=1).splitlines()
+    bars = {line.split()[0]: line.split()[2:] for line in lines if line.startswith(("conv1_1", "pool1", "fc6", "fc7"))}
+    assert bars["fc6"] == ["████▌"], "102,764,544 / 138,357,544 of 48 eighths is 35.65"
+    assert bars["conv1_1"] == ["▏"]
+    assert bars["pool1"] == []
+
+
+def test_bars_without_unicode():
+    class Ascii(io.StringIO):
+        encoding = "ascii"
+
+    out = Ascii()
+    render(convcost.render.analysis.document(analyze(chain((3, 8, 8), "linear: 4"))), "table", out)
+    assert "######" in out.getvalue()
+    assert "█" not in out.getvalue()
