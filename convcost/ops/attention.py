@@ -168,14 +168,14 @@ class MultiheadAttention(Composite, frozen=True):
         parts += [
             Part("heads_last", Permute((0, 2, 1, 3)), (("mixed", 0),)),
             Part("merged", Reshape((0, 0, width)), (("heads_last", 0),)),
-            Part("out_proj", Linear(width, self.bias), (("merged", 0),)),
+            Part("out_proj", Linear(width, bias=self.bias), (("merged", 0),)),
         ]
         return tuple(parts)
 
     def _together(self, width: int, depth: int) -> list[Part]:
         """Self-attention: one projection to (N, L, 3, heads, depth), of which q, k and v are views."""
         parts = [
-            Part("in_proj", Linear(3 * width, self.bias), (("input", 0),)),
+            Part("in_proj", Linear(3 * width, bias=self.bias), (("input", 0),)),
             Part("split", Unflatten(-1, (3, self.num_heads, depth)), (("in_proj", 0),)),
             Part("heads_first", Permute((0, 2, 3, 1, 4)), (("split", 0),)),
         ]
@@ -187,7 +187,7 @@ class MultiheadAttention(Composite, frozen=True):
         parts = []
         for index, name in enumerate("qkv"):
             parts += [
-                Part(f"{name}_proj", Linear(width, self.bias), (("input", index),)),
+                Part(f"{name}_proj", Linear(width, bias=self.bias), (("input", index),)),
                 Part(f"{name}_split", Unflatten(-1, (self.num_heads, depth)), ((f"{name}_proj", 0),)),
                 Part(name, Transpose(1, 2), ((f"{name}_split", 0),)),
             ]

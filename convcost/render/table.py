@@ -7,6 +7,7 @@ from typing import IO
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +31,7 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
     terminal = Console(file=out)
     console = terminal if terminal.is_terminal else Console(file=out, width=PIPED_WIDTH, no_color=True, highlight=False)
     unicode = (console.encoding or "").lower().startswith("utf")
+    width = console.width
     for position, part in enumerate(document.parts):
         if position and (isinstance(part, Sheet) or isinstance(document.parts[position - 1], Sheet)):
             console.print()
@@ -39,9 +41,17 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
             console.print(text, soft_wrap=not terminal.is_terminal)
         else:
             table = _table(part, units, unicode)
-            if console.measure(table).minimum > console.width:
+            if _least(console, table) > width:
                 table = _table(_without_shares(part), units, unicode)
-            console.print(table)
+            # What is still too wide runs over: better broken lines than numbers without their ends.
+            console.width = max(width, _least(console, table))
+            console.print(table, crop=False)
+            console.width = width
+
+
+def _least(console: Console, table: Table) -> int:
+    """The width below which numbers would be cut or words broken."""
+    return Measurement.get(console, console.options.update(max_width=10_000), table).minimum
 
 
 def _without_shares(sheet: Sheet) -> Sheet:

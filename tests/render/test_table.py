@@ -88,6 +88,17 @@ def test_the_catalogue_fits_80_columns():
 
 
 @pytest.mark.usefixtures("eighty")
+def test_too_many_columns_run_over():
+    """Lines that the terminal breaks, and no number without its end."""
+    report = analyze(convcost.load("vgg16"))
+    columns = ("macs", "flops", "activation_bytes", "weight_bytes", "bytes_read", "bytes_written", "params")
+    text = plain(shown(report, "table", "raw", terminal=True, columns=columns, depth=1))
+    for quantity in columns:
+        assert f"{getattr(report.totals, quantity):,}" in text
+    assert "conv1_1 " in text
+
+
+@pytest.mark.usefixtures("eighty")
 def test_colours_on_a_terminal_only(monkeypatch):
     report = analyze(convcost.load("vgg16"))
     assert ANSI.search(shown(report, "table", terminal=True))
