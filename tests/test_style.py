@@ -46,7 +46,8 @@ def test_functions_are_short(path):
 def undocumented(tree):
     """Public classes and functions without a docstring. What a method does may stand on the class it overrides."""
     for node in tree.body:
-        if isinstance(node, (*FUNCTIONS, ast.ClassDef)) and not node.name.startswith("_") and not ast.get_docstring(node):
+        named = isinstance(node, (*FUNCTIONS, ast.ClassDef)) and not node.name.startswith("_")
+        if named and not ast.get_docstring(node):
             yield node.name
 
 
@@ -63,7 +64,7 @@ def test_docstrings_begin_with_a_sentence(path):
         if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Module)):
             text = ast.get_docstring(node)
             if text:
-                assert text.split("\n\n")[0].rstrip("\n")[-1] in ".:\"?", (getattr(node, "name", path.name), text)
+                assert text.split("\n\n")[0].rstrip("\n")[-1] in '.:"?', (getattr(node, "name", path.name), text)
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -98,4 +99,4 @@ def test_architectures_lie_in_one_folder():
     shipped = {Path(file).name for file in library.files()}
     folder = Path(library.folder())
     assert shipped == {path.name for path in folder.iterdir() if path.suffix in (".yaml", ".yml")}
-    assert [path.name for path in folder.iterdir() if path.suffix not in (".yaml",)] == []
+    assert [path.name for path in folder.iterdir() if path.suffix != ".yaml"] == []

@@ -51,9 +51,7 @@ def table(report):
 
 
 def claim(report, quantity, value, layer=None):
-    (found,) = [
-        v for v in report.published if (v.quantity, v.claimed, v.layer) == (quantity, value, layer)
-    ]
+    (found,) = [v for v in report.published if (v.quantity, v.claimed, v.layer) == (quantity, value, layer)]
     return found
 
 
@@ -273,9 +271,7 @@ def test_byte_units():
 
 def test_72_million_operations():
     """A count that was cut off, of multiply-accumulates: 72.86 million. As FLOPs it is twice that, and the biases."""
-    (layer,) = single(
-        "conv2d", (3, 227, 227), out_channels=64, kernel_size=11, stride=4, padding=2
-    ).layers
+    (layer,) = single("conv2d", (3, 227, 227), out_channels=64, kernel_size=11, stride=4, padding=2).layers
     assert layer.macs == 72_855_552
     assert layer.flops_by_kind == {"mac": 2 * 72_855_552, "bias": 200_704}
     assert layer.flops_by_kind["mac"] == 145_711_104

@@ -1,4 +1,4 @@
-"""Receptive fields along every path of a graph. Source: Araujo, Norris, Sim, "Computing Receptive Fields", Distill 2019.
+"""Receptive fields along every path of a graph. Source: Araujo, Norris, Sim, Computing Receptive Fields, Distill 2019.
 
 A value's field is kept per dimension of its tensor, so that it survives permutations; where paths join, the fields'
 union is taken. What is not followed (windows of attention, reshaped positions) is None, never a guess.
@@ -139,7 +139,7 @@ def _window(track: Track, size: int, step: int, front: int) -> Track:
 
 
 def _enlarged(track: Track, size: int, factor: int, front: int) -> Track:
-    """Output position o reads the positions from (o + front - size + 1)/factor to (o + front)/factor, rounded inwards."""
+    """Output position o reads from (o + front - size + 1)/factor to (o + front)/factor, rounded inwards."""
     period = len(track.phases) * factor
     if period > MAX_PHASES:
         return Track(track.axis, (None,) * (MAX_PHASES + 1), 0)

@@ -20,7 +20,3 @@ def main() -> None:
     except ConvcostError as error:
         print(f"convcost: error: {error}".replace("\n", "\nconvcost: error: "), file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:
-        # The reader of our output has closed it (`| head`): nothing is wrong, and nobody listens.
-        sys.stderr.close()
-        sys.exit(0)

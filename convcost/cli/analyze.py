@@ -77,7 +77,7 @@ def command(
     else:
         if format == "csv":
             depth, columns = depth or 10**6, _csv_columns(columns)
-        shown = document(report, depth, columns, sort, top, convention)
+        shown = document(report, depth, columns, sort, top, convention, units)
         with opened(output) as out:
             render(shown, format, out, units)
     if strict and report.coverage.unmodelled:

@@ -86,20 +86,46 @@ def opened(path: str | None) -> Iterator[IO[str]]:
     """Standard output, or a file that appears complete or not at all.
 
     Raises:
-        UsageError: the file cannot be written there.
+        UsageError: it cannot be written.
+        SystemExit: whoever read our output has closed it (`| head`): nothing is wrong, and nobody listens.
     """
-    if path is None:
+    try:
+        with _standard_output() if path is None else _file(path) as file:
+            yield file
+    except BrokenPipeError:
+        raise SystemExit(0) from None
+    except OSError as error:
+        name = "the output" if path is None else path or "to a file without a name"
+        raise UsageError(f"cannot write {name}: {error.strerror}") from None
+
+
+@contextmanager
+def _standard_output() -> Iterator[IO[str]]:
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        # A terminal that cannot show a letter gets its code; it is no reason to stop.
+        reconfigure(errors="backslashreplace")
+    try:
         yield sys.stdout
         sys.stdout.flush()
+    except OSError:
+        # Python would try again to write what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+@contextmanager
+def _file(path: str) -> Iterator[IO[str]]:
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A device or a pipe is written to, never replaced.
+        with open(path, "w", encoding="utf-8") as device:
+            yield device
         return
     import tempfile  # 4 ms that only --output pays
 
-    target = os.path.abspath(path)
-    try:
-        # Beside the target, so that replacing it is one atomic step on one file system.
-        handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcost-")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    target = os.path.realpath(path)
+    # Beside the target, so that replacing it is one atomic step on one file system.
+    handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcost-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             yield file

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -227,11 +228,30 @@ def unknown_field(cls: type[Op], field: str) -> str:
     return f"{cls.op} has no field {field!r}{nearest(field, known)} ({allowed})"
 
 
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list", "str": "a text"}
+
+
 def _readable(message: str, cls: type[Op], fields: Mapping[str, object]) -> str:
-    """msgspec's 'Expected `int` >= 1 - at `$.kernel_size`' with the field and the value first."""
+    """msgspec's 'Expected `int` >= 1, got `str` - at `$.kernel_size`' in plain words, field and value first."""
     problem, _, path = message.partition(" - at `$.")
-    field = path.rstrip("`").split("[")[0].split(".")[0]
-    value = repr(fields.get(field))
-    shown = value if len(value) <= 60 else value[:57] + "..."
-    problem = problem[:1].lower() + problem[1:]
-    return f"{cls.op}: {field} is {shown}, {problem}".replace("`", "")
+    field = re.split(r"[`.\[]", path)[0]
+    value = _written(fields.get(field))
+    shown = f"{cls.op}: {field} is " + (value if len(value) <= 60 else value[:57] + "...")
+    if problem.startswith("Invalid enum value"):
+        known = _texts(next(known.type for known in msgspec.structs.fields(cls) if known.name == field))
+        return f"{shown}, expected {', '.join(known)}{nearest(str(fields[field]), known)}"
+    kinds, _, bounds = problem.partition(", got ")[0].removeprefix("Expected `").partition("`")
+    return f"{shown}, expected {' or '.join(_KINDS.get(kind, kind) for kind in kinds.split(' | '))}{bounds}"
+
+
+def _written(value: object) -> str:
+    """A value as a spec writes it."""
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_written, value))}]"
+    return "null" if value is None else repr(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _texts(kind: object) -> list[str]:
+    """The texts that a field's type allows."""
+    inner = get_args(kind)
+    return [text for part in inner for text in ([part] if isinstance(part, str) else _texts(part))]

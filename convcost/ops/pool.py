@@ -26,7 +26,18 @@ from .base import (
     register,
 )
 from .counts import PER_ELEMENT
-from .windows import Window, need_fit, need_rank, positions, size_steps, spread, unread_warnings, window, window_reach
+from .windows import (
+    Window,
+    adaptive_reads,
+    need_fit,
+    need_rank,
+    positions,
+    size_steps,
+    spread,
+    unread_warnings,
+    window,
+    window_reach,
+)
 
 
 class _Reduction(Op, frozen=True):
@@ -265,11 +276,7 @@ class _Adaptive(_Reduction, frozen=True):
 
     def _values(self, inputs: Tensors, outputs: Tensors) -> int:
         batch, channels, *spatial = inputs[0].shape
-        windows = (
-            sum(-(-(i + 1) * size // out) - i * size // out for i in range(out))
-            for size, out in zip(spatial, self._sizes, strict=True)
-        )
-        return batch * channels * prod(windows)
+        return batch * channels * prod(map(adaptive_reads, spatial, self._sizes))
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         pairs = tuple(zip(inputs[0].shape[2:], self._sizes, strict=True))

@@ -10,7 +10,7 @@ from ..graph import Shape, Tensor
 from ..units import shape as times
 from .base import UNKNOWN, Counts, Op, Positive, Reach, Sizes, Step, Tensors, register
 from .combine import counted
-from .windows import AXES, need_rank, spread
+from .windows import AXES, adaptive_reads, need_rank, spread
 
 _RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 
@@ -70,7 +70,7 @@ class _Resize(Op, frozen=True):
             # Output i averages the positions floor(i*N/M) to ceil((i + 1)*N/M), which can overlap.
             values = y.shape[0] * y.shape[1]
             for size, result in zip(x.shape[2:], y.shape[2:], strict=True):
-                values *= sum(-(-(at + 1) * size // result) - at * size // result for at in range(result))
+                values *= adaptive_reads(size, result)
         return counted(f"upsample_{self.mode}", values, y.elements)
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:

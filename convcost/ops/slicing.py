@@ -11,6 +11,8 @@ from .base import POINT, UNKNOWN, Counts, Margins, NonNegative, Op, Positive, Re
 from .layout import View, axis
 from .windows import need_rank, spread
 
+MAX_PARTS = 1_000
+
 
 class _Slices(View, frozen=True, kw_only=True):
     """Consecutive parts of one dimension, each an output of its own. Keyword-only, since ``dim`` comes last."""
@@ -41,7 +43,7 @@ class Chunk(_Slices, frozen=True):
     chunks: Positive
 
     def _sizes(self, size: int) -> Shape:
-        return _pieces(size, -(-size // self.chunks))
+        return _pieces(self.op, size, -(-size // self.chunks))
 
     def warnings(self, inputs: Tensors) -> tuple[str, ...]:
         made, size = len(self.outputs(inputs)), inputs[0].shape[self.dim]
@@ -58,14 +60,16 @@ class Split(_Slices, frozen=True):
 
     def _sizes(self, size: int) -> Shape:
         if isinstance(self.sections, int):
-            return _pieces(size, self.sections)
+            return _pieces(self.op, size, self.sections)
         if sum(self.sections) != size:
             parts = " + ".join(map(str, self.sections))
             raise OpError(f"{self.op}: {parts} = {sum(self.sections)}, but dimension {self.dim} has {size}")
         return self.sections
 
 
-def _pieces(size: int, step: int) -> Shape:
+def _pieces(op: str, size: int, step: int) -> Shape:
+    if -(-size // step) > MAX_PARTS:
+        raise OpError(f"{op}: {size:,} in parts of {step:,} gives {-(-size // step):,} outputs; {MAX_PARTS:,} at most")
     return tuple(min(step, size - start) for start in range(0, size, step))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import gcd
 
 import msgspec
 
@@ -132,8 +133,23 @@ def unread_warnings(x: Tensor, view: Window, counts: Shape) -> tuple[str, ...]:
 
 
 def fitting_paddings(size: int, extent: int, stride: int) -> tuple[int, ...]:
-    """The symmetric paddings below ``extent`` with which the window fits: (size + 2p - extent) % stride == 0."""
-    return tuple(p for p in range(extent) if size + 2 * p >= extent and (size + 2 * p - extent) % stride == 0)
+    """The symmetric paddings below ``extent`` with which the window fits: (size + 2p - extent) % stride == 0.
+
+    The 20 smallest of them, if there are more.
+    """
+    missing = extent - size
+    if stride % 2 == 0 and missing % 2:
+        return ()
+    step = stride if stride % 2 else stride // 2
+    solution = missing * (stride + 1) // 2 if stride % 2 else missing // 2
+    least = max(0, -(-missing // 2))
+    return tuple(range(least + (solution - least) % step, extent, step)[:20])
+
+
+def adaptive_reads(size: int, result: int) -> int:
+    """How many positions all windows of adaptive pooling read: from floor(i*N/M) to ceil((i + 1)*N/M), exclusive."""
+    # Neighbours share a position wherever i*N/M is not whole, which it is for gcd(N, M) of them.
+    return size + result - gcd(size, result)
 
 
 def size_steps(x: Tensor, y: Tensor, view: Window, ceil_mode: bool = False) -> tuple[Step, ...]:

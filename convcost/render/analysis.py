@@ -75,35 +75,44 @@ def document(
     sort: str | None = None,
     top: int | None = None,
     convention: str | None = None,
+    style: str = "iec",
 ) -> Document:
     """What ``convcost analyze`` shows.
 
     Args:
         depth: fold blocks below this level; None: as deep as fits 60 lines. ``columns``: of ``COLUMN_KEYS``.
         sort: order layers by this quantity, largest first, without nesting. ``top``: only so many.
-        convention: adds the line of this convention.
+        convention: adds the line of this convention. ``style``: of ``units.STYLES``, for numbers in sentences.
 
     Raises:
         UsageError: an unknown column or quantity.
     """
-    parts: list[Paragraph | Sheet] = [Paragraph(headline(report), "headline")]
+    parts: list[Paragraph | Sheet] = [Paragraph(headline(report, style), "headline")]
     parts.append(layer_sheet(report, depth, columns, sort, top))
     parts.append(breakdown_sheet(report))
     parts += claims(report)
     parts += [Paragraph(text, "warning") for text in report.warnings]
-    parts += [Paragraph(text) for text in conventions(report, convention)]
+    parts += [Paragraph(text) for text in conventions(report, convention, style)]
     return Document(tuple(parts))
 
 
-def headline(report: Report) -> str:
+def headline(report: Report, style: str = "iec") -> str:
     """Where parameters and computation live, in one sentence."""
     totals, groups = report.totals, report.breakdown
-    parts = [f"{report.about.title}: {units.count(totals.params)} parameters"]
+    parts = [f"{report.about.title}: {units.count(totals.params, style)} parameters"]
     parts[0] += _where(totals.params, {name: group.params for name, group in groups.items()})
-    parts.append(f"{units.count(totals.macs)} MACs" + _where(totals.macs, {name: g.macs for name, g in groups.items()}))
+    parts.append(
+        f"{units.count(totals.macs, style)} MACs" + _where(totals.macs, {name: g.macs for name, g in groups.items()})
+    )
     memory = {name: group.activation_bytes for name, group in groups.items()}
-    parts.append(f"{units.size(totals.activation_bytes)} of activations" + _where(totals.activation_bytes, memory))
+    parts.append(
+        f"{_bytes(totals.activation_bytes, style)} of activations" + _where(totals.activation_bytes, memory)
+    )
     return "; ".join(parts) + "."
+
+
+def _bytes(value: int, style: str) -> str:
+    return units.size(value, style) + (" bytes" if style == "raw" else "")
 
 
 _PLACES = {"conv": "convolutions", "fc": "fully connected layers", "attention": "attention", "norm": "normalisation",
@@ -281,18 +290,21 @@ def _claims_sheet(checked: Sequence[Verdict]) -> Sheet:
     return Sheet("Published figures", columns, tuple(lines))
 
 
-def conventions(report: Report, convention: str | None) -> list[str]:
+def conventions(report: Report, convention: str | None, style: str = "iec") -> list[str]:
     """The lines that say what the numbers mean."""
     settings, totals = report.settings, report.totals
     shapes = ", ".join(
         units.shape(shape) if name == "input" else f"{name} {units.shape(shape)}"
         for name, shape in settings.input_shapes.items()
     )
-    kinds = ", ".join(f"{kind} {units.count(number)}" for kind, number in totals.flops_by_kind.items() if kind != "mac")
+    kinds = ", ".join(
+        f"{kind} {units.count(number, style)}" for kind, number in totals.flops_by_kind.items() if kind != "mac"
+    )
     lines = [
-        f"Input {shapes}, {settings.dtype}, {settings.mode}. Weights {units.size(totals.weight_bytes)}, "
+        f"Input {shapes}, {settings.dtype}, {settings.mode}. Weights {_bytes(totals.weight_bytes, style)}, "
         f"buffers {totals.buffers:,}, depth {totals.depth}.",
-        f"FLOPs = 2 x MACs + everything else, {units.count(totals.flops)} here" + (f" ({kinds})." if kinds else "."),
+        f"FLOPs = 2 x MACs + everything else, {units.count(totals.flops, style)} here"
+        + (f" ({kinds})." if kinds else "."),
         "Activations: bytes of fresh outputs; views and in-place operations add none.",
         _covered(report),
     ]

@@ -26,10 +26,17 @@ PIPED_WIDTH = 400
 _CROWDED = 8
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command what a closed pipe means; rich would exit with 1, which here says "differs"."""
+        raise  # noqa: PLE0704 (rich calls this where it has caught the error)
+
+
 def render(document: Document, out: IO[str], units: str = "iec") -> None:
     """Write the document as text tables."""
-    terminal = Console(file=out)
-    console = terminal if terminal.is_terminal else Console(file=out, width=PIPED_WIDTH, no_color=True, highlight=False)
+    terminal = _Console(file=out)
+    piped = not terminal.is_terminal
+    console = _Console(file=out, width=PIPED_WIDTH, no_color=True, highlight=False) if piped else terminal
     unicode = (console.encoding or "").lower().startswith("utf")
     width = console.width
     for position, part in enumerate(document.parts):
@@ -38,7 +45,7 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
         if isinstance(part, Paragraph):
             prefix = "warning: " if part.kind == "warning" else ""
             text = Text(prefix + part.text, style=COLOURS.get(part.kind, ""))
-            console.print(text, soft_wrap=not terminal.is_terminal)
+            console.print(text, soft_wrap=piped)
         else:
             table = _table(part, units, unicode)
             if _least(console, table) > width:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from ..errors import SourceError, nearest
+from ..errors import SourceError, Where, nearest
 from ..graph import Graph
 from . import library
 from .build import graph_from_spec, graph_from_text
 from .spec import compile_spec
-from .yaml_reader import read
+from .yaml_reader import MAX_BYTES, read
 
 __all__ = ["graph_from_text", "load", "load_shipped"]
 
@@ -27,14 +27,18 @@ def load(source: str | os.PathLike[str]) -> Graph:
         SpecError: the file has mistakes; the message has the place of each.
     """
     text = os.fspath(source)
-    path, _, variant = text.partition("@")
-    if os.path.exists(path):
+    path, variant = text, ""
+    if "@" in text and not os.path.exists(text):
+        path, _, variant = text.rpartition("@")
+    if os.path.exists(path) and not os.path.isdir(path):
         return graph_from_text(_read(path), path, variant or None)
     if os.sep not in text and not path.endswith(SUFFIXES):
         found = library.find(text)
         if found is not None:
             content, file, chosen = found
             return graph_from_text(content, os.path.basename(file), chosen)
+    if os.path.isdir(path):
+        raise SourceError(f"{path} is a directory; name a spec file in it")
     raise SourceError(_not_found(text, path))
 
 
@@ -50,27 +54,30 @@ def load_shipped() -> dict[str, Graph]:
 
 
 def _read(path: str) -> str:
-    if os.path.isdir(path):
-        raise SourceError(f"{path} is a directory; name a spec file in it")
     try:
-        # Beyond the limit the reader refuses; one byte more is enough to see it.
         with open(path, "rb") as file:
-            content = file.read((1 << 20) + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise SourceError(f"{path}: the file is larger than 1 MiB, the limit of a spec")
     if b"\0" in content:
         raise SourceError(f"{path} is a binary file, not a spec")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise SourceError(f"{path}:{line}: the file is not UTF-8 text") from None
+        before = content[: error.start].decode()
+        where = Where(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise SourceError(f"{where}: the file is not UTF-8 text") from None
 
 
 def _not_found(text: str, path: str) -> str:
     if os.sep in text or path.endswith(SUFFIXES):
         beside = os.path.dirname(path) or "."
-        near = nearest(os.path.basename(path), os.listdir(beside)) if os.path.isdir(beside) else ""
+        try:
+            near = nearest(os.path.basename(path), os.listdir(beside))
+        except OSError:
+            near = ""
         return f"there is no file {path}{near}"
     known = [name for name, _, _ in library.shipped()]
     return f"there is no file and no architecture called {text!r}{nearest(text, known)} (convcost list shows them all)"

@@ -10,10 +10,11 @@ from ..errors import OpError, SpecError, nearest
 from ..graph import ITEM_BYTES, About, Claim, Graph, Reference, Tensor
 from ..ops import REGISTRY
 from ..ops.storage import overwritten
+from .compiled import Spec
 from .draft import check_size
 from .expand import Expansion
 from .expressions import CONSTANTS, unknown_name
-from .spec import Spec, compile_spec
+from .spec import compile_spec
 from .terms import Term, Word, term
 from .vocabulary import is_op, texts
 from .yaml_reader import Mapping, Row, Value, at, read

@@ -14,9 +14,9 @@ from ..errors import OpError, SpecError, nearest
 from ..graph import Reference, Tensor
 from ..ops.base import REGISTRY, Op
 from . import vocabulary
+from .compiled import Block, Layer, Spec
 from .draft import MAX_NODES, Draft, Refs, Template
 from .frames import Frame, LayerValue
-from .spec import Block, Layer, Spec
 from .terms import SHAPE_NAMES, Term, Word
 from .vocabulary import is_op, op_class
 from .yaml_reader import Mark, at
@@ -87,7 +87,7 @@ class Expansion:
             raise OpError(f"no layer before this one is called {path!r}{hint}{later}")
         if not rest:
             return scope.layers[base]
-        self.step(len(self.draft.nodes) // 100)
+        self.step(len(self.draft.nodes) // 50)
         full = f"{scope.prefix}{path}"
         found = self.draft.result_of(full)
         if found is not None:
@@ -200,7 +200,7 @@ class Expansion:
     def share(self, path: str, start: int, frame: Frame) -> None:
         """Let the layers from ``start`` on use the weights of the layer or block called ``path``."""
         self.look_up(path, frame)
-        self.step(start // 100)
+        self.step(start // 50)
         base = path.partition(".")[0]
         scope = next((holder for holder in frame.chain() if base in holder.layers), frame)
         self.draft.share(path, scope.prefix + path, start)

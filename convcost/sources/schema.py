@@ -20,7 +20,8 @@ from ..graph import ITEM_BYTES
 from ..ops import REGISTRY
 from ..ops.base import Margins, NonNegative, Op, Positive, Probability, Sizes
 from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS, MAX_LENGTH
-from .spec import ADVERBS, CLAIM_CONVENTIONS, CLAIM_QUANTITIES, TOP_KEYS, VARIANT_KEYS
+from .head import CLAIM_CONVENTIONS, CLAIM_QUANTITIES, TOP_KEYS, VARIANT_KEYS
+from .spec import ADVERBS
 from .vocabulary import HIDDEN, RESERVED, STRUCTURES, in_place_ops
 
 Schema = dict[str, Any]

@@ -1,15 +1,15 @@
-"""Published figures beside ours: which exact numbers a printed one stands for, and the verdict on a network's claims."""
+"""Published figures beside ours: which exact numbers a printed one stands for, and the verdicts on claims."""
 
 from __future__ import annotations
 
 import pytest
-from support.networks import network
 
 import convcost
 from convcost import Graph, Node, Tensor, analyze
 from convcost.analysis.claims import verdict_on
 from convcost.graph import About, Claim
 from convcost.ops import make
+from support.networks import network
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,9 @@ def test_differs(printed, exact):
     assert verdict_on(printed, exact) == "differs"
 
 
-@pytest.mark.parametrize("printed", ["", "M", "about 60M", "60 million", "-3", "1e6", "1.5.2", "3,8G", "60X", "60Mb", "٣"])
+@pytest.mark.parametrize(
+    "printed", ["", "M", "about 60M", "60 million", "-3", "1e6", "1.5.2", "3,8G", "60X", "60Mb", "٣"]
+)
 def test_not_a_figure(printed):
     verdict = verdict_on(printed, 60_000_000)
     assert verdict is None or printed == "3,8G", "a comma groups thousands and nothing else"

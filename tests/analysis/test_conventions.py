@@ -5,43 +5,12 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from support.networks import chain, network
 
 import convcost
 from convcost import analyze
 from convcost.analysis.conventions import CONVENTIONS
 from convcost.errors import UsageError
-
-torch = pytest.importorskip("torch")
-nn = torch.nn
-
-
-class Residual(nn.Module):
-    def __init__(self, *layers):
-        super().__init__()
-        self.body = nn.Sequential(*layers)
-
-    def forward(self, x):
-        return self.body(x) + x
-
-
-class Attention(nn.Module):
-    """Scores and their mixture as plain matrix products."""
-
-    def forward(self, x):
-        scores = torch.softmax(x @ x.transpose(1, 2), -1)
-        return scores @ x
-
-
-class Area(nn.Module):
-    def forward(self, x):
-        return nn.functional.interpolate(x, scale_factor=0.5, mode="area")
-
-
-class Permute(nn.Module):
-    def forward(self, x):
-        return x.permute(0, 2, 1)
-
+from support.networks import chain, network
 
 CNN = (
     (3, 32, 32),
@@ -57,18 +26,6 @@ CNN = (
         "dropout",
         "linear: 10",
     ],
-    lambda: nn.Sequential(
-        nn.Conv2d(3, 16, 3, 2, 1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        Residual(nn.Conv2d(16, 16, 3, padding=1, groups=16)),
-        nn.Conv2d(16, 32, (1, 3), padding=(0, 1)),
-        nn.MaxPool2d(2),
-        nn.AdaptiveAvgPool2d(2),
-        nn.Flatten(),
-        nn.Dropout(),
-        nn.Linear(128, 10),
-    ),
 )
 DECODER = (
     (8, 6, 6),
@@ -83,17 +40,6 @@ DECODER = (
         "tanh",
         "interpolate: {scale_factor: 0.5, mode: area}",
     ],
-    lambda: nn.Sequential(
-        nn.ConvTranspose2d(8, 6, 4, 2, 1),
-        nn.InstanceNorm2d(6, affine=True),
-        nn.Upsample(scale_factor=2),
-        nn.GroupNorm(2, 6),
-        nn.Conv2d(6, 4, 3),
-        nn.Upsample(scale_factor=2, mode="bilinear"),
-        nn.BatchNorm2d(4, affine=False),
-        nn.Tanh(),
-        Area(),
-    ),
 )
 LINES = (
     (4, 50),
@@ -106,27 +52,14 @@ LINES = (
         "linear: 6",
         "batch_norm1d",
     ],
-    lambda: nn.Sequential(
-        nn.Conv1d(4, 8, 5),
-        nn.BatchNorm1d(8),
-        nn.ReLU(),
-        nn.Upsample(scale_factor=2),
-        nn.Flatten(),
-        nn.Linear(8 * 92, 6),
-        nn.BatchNorm1d(6),
-    ),
 )
 VOLUMES = (
     (2, 6, 8, 8),
     ["conv3d: {out_channels: 4, kernel_size: 3, padding: 1}", "batch_norm3d", "relu", "avg_pool3d: 2"],
-    lambda: nn.Sequential(nn.Conv3d(2, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), nn.AvgPool3d(2)),
 )
 TOKENS = (
     (16, 9),
     ["permute: [0, 2, 1]", "layer_norm", "linear: 32", "gelu", "linear: {out_features: 16, bias: false}"],
-    lambda: nn.Sequential(
-        Permute(), nn.LayerNorm(16), nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16, bias=False)
-    ),
 )
 NETWORKS = {"cnn": CNN, "decoder": DECODER, "lines": LINES, "volumes": VOLUMES, "tokens": TOKENS}
 
@@ -141,38 +74,97 @@ ATTENTION = """
 """
 
 
-def torch_total(module, *inputs):
+def module(name):
+    """The same networks in PyTorch."""
+    nn = pytest.importorskip("torch").nn
+
+    class Call(nn.Module):
+        def __init__(self, function, *inner):
+            super().__init__()
+            self.function = function
+            self.inner = nn.Sequential(*inner)
+
+        def forward(self, x):
+            return self.function(self.inner(x), x)
+
+    if name == "cnn":
+        return nn.Sequential(
+            nn.Conv2d(3, 16, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            Call(lambda y, x: y + x, nn.Conv2d(16, 16, 3, padding=1, groups=16)),
+            nn.Conv2d(16, 32, (1, 3), padding=(0, 1)),
+            nn.MaxPool2d(2),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(),
+            nn.Linear(128, 10),
+        )
+    if name == "decoder":
+        return nn.Sequential(
+            nn.ConvTranspose2d(8, 6, 4, 2, 1),
+            nn.InstanceNorm2d(6, affine=True),
+            nn.Upsample(scale_factor=2),
+            nn.GroupNorm(2, 6),
+            nn.Conv2d(6, 4, 3),
+            nn.Upsample(scale_factor=2, mode="bilinear"),
+            nn.BatchNorm2d(4, affine=False),
+            nn.Tanh(),
+            Call(lambda y, x: nn.functional.interpolate(y, scale_factor=0.5, mode="area")),
+        )
+    if name == "lines":
+        return nn.Sequential(
+            nn.Conv1d(4, 8, 5),
+            nn.BatchNorm1d(8),
+            nn.ReLU(),
+            nn.Upsample(scale_factor=2),
+            nn.Flatten(),
+            nn.Linear(8 * 92, 6),
+            nn.BatchNorm1d(6),
+        )
+    if name == "volumes":
+        return nn.Sequential(nn.Conv3d(2, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), nn.AvgPool3d(2))
+    if name == "tokens":
+        layers = (nn.LayerNorm(16), nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16, bias=False))
+        return nn.Sequential(Call(lambda y, x: y.permute(0, 2, 1)), *layers)
+    assert name == "attention"
+    return Call(lambda y, x: (x @ x.transpose(1, 2)).softmax(-1) @ x)
+
+
+def torch_total(name, *size):
+    torch = pytest.importorskip("torch")
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
-        module(*inputs)
+        module(name).eval()(torch.zeros(*size))
     return counter.get_total_flops()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_torch(name, batch):
-    size, layers, module = NETWORKS[name]
+    size, layers = NETWORKS[name]
     found = analyze(chain(size, *layers), batch=batch).convention("torch")
     assert found.name == "torch"
-    assert found.total == torch_total(module().eval(), torch.zeros(batch, *size))
+    assert found.total == torch_total(name, batch, *size)
 
 
 def test_torch_counts_matrix_products():
     found = analyze(network(ATTENTION), batch=2).convention("torch")
     assert found.total == 2 * 2 * (9 * 9 * 16 + 9 * 9 * 16)
-    assert found.total == torch_total(Attention(), torch.zeros(2, 9, 16))
+    assert found.total == torch_total("attention", 2, 9, 16)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("train", [False, True])
 def test_fvcore(name, train):
-    size, layers, module = NETWORKS[name]
+    torch = pytest.importorskip("torch")
+    size, layers = NETWORKS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fvcore uses torch.jit, which newer torch deprecates
         fvcore = pytest.importorskip("fvcore.nn")
-        counter = fvcore.FlopCountAnalysis(module().train(train), torch.zeros(2, *size))
+        counter = fvcore.FlopCountAnalysis(module(name).train(train), torch.zeros(2, *size))
         counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         expected = counter.total()
     assert analyze(chain(size, *layers), batch=2, train=train).convention("fvcore").total == expected
@@ -180,7 +172,7 @@ def test_fvcore(name, train):
 
 def test_fvcore_by_hand():
     """Needs no fvcore: what its handlers say, written out."""
-    size, layers, _ = CNN
+    size, layers = CNN
     macs = 16 * 16 * 16 * 27 + 16 * 16 * 16 * 9 + 16 * 16 * 32 * 48 + 128 * 10
     norm, pool = 16 * 16 * 16, 32 * 8 * 8
     report = analyze(chain(size, *layers))

@@ -1,4 +1,4 @@
-"""The walk over a graph: batch, input size, dtype and mode, memory of views and in-place results, shared weights, traffic."""
+"""The walk over a graph: batch, size, dtype and mode, views and in-place results, shared weights, traffic."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_impossible_size(size, message):
 
 def test_size_that_a_layer_cannot_take():
     graph = chain((3, 16, 16), CONV, "flatten", "linear: 10")
-    with pytest.raises(SpecError, match="linear_1.*built for 2048 input features, 8192 arrive"):
+    with pytest.raises(SpecError, match=r"linear_1.*built for 2048 input features, 8192 arrive"):
         analyze(graph, input_size=(3, 32, 32))
     with pytest.raises(SpecError, match=r"net\.yaml:4:\d+: layer 'conv2d_1'.*built for 3 input channels, 4 arrive"):
         analyze(graph, input_size=(4, 16, 16))
@@ -284,9 +284,7 @@ def test_concatenation_of_a_skip():
     assert concat.bytes_read == concat.bytes_written == concat.activation_bytes == 8 * 32 * 32 * 4
     assert concat.flops == 0
     assert layers["up"].macs == 16 * 16 * 8 * 4 * 2 * 2, "over the input's positions"
-    assert report.totals.macs == (
-        32 * 32 * 4 * 9 + 16 * 16 * 8 * 4 * 9 + 16 * 16 * 8 * 4 * 4 + 32 * 32 * 2 * 8
-    )
+    assert report.totals.macs == (32 * 32 * 4 * 9 + 16 * 16 * 8 * 4 * 9 + 16 * 16 * 8 * 4 * 4 + 32 * 32 * 2 * 8)
     assert report.totals.depth == 4
 
 

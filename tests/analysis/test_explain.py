@@ -8,7 +8,6 @@ import operator
 from functools import cache
 
 import pytest
-from support.networks import chain, network, single
 
 import convcost
 from convcost import analyze
@@ -16,6 +15,7 @@ from convcost.analysis.explain import explain, explain_op
 from convcost.errors import OpError
 from convcost.ops import REGISTRY
 from convcost.sources import library, load_shipped
+from support.networks import chain, network, single
 
 OPERATORS = {
     ast.Add: operator.add,
@@ -107,7 +107,8 @@ SINGLE = [
     ("conv2d", (3, 9, 9), {"out_channels": 2, "kernel_size": 3, "dilation": 2, "bias": False}),
     ("conv2d", (4, 9, 9), {"out_channels": 2, "kernel_size": 2, "padding": "same"}),
     ("conv2d", (3, 9, 9), {"out_channels": 2, "kernel_size": 3, "connections": [[0, 1], [2]]}),
-    ("conv_transpose2d", (4, 5, 5), {"out_channels": 6, "kernel_size": 3, "stride": 2, "output_padding": 1, "groups": 2}),
+    ("conv_transpose2d", (4, 5, 5), {"out_channels": 6, "kernel_size": 3, "stride": 2, "output_padding": 1}),
+    ("conv_transpose2d", (4, 5, 5), {"out_channels": 6, "kernel_size": 3, "groups": 2, "bias": False}),
     ("conv1d", (2, 30), {"out_channels": 3, "kernel_size": 7, "stride": 3}),
     ("conv3d", (1, 5, 6, 7), {"out_channels": 2, "kernel_size": [1, 2, 3]}),
     ("max_pool2d", (3, 8, 8), {"kernel_size": 3, "stride": 2, "ceil_mode": True}),
@@ -172,8 +173,14 @@ def test_training_enters():
         (found,) = explain(report, "drop")
         (memory,) = [step for step in found.steps if step.label == "output memory"]
         assert memory.value == report.layers[0].activation_bytes == value
-    assert explain(analyze(graph)) == (), "in evaluation nothing happens"
-    assert [found.name for found in explain(analyze(graph, train=True))] == ["drop"]
+
+
+def test_what_costs_nothing_is_left_out_unless_nothing_costs():
+    graph = chain((3, 8, 8), "{relu: {}, name: act}", "{dropout: 0.5, name: drop}", "{flatten: {}, name: flat}")
+    assert [found.name for found in explain(analyze(graph))] == ["act"]
+    assert [found.name for found in explain(analyze(graph, train=True))] == ["act", "drop"]
+    idle = chain((3, 8, 8), "{dropout: 0.5, name: drop}", "{flatten: {}, name: flat}")
+    assert [found.name for found in explain(analyze(idle))] == ["drop", "flat"]
 
 
 def test_shared_weights_are_read_again():
@@ -259,9 +266,9 @@ def test_composite_is_explained_by_its_parts():
     [
         ("conv", {}, [(1, 3, 8, 8)], "unknown op 'conv'; did you mean 'conv"),
         ("conv2d", {"kernel_size": 3}, [(1, 3, 8, 8)], "conv2d needs out_channels"),
-        ("conv2d", {"out_channels": 0, "kernel_size": 3}, [(1, 3, 8, 8)], "out_channels is 0, expected int >= 1"),
+        ("conv2d", {"out_channels": 0, "kernel_size": 3}, [(1, 3, 8, 8)], "out_channels is 0, expected a whole number >= 1"),
         ("conv2d", {"out_channels": 1, "kernel": 3}, [(1, 3, 8, 8)], "no field 'kernel'; did you mean 'kernel_size'"),
-        ("conv2d", {"out_channels": 1, "kernel_size": 9}, [(1, 3, 8, 8)], "the window is 9 and the padded input only 8"),
+        ("conv2d", {"out_channels": 1, "kernel_size": 9}, [(1, 3, 8, 8)], "the window is 9 and the padded input"),
         ("add", {}, [(1, 3)], "add takes 2 or more inputs, got 1"),
         ("relu", {}, [(1, 3), (1, 3)], "relu takes 1 input, got 2"),
     ],

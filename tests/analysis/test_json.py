@@ -6,7 +6,6 @@ import json
 from functools import cache
 
 import pytest
-from support.networks import chain, network
 
 import convcost
 from convcost import analyze
@@ -14,6 +13,7 @@ from convcost.analysis.records import SUMMED
 from convcost.ops.base import GROUPS
 from convcost.ops.counts import KINDS
 from convcost.sources import library, load_shipped
+from support.networks import chain, network
 
 NAMES = sorted(name for name, _, _ in library.shipped())
 

@@ -262,16 +262,14 @@ def test_resnet50_of_torchvision_by_hand():
 
 # --- by trial
 
-torch = pytest.importorskip("torch")
-
 
 def dependence(graph, *sizes):
     """Which input positions each output position reads, as sets of flat positions: by sending single ones through.
 
     All weights are 1 and nothing is subtracted, so nothing cancels; maxima are replaced by sums.
     """
-    from torch.nn import functional
-
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
     total = 1
     for size in sizes:
         total *= size
@@ -361,7 +359,10 @@ def check_by_trial(graph, *sizes):
     "layers",
     [
         ["conv1d: {out_channels: 2, kernel_size: 3, stride: 2, padding: 1}"] * 2,
-        ["conv1d: {out_channels: 1, kernel_size: 5, dilation: 2, padding: 4}", "max_pool1d: {kernel_size: 3, stride: 2}"],
+        [
+            "conv1d: {out_channels: 1, kernel_size: 5, dilation: 2, padding: 4}",
+            "max_pool1d: {kernel_size: 3, stride: 2}",
+        ],
         ["max_pool1d: 2", "conv1d: {out_channels: 1, kernel_size: 5, padding: same}", "zero_pad1d: 3"],
         ["conv1d: {out_channels: 1, kernel_size: 2, stride: 3}", "conv1d: {out_channels: 1, kernel_size: 3}"],
         ["adaptive_avg_pool1d: 8", "conv1d: {out_channels: 1, kernel_size: 3}"],

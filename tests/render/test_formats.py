@@ -6,8 +6,6 @@ import io
 from functools import cache
 
 import pytest
-from support.networks import chain
-from support.shown import csv_rows, html_tables, markdown_rows, shown, table_rows, whole
 
 import convcost
 from convcost import Graph, Node, Tensor, analyze
@@ -16,6 +14,8 @@ from convcost.graph import About
 from convcost.ops import make
 from convcost.render import FORMATS, render
 from convcost.render.analysis import AUTOMATIC_LINES, COLUMN_KEYS, SORTABLE, document
+from support.networks import chain
+from support.shown import csv_rows, html_tables, markdown_rows, shown, table_rows, whole
 
 NAMES = ["vgg16", "resnet18", "lenet5", "unet", "googlenet", "mobilenet_v2", "dcgan_generator"]
 READERS = {"table": table_rows, "markdown": markdown_rows, "csv": csv_rows}
@@ -93,7 +93,7 @@ def test_formats_agree(name):
     found = report(name)
     columns = ("output", *SORTABLE)
     table, markdown, values = (
-        READERS[format](shown(found, format, "raw", depth=99, columns=columns)) for format in READERS
+        read(shown(found, name, "raw", depth=99, columns=columns)) for name, read in READERS.items()
     )
     assert table[:-1] == markdown[:-1]
     assert table[-1] == [cell for cell in markdown[-1] if cell], "the total, which has no output"
@@ -135,6 +135,19 @@ def test_units(style, size, format):
     line = next(line for line in total.splitlines() if "total" in line)
     assert size in line
     assert ("138.36M" if style != "raw" else "138,357,544") in line
+
+
+@pytest.mark.parametrize(
+    ("style", "said"),
+    [
+        ("iec", ["138.36M parameters", "57.55 MiB of activations", "Weights 527.79 MiB"]),
+        ("si", ["138.36M parameters", "60.35 MB of activations", "Weights 553.43 MB"]),
+        ("raw", ["138,357,544 parameters", "60,348,320 bytes of activations", "Weights 553,430,176 bytes"]),
+    ],
+)
+def test_sentences_keep_to_the_units(style, said):
+    text = shown(analyze(convcost.load("vgg16")), "table", style)
+    assert [sentence for sentence in said if sentence not in text] == []
 
 
 def test_csv_is_always_raw():
@@ -292,7 +305,7 @@ def test_unknown_format(format):
 def test_a_network_that_costs_nothing():
     """Shares of nothing are left empty."""
     found = analyze(chain((3, 4, 4), "flatten"))
-    for format in ("table", "markdown", "csv"):
-        assert READERS[format](shown(found, format))[0][0] == "flatten_1"
+    for name, read in READERS.items():
+        assert read(shown(found, name))[0][0] == "flatten_1"
     assert "%" not in shown(found, "table").splitlines()[0]
     assert found._repr_html_()

@@ -7,8 +7,6 @@ import re
 
 import pytest
 from rich.cells import cell_len
-from support.networks import chain
-from support.shown import ANSI, Terminal, shown
 
 import convcost
 from convcost import Graph, Node, Tensor, analyze
@@ -16,9 +14,12 @@ from convcost.analysis.explain import explain
 from convcost.graph import About
 from convcost.ops import make
 from convcost.render import explanation, render
+from convcost.render.analysis import document
 from convcost.render.catalogue import document as catalogue
 from convcost.render.catalogue import entry
 from convcost.sources import load_shipped
+from support.networks import chain
+from support.shown import ANSI, Terminal, shown
 
 
 @pytest.fixture
@@ -143,6 +144,6 @@ def test_bars_without_unicode():
         encoding = "ascii"
 
     out = Ascii()
-    render(convcost.render.analysis.document(analyze(chain((3, 8, 8), "linear: 4"))), "table", out)
+    render(document(analyze(chain((3, 8, 8), "linear: 4"))), "table", out)
     assert "######" in out.getvalue()
     assert "█" not in out.getvalue()

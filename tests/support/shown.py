@@ -25,7 +25,7 @@ class Terminal(io.StringIO):
 def shown(report: Report, format: str, units: str = "iec", terminal: bool = False, **options: Any) -> str:
     """A report in one of the formats; ``options`` are those of ``document``."""
     out = Terminal() if terminal else io.StringIO()
-    render(document(report, **options), format, out, units)
+    render(document(report, **options, style=units), format, out, units)
     return out.getvalue()
 
 
