@@ -30,11 +30,15 @@ def overwritten(
     """
     readers = Counter(chain.from_iterable([node.inputs for node in nodes]))
     readers.update(outputs)
-    if all(
-        _alone(nodes, tensors, inputs, readers, node.inputs[0]) for node in nodes if getattr(node.op, "inplace", False)
-    ):
-        return None
-    return _first_clash(nodes, tensors, inputs, outputs)
+    for node in nodes:
+        if not getattr(node.op, "inplace", False):
+            continue
+        source = node.inputs[0]
+        if readers[source] == 1 and source[0] >= 0 and type(nodes[source[0]].op).placement is Op.placement:
+            continue  # the only reader of one fresh output: by far the most
+        if not _alone(nodes, tensors, inputs, readers, source):
+            return _first_clash(nodes, tensors, inputs, outputs)
+    return None
 
 
 def _alone(
@@ -50,8 +54,6 @@ def _alone(
         if position < 0:
             return True
         node = nodes[position]
-        if type(node.op).placement is Op.placement:  # one fresh output
-            return True
         arriving = tuple([tensors[n][k] if n >= 0 else inputs[-1 - n] for n, k in node.inputs])
         if len(tensors[position]) > 1:
             return False

@@ -105,9 +105,7 @@ def headline(report: Report, style: str = "iec") -> str:
         f"{units.count(totals.macs, style)} MACs" + _where(totals.macs, {name: g.macs for name, g in groups.items()})
     )
     memory = {name: group.activation_bytes for name, group in groups.items()}
-    parts.append(
-        f"{_bytes(totals.activation_bytes, style)} of activations" + _where(totals.activation_bytes, memory)
-    )
+    parts.append(f"{_bytes(totals.activation_bytes, style)} of activations" + _where(totals.activation_bytes, memory))
     return "; ".join(parts) + "."
 
 

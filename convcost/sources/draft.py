@@ -147,7 +147,10 @@ class Draft:
                 Node(
                     prefix + name,
                     op,
-                    tuple([(n + start, o) if n >= 0 else entry for n, o in inputs]),
+                    # Nearly all have one input: no list is made for those.
+                    ((inputs[0][0] + start, inputs[0][1]),)
+                    if len(inputs) == 1 and inputs[0][0] >= 0
+                    else tuple([(n + start, o) if n >= 0 else entry for n, o in inputs]),
                     owner + start if owner >= 0 else -1,
                     where,
                 )

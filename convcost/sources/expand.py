@@ -17,7 +17,7 @@ from . import vocabulary
 from .compiled import Block, Layer, Spec
 from .draft import MAX_NODES, Draft, Refs, Template
 from .frames import Frame, LayerValue
-from .terms import SHAPE_NAMES, Term, Word
+from .terms import SHAPE_NAMES, Constant, Term, Word
 from .vocabulary import is_op, op_class
 from .yaml_reader import Mark, at
 
@@ -61,6 +61,8 @@ class Expansion:
         raise SpecError([(at(self.spec.file, mark), path, message)])
 
     def evaluate(self, term: Term, frame: Frame, flow: Refs) -> Any:
+        if term.__class__ is Constant:  # most terms are
+            return term.value(frame.env)
         env = frame.env
         for name in SHAPE_NAMES:
             if name in term.names and name not in env:
@@ -343,7 +345,7 @@ class Expansion:
         value = self.evaluate(term, frame, flow)
         if isinstance(value, tuple) and not isinstance(value, LayerValue):
             self.step(_entries(value) // 16)
-            return tuple(self.as_layer(item, frame) for item in value)
+            return value if term.__class__ is Constant else tuple([self.as_layer(item, frame) for item in value])
         return self.as_layer(value, frame)
 
     def as_layer(self, value: Any, frame: Frame) -> Any:

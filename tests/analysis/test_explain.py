@@ -266,7 +266,7 @@ def test_composite_is_explained_by_its_parts():
     [
         ("conv", {}, [(1, 3, 8, 8)], "unknown op 'conv'; did you mean 'conv"),
         ("conv2d", {"kernel_size": 3}, [(1, 3, 8, 8)], "conv2d needs out_channels"),
-        ("conv2d", {"out_channels": 0, "kernel_size": 3}, [(1, 3, 8, 8)], "out_channels is 0, expected a whole number >= 1"),
+        ("conv2d", {"out_channels": 0, "kernel_size": 3}, [(1, 3, 8, 8)], "out_channels is 0, expected a whole number"),
         ("conv2d", {"out_channels": 1, "kernel": 3}, [(1, 3, 8, 8)], "no field 'kernel'; did you mean 'kernel_size'"),
         ("conv2d", {"out_channels": 1, "kernel_size": 9}, [(1, 3, 8, 8)], "the window is 9 and the padded input"),
         ("add", {}, [(1, 3)], "add takes 2 or more inputs, got 1"),

@@ -101,7 +101,7 @@ def a_view(dice):
             ("flatten", {"start_dim": one, "end_dim": two}, lambda x: x.flatten(one, two)),
             ("transpose", {"dim0": one, "dim1": two}, lambda x: x.transpose(one, two)),
             ("select", {"dim": one, "index": two}, lambda x: x.select(one, two)),
-                            ("narrow", {"dim": one, "start": two, "length": count}, lambda x: x.narrow(one, two, count)),
+            ("narrow", {"dim": one, "start": two, "length": count}, lambda x: x.narrow(one, two, count)),
             ("chunk", {"chunks": count, "dim": one}, lambda x: x.chunk(count, one)),
             ("split", {"sections": count, "dim": one}, lambda x: x.split(count, one)),
             ("unflatten", {"dim": one, "sizes": sizes}, lambda x: x.unflatten(one, sizes)),
