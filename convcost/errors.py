@@ -56,6 +56,8 @@ class SpecError(ConvcostError):
 def _line(where: Where | None, layer: str | None, message: str) -> str:
     place = f"{where}: " if where else ""
     text = f"layer {layer!r}: {message}" if layer else message
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     return place + (text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "...")
 
 

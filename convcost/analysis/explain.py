@@ -44,15 +44,18 @@ def explain(report: Report, layer: str | None = None) -> tuple[Explanation, ...]
 
 
 def explain_op(
-    name: str, fields: dict[str, object], input_shapes: Sequence[Sequence[int]], dtype: str = "float32"
+    name: str, fields: dict[str, object], input_shapes: Sequence[Sequence[int]], dtype: str | None = None
 ) -> Graph:
     """A graph of one op, for ``analyze`` and ``explain``: what it does to inputs of the given shapes (batch first).
+
+    ``dtype`` None: the one that the op usually reads.
 
     Raises:
         OpError: unknown op or field, impossible size; the message has the numbers.
     """
-    inputs = tuple(Tensor(tuple(shape), dtype) for shape in input_shapes)
-    op = ready(make(name, fields), inputs)
+    op = make(name, fields)
+    inputs = tuple(Tensor(tuple(shape), dtype or op.input_dtype) for shape in input_shapes)
+    op = ready(op, inputs)
     named = [("input" if len(inputs) == 1 else f"input_{k + 1}", tensor) for k, tensor in enumerate(inputs)]
     if not isinstance(op, Composite):
         return Graph([Node(name, op, tuple((-1 - k, 0) for k in range(len(inputs))))], named)

@@ -93,6 +93,8 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     """Smallest and largest number of inputs; None: any number."""
     autocast: ClassVar[Literal["low", "float32", "promote", "keep"]] = "keep"
     """How mixed precision treats it: PyTorch's table of CUDA autocast."""
+    input_dtype: ClassVar[str] = "float32"
+    """The dtype of its input where nobody says another; an embedding reads int64 indices."""
 
     def bind(self, inputs: Tensors) -> Op:
         """The op with the sizes it takes over when it is built (``in_channels``), as a PyTorch module has them.

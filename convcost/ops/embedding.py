@@ -22,6 +22,7 @@ class Embedding(Op, frozen=True):
     """
 
     op = "embedding"
+    input_dtype = "int64"
 
     num_embeddings: Positive
     embedding_dim: Positive

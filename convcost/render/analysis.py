@@ -36,10 +36,9 @@ def _fields(layer: LayerRecord) -> str:
 
 
 def _short(value: Any) -> str:
-    text = (
-        "x".join(map(str, value)) if isinstance(value, tuple) and all(isinstance(v, int) for v in value) else str(value)
-    )
-    return text if len(text) <= 24 else text[:21] + "..."
+    if isinstance(value, tuple):
+        return ("x" if all(isinstance(item, int) for item in value) else " ").join(map(_short, value))
+    return str(value)
 
 
 # key: heading, unit, value of a layer, whether a block shows the sum of its layers

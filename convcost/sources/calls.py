@@ -18,18 +18,21 @@ class Calls:
         self.problems = problems
         self.calls: list[tuple[Layer, Mark]] = []
         self.arguments: list[tuple[Layer, yaml_reader.Mapping]] = []
+        self.unclear: set[str] = set()
+        """Blocks whose own parameters have mistakes: what their calls lack would only be an echo."""
 
     def check(self, blocks: Mapping[str, Block]) -> None:
         """Report arguments that no parameter takes and parameters without one, where no expansion is needed to tell."""
+        blocks = {name: block for name, block in blocks.items() if name not in self.unclear}
         for layer, written in self.arguments:
-            block = blocks[layer.verb]
+            block = blocks.get(layer.verb)
             for key, mark in written.key_marks.items():
-                if key not in block.parameters:
+                if block is not None and key not in block.parameters:
                     self.problems.fail(mark, block.unknown(key))
         for layer, mark in self.calls:
-            block, given = blocks[layer.verb], layer.argument
-            if isinstance(given, Name):
-                continue  # it may stand for a whole row
+            block, given = blocks.get(layer.verb), layer.argument
+            if block is None or isinstance(given, Name):
+                continue  # a name may stand for a whole row
             row = given.items if isinstance(given, Items) else given.fixed if isinstance(given, Constant) else None
             count = len(row) if isinstance(row, tuple) else 0 if given is None else 1
             if count > len(block.parameters):

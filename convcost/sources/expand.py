@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from ..errors import OpError, SpecError, nearest
 from ..graph import Reference, Tensor
 from ..ops.base import REGISTRY, Op
+from ..units import shape as times
 from . import vocabulary
 from .compiled import Block, Layer, Spec
 from .draft import MAX_NODES, Draft, Refs, Template
@@ -230,7 +231,7 @@ class Expansion:
         if arriving.shape != leaving.shape:
             if layer.projection is None:
                 raise OpError(
-                    f"the residual's input is {_times(arriving)} and its result {_times(leaving)}; "
+                    f"the residual's input is {times(arriving.shape[1:])} and its result {times(leaving.shape[1:])}; "
                     "they cannot be added: give 'projection: [...]' or 'projection: none'"
                 )
             if not layer.projection:
@@ -396,7 +397,3 @@ def _passes_layer(value: Any) -> bool:
 def _entries(values: tuple[Any, ...]) -> int:
     """How many entries all rows among the values have: the work of comparing them."""
     return sum(len(value) + _entries(value) for value in values if isinstance(value, tuple))
-
-
-def _times(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape[1:]))

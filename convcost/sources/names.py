@@ -33,15 +33,15 @@ class Names(Head):
                 self.fail(mark, f"more than {MAX_NAMES:,} parameters, blocks and names of 'let:'")
                 raise self.error()
             if not self.is_name(name, mark):
-                continue
-            if is_op(name):
+                pass
+            elif is_op(name):
                 self.fail(mark, f"{name!r} is an op; choose another name")
             elif name in FUNCTIONS or name in CONSTANTS or name in KEYWORDS or name in vocabulary.RESERVED:
                 self.fail(mark, f"{name!r} is a word of the spec language; choose another name")
             elif name in taken:
                 self.fail(mark, f"{name!r} is the name of something else in this file; choose another")
-            else:
-                fresh.add(name)
+            # Refused or not, it counts as known: one mistake is reported once.
+            fresh.add(name)
         return taken | fresh
 
     def parameters(self, holder: Mapping, known: set[str]) -> tuple[dict[str, Term | None], dict[str, Mark]]:

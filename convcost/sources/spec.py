@@ -67,10 +67,13 @@ class _Compiler(Names):
             layers: Value = value
             layers_mark = blocks.marks[name]
         elif isinstance(value, Mapping):
+            problems = len(self.found)
             self.keys(value, ("parameters", "let", "layers"), f"block {name!r}")
             self.local = frozenset()
             block.parameters, marks = self.parameters(value, taken)
             block.let, taken = self.let(value, self.free_names(marks, taken))
+            if len(self.found) > problems:
+                self.calls.unclear.add(name)
             if "layers" not in value:
                 self.fail(mark, f"block {name!r} needs 'layers'")
                 return block
@@ -115,7 +118,8 @@ class _Compiler(Names):
 
     def several_verbs(self, item: Mapping, verbs: list[str], mark: Mark) -> None:
         if not verbs:
-            self.fail(mark, "this layer has no op, block or structure; it only has " + ", ".join(item))
+            only = f"; it only has {', '.join(item)}" if item else ""
+            self.fail(mark, f"this layer has no op, block or structure{only}")
             return
         unknown = [verb for verb in verbs if not self.is_verb(verb)]
         for word, owner in (("projection", "residual"), ("split", "branches"), ("merge", "branches and residual")):
