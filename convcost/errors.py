@@ -61,6 +61,17 @@ def _line(where: Where | None, layer: str | None, message: str) -> str:
     return place + (text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "...")
 
 
+def as_written(value: object) -> str:
+    """A value as a spec writes it, at most 60 characters of it: ``[3, true, null]``."""
+    if isinstance(value, tuple | list):
+        text = f"[{', '.join(map(as_written, value[:60]))}]"
+    elif value is None or isinstance(value, bool):
+        text = "null" if value is None else str(value).lower()
+    else:
+        text = repr(str(value)) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'conv2d'?"``, or nothing where no known spelling is near."""
     # difflib costs milliseconds to import and is wanted only once something is already wrong.

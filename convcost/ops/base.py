@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
 import msgspec
 
-from ..errors import OpError, nearest
+from ..errors import OpError, as_written, nearest
 from ..graph import Shape, Tensor, Weight
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -237,20 +237,12 @@ def _readable(message: str, cls: type[Op], fields: Mapping[str, object]) -> str:
     """msgspec's 'Expected `int` >= 1, got `str` - at `$.kernel_size`' in plain words, field and value first."""
     problem, _, path = message.partition(" - at `$.")
     field = re.split(r"[`.\[]", path)[0]
-    value = _written(fields.get(field))
-    shown = f"{cls.op}: {field} is " + (value if len(value) <= 60 else value[:57] + "...")
+    shown = f"{cls.op}: {field} is {as_written(fields.get(field))}"
     if problem.startswith("Invalid enum value"):
         known = _texts(next(known.type for known in msgspec.structs.fields(cls) if known.name == field))
         return f"{shown}, expected {', '.join(known)}{nearest(str(fields[field]), known)}"
     kinds, _, bounds = problem.partition(", got ")[0].removeprefix("Expected `").partition("`")
     return f"{shown}, expected {' or '.join(_KINDS.get(kind, kind) for kind in kinds.split(' | '))}{bounds}"
-
-
-def _written(value: object) -> str:
-    """A value as a spec writes it."""
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_written, value))}]"
-    return "null" if value is None else repr(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _texts(kind: object) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from typing import Any
 
-from ..errors import OpError, SpecError, nearest
+from ..errors import OpError, SpecError, as_written, nearest
 from ..graph import ITEM_BYTES, About, Claim, Graph, Reference, Tensor
 from ..ops import REGISTRY
 from ..ops.storage import overwritten
@@ -97,10 +97,8 @@ class _Builder:
             if name in given:
                 env[name] = given[name]
             elif default is None:
-                where = self.chosen if self.chosen is not None else spec.root
-                raise self.fail(
-                    where, "with", f"the parameter {name!r} has no value; give it in 'with:' or as a default"
-                )
+                where = (self.chosen, "with") if self.chosen is not None else (spec.root, "parameters")
+                raise self.fail(*where, f"the parameter {name!r} has no value; give it in 'with:' or as a default")
             else:
                 env[name] = self.value(default, env, spec.root, "parameters")
         for name, expression in {**spec.let, **self.replaced_let()}.items():
@@ -186,10 +184,10 @@ class _Builder:
             for inner in value:
                 if inner not in ("shape", "dtype"):
                     raise self.fail(value, inner, f"an input has shape and dtype, not {inner!r}")
-            written = value.get("dtype", dtype)
-            if written not in ITEM_BYTES:
-                raise self.fail(value, "dtype", f"unknown dtype {written!r}{nearest(str(written), ITEM_BYTES)}")
-            dtype = str(written)
+            given = value.get("dtype", dtype)
+            if given not in ITEM_BYTES:
+                raise self.fail(value, "dtype", f"unknown dtype {as_written(given)}{nearest(str(given), ITEM_BYTES)}")
+            dtype = str(given)
             if "shape" not in value:
                 raise self.fail(holder, key, "an input needs a shape, such as {shape: [128], dtype: int64}")
             value = value["shape"]
@@ -198,7 +196,7 @@ class _Builder:
         shape = self.value(self.compiled(value, holder, key), env, holder, key)
         for size in shape:
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-                shown = f"{str(size)!r}" if isinstance(size, str) else repr(size)
+                shown = as_written(size)
                 raise self.fail(holder, key, f"the input's sizes must be whole numbers of 1 or more, not {shown}")
         tensor = Tensor((1, *shape), dtype)
         try:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any, NoReturn
 
-from ..errors import OpError, SpecError, nearest
+from ..errors import OpError, SpecError, as_written, nearest
 from ..graph import Reference, Tensor
 from ..ops.base import REGISTRY, Op
 from ..units import shape as times
 from . import vocabulary
 from .compiled import Block, Layer, Spec
 from .draft import MAX_NODES, Draft, Refs, Template
-from .frames import Frame, LayerValue
+from .frames import Frame, LayerValue, entries, passes_layer
 from .terms import SHAPE_NAMES, Constant, Term, Word
 from .vocabulary import is_op, op_class
 from .yaml_reader import Mark, at
@@ -82,13 +82,13 @@ class Expansion:
         handed = frame.env.get(base)
         if isinstance(handed, LayerValue):
             return self.part(handed, rest, path)
-        scope = next((holder for holder in frame.chain() if base in holder.layers), None)
+        scope = frame.scope_of(base)
         if scope is None:
             known = [name for holder in frame.chain() for name in holder.layers]
             hint = nearest(path, known)
             later = " (a name only points backwards: it may be written later)" if not hint else ""
             raise OpError(f"no layer before this one is called {path!r}{hint}{later}")
-        if not rest:
+        if not rest and base in scope.layers:
             return scope.layers[base]
         self.step(len(self.draft.nodes) // 50)
         full = f"{scope.prefix}{path}"
@@ -96,7 +96,7 @@ class Expansion:
         if found is not None:
             return found
         head, _, last = full.rpartition(".")
-        whole = self.draft.result_of(head) or (scope.layers[base] if "." not in rest else None)
+        whole = self.draft.result_of(head) or (scope.layers.get(base) if "." not in rest else None)
         if whole is not None and _WHOLE.match(last):
             return self.part(whole, last, path)
         raise OpError(f"{base!r} has nothing called {rest!r} inside")
@@ -126,7 +126,7 @@ class Expansion:
         name: str | None = None
         try:
             self.step()
-            if layer.when is not None and not self.evaluate(layer.when, frame, flow):
+            if layer.when is not None and not self.holds(layer.when, frame, flow):
                 return flow
             if layer.sources is not None:
                 flow = self.gather(layer.sources, frame, flow)
@@ -141,11 +141,17 @@ class Expansion:
             self.fail(layer.mark, frame, name or layer.name or layer.verb, str(error))
         return flow
 
+    def holds(self, condition: Term, frame: Frame, flow: Refs) -> bool:
+        value = self.evaluate(condition, frame, flow)
+        if not isinstance(value, int | float):
+            raise OpError(f"when is {as_written(value)}; it must be a truth value or a number")
+        return bool(value)
+
     def repeated(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
         assert layer.repeat is not None
         count = self.evaluate(layer.repeat, frame, flow)
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-            raise OpError(f"repeat is {count!r}; it must be a whole number, 0 or more")
+            raise OpError(f"repeat is {as_written(count)}; it must be a whole number, 0 or more")
         if count > MAX_NODES:
             raise OpError(f"repeat {count:,} would give more than {MAX_NODES:,} layers")
         for number in range(1, count + 1):
@@ -182,7 +188,7 @@ class Expansion:
         word = frame.env[layer.verb]
         if not isinstance(word, str) or not (is_op(word) or word in self.spec.blocks):
             near = nearest(word, [*self.spec.blocks, *REGISTRY]) if isinstance(word, str) else ""
-            raise OpError(f"{layer.verb!r} is {word!r} here, which is neither an op nor a block{near}")
+            raise OpError(f"{layer.verb!r} is {as_written(word)} here, which is neither an op nor a block{near}")
         return word
 
     def call(self, layer: Layer, name: str | None, frame: Frame, flow: Refs, override: dict[str, Term] | None) -> Refs:
@@ -204,8 +210,7 @@ class Expansion:
         """Let the layers from ``start`` on use the weights of the layer or block called ``path``."""
         self.look_up(path, frame)
         self.step(start // 50)
-        base = path.partition(".")[0]
-        scope = next((holder for holder in frame.chain() if base in holder.layers), frame)
+        scope = frame.scope_of(path.partition(".")[0]) or frame
         self.draft.share(path, scope.prefix + path, start)
 
     # --- structures
@@ -279,7 +284,7 @@ class Expansion:
         override: dict[str, Term] | None,
     ) -> Refs:
         given = self.arguments(block, layer, frame, flow, override)
-        passes_layers = any(_passes_layer(value) for value in given.values())
+        passes_layers = any(passes_layer(value) for value in given.values())
         key = None
         if not passes_layers and len(flow) == 1:
             key = (block.name, tuple(given.items()), self.draft.tensor(flow[0]))
@@ -345,7 +350,7 @@ class Expansion:
         """A block's argument; a word that names an earlier layer becomes that layer's value."""
         value = self.evaluate(term, frame, flow)
         if isinstance(value, tuple) and not isinstance(value, LayerValue):
-            self.step(_entries(value) // 16)
+            self.step(entries(value) // 16)
             return value if term.__class__ is Constant else tuple([self.as_layer(item, frame) for item in value])
         return self.as_layer(value, frame)
 
@@ -369,7 +374,7 @@ class Expansion:
                 terms = {cls.__struct_fields__[0]: layer.argument}
             terms.update(override or {})
             fields = {key: self.field(cls, key, term, frame, flow) for key, term in terms.items()}
-            layer.size = _entries(tuple(fields.values())) // 16
+            layer.size = entries(tuple(fields.values())) // 16
             if not override and layer.kind == "op" and all(not term.names for term in terms.values()):
                 layer.fixed = fields
         self.step(layer.size)
@@ -386,14 +391,5 @@ class Expansion:
         elif isinstance(value, float) and not vocabulary.takes_decimals(cls, key):
             text = getattr(term, "text", None)
             shown = f"{text} = {value:.6g}" if text else f"{value:.6g}"
-            raise OpError(f"{cls.op}: {key} must come out whole, and {shown}")
+            raise OpError(f"{cls.op}: {key} must come out whole, not {shown}")
         return value
-
-
-def _passes_layer(value: Any) -> bool:
-    return isinstance(value, LayerValue) or (isinstance(value, tuple) and any(map(_passes_layer, value)))
-
-
-def _entries(values: tuple[Any, ...]) -> int:
-    """How many entries all rows among the values have: the work of comparing them."""
-    return sum(len(value) + _entries(value) for value in values if isinstance(value, tuple))

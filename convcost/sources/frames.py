@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +10,23 @@ from ..errors import OpError, Where
 from ..graph import Reference
 from .draft import Refs
 
+_NUMBER = re.compile(r"[1-9][0-9]{,5}\Z")
+
 
 class LayerValue(tuple[Reference, ...]):
     """An earlier layer handed to a block as an argument."""
 
     __slots__ = ()
+
+
+def passes_layer(value: Any) -> bool:
+    """True if an argument is or holds an earlier layer."""
+    return isinstance(value, LayerValue) or (isinstance(value, tuple) and any(map(passes_layer, value)))
+
+
+def entries(values: tuple[Any, ...]) -> int:
+    """How many entries all rows among the values have: the work of comparing them."""
+    return sum(len(value) + entries(value) for value in values if isinstance(value, tuple))
 
 
 class Frame:
@@ -53,11 +66,18 @@ class Frame:
         Raises:
             OpError: another layer of this body is called so, by its name or by its word and number.
         """
-        word, _, number = name.rpartition("_")
-        counted = number.isdigit() and number[0] != "0" and int(number) <= self.counts.get(word, 0)
-        if name in self.layers or counted:
+        if self.has(name):
             raise OpError(f"two layers here are called {name!r}")
         self.layers[name] = value
+
+    def has(self, name: str) -> bool:
+        """True if an earlier layer of this body is called so, by its name or by its word and number."""
+        word, _, number = name.rpartition("_")
+        return name in self.layers or (bool(_NUMBER.match(number)) and int(number) <= self.counts.get(word, 0))
+
+    def scope_of(self, name: str) -> Frame | None:
+        """The innermost frame that has a layer of this name."""
+        return next((frame for frame in self.chain() if frame.has(name)), None)
 
     def chain(self) -> Iterator[Frame]:
         """The frame itself and those it lies in, from the inside out."""

@@ -88,8 +88,8 @@ class _Compiler(Names):
 
     # --- layers
 
-    def layers(self, value: Value, mark: Mark) -> tuple[Layer, ...]:
-        row = self.row(value, mark, "a list of layers")
+    def layers(self, value: Value, mark: Mark, what: str = "layers") -> tuple[Layer, ...]:
+        row = self.row(value, mark, what)
         return tuple(layer for item, place in zip(row, row.marks, strict=True) if (layer := self.layer(item, place)))
 
     def layer(self, item: Value, mark: Mark) -> Layer | None:
@@ -121,11 +121,16 @@ class _Compiler(Names):
             only = f"; it only has {', '.join(item)}" if item else ""
             self.fail(mark, f"this layer has no op, block or structure{only}")
             return
-        unknown = [verb for verb in verbs if not self.is_verb(verb)]
+        known = [verb for verb in verbs if self.is_verb(verb)]
+        unknown = [verb for verb in verbs if verb not in known]
         for word, owner in (("projection", "residual"), ("split", "branches"), ("merge", "branches and residual")):
             if word in verbs and any(verb in STRUCTURES for verb in verbs):
                 self.fail(item.key_marks[word], f"{word!r} goes with {owner} only")
                 return
+        if len(known) == 1 and item[known[0]] == "":
+            beside = ", ".join(unknown)
+            self.fail(item.key_marks[unknown[0]], f"{beside} must stand inside {known[0]!r}: indent further")
+            return
         for verb in unknown:
             self.fail(item.key_marks[verb], f"unknown word {verb!r}{nearest(verb, [*ADVERBS, *self.vocabulary()])}")
         if not unknown:
@@ -211,10 +216,14 @@ class _Compiler(Names):
         elif isinstance(value, Mapping):
             for name, place in value.key_marks.items():
                 self.is_name(name, place)
-            layer.bodies = tuple((name, self.layers(body, value.marks[name])) for name, body in value.items())
+            layer.bodies = tuple(
+                (name, self.layers(body, value.marks[name], "a branch")) for name, body in value.items()
+            )
         else:
             row = self.row(value, mark, "branches")
-            layer.bodies = tuple((None, self.layers(body, place)) for body, place in zip(row, row.marks, strict=True))
+            layer.bodies = tuple(
+                (None, self.layers(body, place, "a branch")) for body, place in zip(row, row.marks, strict=True)
+            )
         if verb == "branches" and not layer.bodies:
             self.fail(mark, "branches need at least one list of layers; [] passes on what arrives")
         if verb == "branches" and "merge" not in item:
