@@ -15,7 +15,7 @@ from .draft import check_size
 from .expand import Expansion
 from .expressions import CONSTANTS, unknown_name
 from .spec import compile_spec
-from .terms import Term, Word, term
+from .terms import SHAPE_NAMES, Term, Word, term
 from .vocabulary import is_op, texts
 from .yaml_reader import Mapping, Row, Value, at, read
 
@@ -136,7 +136,7 @@ class _Builder:
                 raise self.fail(
                     chosen,
                     "with",
-                    f"'with' has {len(value)} values for {len(names)} parameters: {', '.join(names)}",
+                    f"'with' has {len(value)} values, the parameters are {len(names)}: {', '.join(names)}",
                 )
             items = dict(zip(names, value, strict=False))
         found: dict[str, Any] = {}
@@ -164,6 +164,8 @@ class _Builder:
         if isinstance(value, tuple):
             for item in value:
                 self.check_words(item, env)
+        elif isinstance(value, Word) and value in SHAPE_NAMES:
+            raise OpError(f"{value} is known only in layers and blocks, where something arrives")
         elif isinstance(value, Word) and not (is_op(value) or value in self.spec.blocks or value in texts()):
             raise OpError(unknown_name(str(value), [*env, *CONSTANTS, *self.spec.blocks, *REGISTRY]))
 

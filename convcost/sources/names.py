@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import nearest
+from ..ops import REGISTRY
 from . import vocabulary
 from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS
 from .head import Head
@@ -98,6 +99,8 @@ class Names(Head):
             if name in alone and (is_op(name) or name in self.block_names or name in texts or name in self.local):
                 continue
             candidates = [*CONSTANTS, *FUNCTIONS, *SHAPE_NAMES, *texts, *known]
+            if name in alone:
+                candidates += [*self.block_names, *REGISTRY]
             self.fail(mark, f"unknown name {name!r}{nearest(name, candidates)}")
 
     def local_names(self, layers: Value) -> frozenset[str]:

@@ -138,7 +138,7 @@ class _Compiler(Names):
 
     def vocabulary(self) -> list[str]:
         return [
-            *REGISTRY,
+            *(word for word in REGISTRY if is_op(word)),
             *(f"{name}_" for name in words_of.in_place_ops()),
             *self.block_names,
             *STRUCTURES,

@@ -86,6 +86,7 @@ def term(value: Value, fail: Callable[[str], None]) -> Term:
         if WORD.match(value) and value not in KEYWORDS:
             if value in FUNCTIONS:
                 fail(f"{value} is a function; write {value}(...)")
+                return Constant(1)
             return Name(value)
         if REFERENCE.match(value):
             return Dotted(value)

@@ -216,6 +216,9 @@ class _Reader:
             raise self.fail(mark, "a key must be a word, not a list or a mapping (an expression in braces? quote it)")
         if key in into:
             raise self.fail(mark, f"the key {key!r} stands here twice")
+        if ")" in key and "(" not in key:
+            # {width: max(1, 2)} is {width: "max(1", "2)": ""} to YAML.
+            raise self.fail(mark, f"before {key!r}: inside {{}} an expression or a text with a comma is quoted")
         if key == "<<":
             raise self.fail(mark, "merge keys are not part of the spec language; use a block with parameters")
 
