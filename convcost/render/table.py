@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import IO
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -47,18 +47,78 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
             text = Text(prefix + part.text, style=COLOURS.get(part.kind, ""))
             console.print(text, soft_wrap=piped)
         else:
-            table = _table(part, units, unicode)
-            if _least(console, table) > width:
-                table = _table(_without_shares(part), units, unicode)
+            grid = _Grid(part, units, unicode)
+            if grid.least > width:
+                grid = _Grid(_without_shares(part), units, unicode)
             # What is still too wide runs over: better broken lines than numbers without their ends.
-            console.width = max(width, _least(console, table))
-            console.print(table, crop=False)
+            console.width = max(width, grid.least)
+            console.print(grid.table(console.width), crop=False)
             console.width = width
 
 
-def _least(console: Console, table: Table) -> int:
-    """The width below which numbers would be cut or words broken."""
-    return Measurement.get(console, console.options.update(max_width=10_000), table).minimum
+class _Grid:
+    """A sheet's cells as text, and how wide its columns are.
+
+    The widths are worked out here and handed to rich, which would otherwise render every cell once to measure it and
+    once to show it.
+    """
+
+    def __init__(self, sheet: Sheet, units: str, unicode: bool) -> None:
+        self.sheet = sheet
+        self.lines = (*sheet.lines, sheet.total) if sheet.total else sheet.lines
+        self.rows = [_cells(sheet, line, units, unicode) for line in self.lines]
+        # Many narrow columns fit 80 characters only without extra space between them.
+        self.gap = 0 if len(sheet.columns) > _CROWDED else 1
+        columns = list(zip([column.heading for column in sheet.columns], *self.rows, strict=True))
+        self.widths = [max(map(cell_len, cells)) for cells in columns]
+        between = (1 + self.gap) * len(columns)
+        self.natural = sum(self.widths) + between
+        # A text may be broken between its words, anything else may not.
+        self.least = between + sum(
+            max(cell_len(word) for cell in cells for word in (cell.split() or [""])) if column.unit == "text" else width
+            for column, cells, width in zip(sheet.columns, columns, self.widths, strict=True)
+        )
+
+    def table(self, width: int) -> Table:
+        """The table for a console of this width."""
+        sheet = self.sheet
+        table = Table(
+            box=SIMPLE_HEAD,
+            title=sheet.title or None,
+            title_justify="left",
+            show_edge=False,
+            padding=(0, self.gap, 0, 0),
+        )
+        for column, natural in zip(sheet.columns, self.widths, strict=True):
+            left = column.bar or column.unit in ("text", "word", "shape")
+            fixed = self.natural <= width or column.unit != "text"
+            table.add_column(
+                column.heading,
+                justify="left" if left else "right",
+                no_wrap=column.unit != "text",
+                overflow="fold",
+                width=natural if fixed else None,
+            )
+        last = len(sheet.lines) - 1
+        for position, (line, cells) in enumerate(zip(self.lines, self.rows, strict=True)):
+            # Square brackets would be read as styles.
+            shown = [escape(cell) if "[" in cell else cell for cell in cells]
+            apart = sheet.total is not None and position == last
+            table.add_row(*shown, style=COLOURS.get(line.kind) or None, end_section=apart)
+        return table
+
+
+def _cells(sheet: Sheet, line: Line, units: str, unicode: bool) -> list[str]:
+    cells = []
+    for column, value in zip(sheet.columns, line.cells, strict=True):
+        if not column.bar:
+            cells.append(text_of(value, column.unit, units))
+        elif value is None or line.kind == "total":
+            cells.append("")
+        else:
+            cells.append(_bar(*value, unicode=unicode))
+    cells[0] = "  " * line.level + cells[0]
+    return cells
 
 
 def _without_shares(sheet: Sheet) -> Sheet:
@@ -71,40 +131,6 @@ def _without_shares(sheet: Sheet) -> Sheet:
     columns = tuple(sheet.columns[position] for position in kept)
     total = shorter(sheet.total) if sheet.total else None
     return Sheet(sheet.title, columns, tuple(map(shorter, sheet.lines)), total)
-
-
-def _table(sheet: Sheet, units: str, unicode: bool) -> Table:
-    # Many narrow columns fit 80 characters only without extra space between them.
-    gap = 0 if len(sheet.columns) > _CROWDED else 1
-    table = Table(
-        box=SIMPLE_HEAD, title=sheet.title or None, title_justify="left", show_edge=False, padding=(0, gap, 0, 0)
-    )
-    for column in sheet.columns:
-        left = column.bar or column.unit in ("text", "word", "shape")
-        # When the terminal is too narrow only texts are broken; a number never is.
-        table.add_column(
-            column.heading, justify="left" if left else "right", no_wrap=column.unit != "text", overflow="fold"
-        )
-    lines = (*sheet.lines, sheet.total) if sheet.total else sheet.lines
-    for position, line in enumerate(lines):
-        cells = []
-        for column, value in zip(sheet.columns, line.cells, strict=True):
-            if column.bar and value is not None and line.kind != "total":
-                cells.append(_bar(*value, unicode=unicode))
-            elif column.bar:
-                cells.append("")
-            else:
-                cells.append(text_of(value, column.unit, units))
-        # Square brackets would be read as styles.
-        cells = [escape(cell) if "[" in cell else cell for cell in cells]
-        cells[0] = "  " * line.level + cells[0]
-        colour = COLOURS.get(line.kind, "")
-        table.add_row(
-            *cells,
-            style=colour or None,
-            end_section=sheet.total is not None and position == len(sheet.lines) - 1,
-        )
-    return table
 
 
 def _bar(part: int, whole: int, *, unicode: bool) -> str:

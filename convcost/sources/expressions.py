@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import ceil, floor
 from typing import Any
 
-from ..errors import OpError, nearest
+from ..errors import OpError, as_written, nearest
 
 MAX_LENGTH = 200
 MAX_TERMS = 30
@@ -94,7 +94,7 @@ class Expression:
         except ZeroDivisionError:
             raise OpError(f"{self.text!r} divides by zero") from None
         except (TypeError, ValueError, OverflowError):
-            values = ", ".join(f"{name} = {scope.get(name)!r}" for name in self.names)
+            values = ", ".join(f"{name} = {as_written(scope.get(name))}" for name in self.names)
             raise OpError(f"{self.text!r} cannot be worked out" + (f" with {values}" if values else "")) from None
         if isinstance(result, float) and result.is_integer() and abs(result) < LIMIT:
             return int(result)
