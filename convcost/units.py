@@ -1,7 +1,8 @@
-"""The only place where numbers become text."""
+"""The only place where numbers become text, and where figures as people print them are read."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 STYLES = ("iec", "si", "raw")
@@ -48,3 +49,18 @@ def _scaled(value: int, units: Sequence[tuple[int, str]], gap: str) -> str:
         if abs(value) >= factor:
             return f"{value / factor:.2f}{gap}{suffix}"
     return f"{value}{gap}"
+
+
+SCALES = {
+    "": 1, "K": 10**3, "k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12,
+    "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
+}  # fmt: skip
+"""What a suffix multiplies by."""
+FIGURE = re.compile(r"\s*([0-9][0-9,]*)(?:\.([0-9]+))?\s*([A-Za-z]*)\s*\Z")
+"""Whole part, decimals and suffix of a printed figure: 138M, 3.8G, "60,000", 93MB."""
+
+
+def is_figure(text: str) -> bool:
+    """True for a figure as people print it."""
+    match = FIGURE.match(text)
+    return match is not None and match.group(3) in SCALES

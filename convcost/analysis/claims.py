@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ..errors import OpError
 from ..graph import Claim
+from ..units import FIGURE, SCALES, is_figure
 from .records import Verdict
 
 if TYPE_CHECKING:
     from .records import LayerRecord, Report
-
-_SCALES = {
-    "": 1, "K": 10**3, "k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12,
-    "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
-}  # fmt: skip
-_FIGURE = re.compile(r"\s*([0-9][0-9,]*)(?:\.([0-9]+))?\s*([A-Za-z]*)\s*\Z")
-
 
 _FIXED = ("params", "weights", "depth")
 """Quantities that depend on neither batch, nor input size, nor dtype."""
@@ -54,8 +47,8 @@ def verdict_on(printed: str, exact: int) -> str | None:
     Zeros at the end of a whole number with a suffix may be rounding, and count as places that were not printed: "60M"
     stands for 55 to 65 million, "138M" for 137.5 to 138.5. Without a suffix every digit counts: "60,000" is exact.
     """
-    match = _FIGURE.match(printed)
-    if not match or match.group(3) not in _SCALES:
+    match = FIGURE.match(printed)
+    if not match or not is_figure(printed):
         return None
     whole, fraction, suffix = match.group(1).replace(",", ""), match.group(2) or "", match.group(3)
     # Everything in units of the last printed place, times two, to stay in whole numbers.
@@ -64,7 +57,7 @@ def verdict_on(printed: str, exact: int) -> str | None:
     step = 1
     if suffix and not fraction and len(whole) > 1 and digits:
         step = 10 ** (len(whole) - len(whole.rstrip("0")))
-    scale = _SCALES[suffix]
+    scale = SCALES[suffix]
     low, high = (2 * digits - step) * scale, (2 * digits + step) * scale
     ours = 2 * exact * places
     if not suffix and not fraction:

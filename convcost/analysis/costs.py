@@ -16,6 +16,9 @@ AMP = {"amp-bf16": "bfloat16", "amp-fp16": "float16"}
 
 DTYPES = (*FLOATING, *AMP)
 
+MAX_SIZE = 10**9
+"""The largest batch, and the largest side of an input."""
+
 InputSize = Sequence[int] | Mapping[str, Sequence[int]]
 
 
@@ -39,6 +42,8 @@ def analyze(
         UsageError: an impossible batch, dtype or input size.
         SpecError: a layer cannot take what arrives at this size; the message has the layer and the numbers.
     """
+    if not isinstance(graph, Graph):
+        raise UsageError(f"analyze takes a graph, not {graph!r}; convcost.load(NAME) gives one")
     inputs = _inputs(graph, batch, dtype, input_size)
     costs = _walk(graph, inputs, dtype, train)
     settings = Settings(
@@ -58,8 +63,8 @@ def analyze(
 def _inputs(graph: Graph, batch: int | None, dtype: str, input_size: InputSize | None) -> list[Tensor]:
     if dtype not in DTYPES:
         raise UsageError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)} (allowed: {', '.join(DTYPES)})")
-    if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
-        raise UsageError(f"the batch must be a whole number of 1 or more, not {batch!r}")
+    if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or not 1 <= batch <= MAX_SIZE):
+        raise UsageError(f"the batch must be a whole number of 1 or more, at most {MAX_SIZE:,}, not {str(batch)[:40]}")
     if not graph.batch_free and (batch is not None or input_size is not None):
         raise UsageError(
             f"{graph.about.name} was captured at fixed shapes; capture it again for another batch or input"
@@ -79,6 +84,8 @@ def _sizes(graph: Graph, input_size: InputSize | None) -> dict[str, tuple[int, .
     if input_size is None:
         return {}
     names = [name for name, _ in graph.inputs]
+    if isinstance(input_size, str | int):
+        raise UsageError(f"input_size is a tuple of sizes without the batch, such as (3, 224, 224), not {input_size!r}")
     if not isinstance(input_size, Mapping):
         if len(names) != 1:
             raise UsageError(f"{graph.about.name} has {len(names)} inputs; give sizes by name: {', '.join(names)}")
@@ -94,8 +101,10 @@ def _sizes(graph: Graph, input_size: InputSize | None) -> dict[str, tuple[int, .
                 f"the input {name!r} has {len(declared)} dimensions ({'x'.join(map(str, declared))}), "
                 f"not {len(size)} ({'x'.join(map(str, size))})"
             )
-        if any(not isinstance(side, int) or side < 1 for side in size):
-            raise UsageError(f"the sizes of the input {name!r} must be whole numbers of 1 or more")
+        if any(not isinstance(side, int) or not 1 <= side <= MAX_SIZE for side in size):
+            raise UsageError(
+                f"the sizes of the input {name!r} must be whole numbers of 1 or more, at most {MAX_SIZE:,}"
+            )
     return {name: tuple(size) for name, size in input_size.items()}
 
 

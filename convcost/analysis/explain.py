@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..graph import Graph, Node, Tensor
-from ..ops import make, ready
+from ..ops import REGISTRY, make, ready
 from ..ops.base import Composite, Step
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def explain_op(
     Raises:
         OpError: unknown op or field, impossible size; the message has the numbers.
     """
+    if name not in REGISTRY and name[:-1] in REGISTRY and name.endswith("_"):
+        name, fields = name[:-1], {**fields, "inplace": True}
     op = make(name, fields)
     inputs = tuple(Tensor(tuple(shape), dtype or op.input_dtype) for shape in input_shapes)
     op = ready(op, inputs)

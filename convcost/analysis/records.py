@@ -66,7 +66,7 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
     cost: Cost
     position: int
     graph: Graph
-    fields: Any
+    receptive_fields: Any
 
     @property
     def name(self) -> str:
@@ -82,6 +82,11 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
     def op(self) -> str:
         """The op's word, ``conv2d``."""
         return self.node.op.op
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The op's fields by name, as it was bound."""
+        return fields_of(self.node.op)
 
     @property
     def group(self) -> Group:
@@ -170,7 +175,7 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
     @property
     def receptive_field(self) -> ReceptiveField | None:
         """What one output position sees of the first input; None where it is not followed."""
-        field: ReceptiveField | None = self.fields[self.position]
+        field: ReceptiveField | None = self.receptive_fields[self.position]
         return field
 
     def to_dict(self) -> dict[str, Any]:
@@ -325,7 +330,9 @@ class Report:
         for layer in self.layers:
             key = (id(layer.node.op), id(layer.cost))
             if key not in seen:
-                seen[key] = layer.node.op.warnings(layer.cost.inputs)
+                op, inputs = layer.node.op, layer.cost.inputs
+                trained = op.training_warnings(inputs) if self.settings.mode == "train" else ()
+                seen[key] = op.warnings(inputs) + trained
             found += [f"{layer.name}: {text}" for text in seen[key]]
         return tuple(found)
 

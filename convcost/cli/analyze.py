@@ -10,7 +10,8 @@ from ..analysis import analyze
 from ..analysis.conventions import CONVENTIONS
 from ..errors import UsageError, nearest
 from ..render import FORMATS, render
-from ..render.analysis import COLUMN_KEYS, DEFAULT_COLUMNS, SORTABLE, document
+from ..render.analysis import COLUMN_KEYS, DEFAULT_COLUMNS, SORTABLE, document, layer_sheet
+from ..render.sheet import Document
 from ..sources import load
 from .options import analysis_options, input_size, opened, output_options
 
@@ -70,14 +71,17 @@ def command(
     """
     if format == "json" and (sort or top or depth):
         raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
+    if format == "csv" and depth:
+        raise UsageError("--depth folds the table; CSV has one row for each layer and none for blocks")
     report = analyze(load(source), batch, dtype, input_size(inputs), train)
     if format == "json":
         with opened(output) as out:
             out.write(report.to_json(convention) + "\n")
     else:
         if format == "csv":
-            depth, columns = depth or 10**6, _csv_columns(columns)
-        shown = document(report, depth, columns, sort, top, convention, units)
+            shown = Document((layer_sheet(report, None, _csv_columns(columns), sort, top, flat=True),))
+        else:
+            shown = document(report, depth, columns, sort, top, convention, units)
         with opened(output) as out:
             render(shown, format, out, units)
     if strict and report.coverage.unmodelled:

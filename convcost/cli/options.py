@@ -11,13 +11,13 @@ from typing import IO, Any, TypeVar
 
 import click
 
-from ..analysis.costs import DTYPES
+from ..analysis.costs import DTYPES, MAX_SIZE
 from ..errors import UsageError
 from ..units import STYLES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_SIZE = re.compile(r"[0-9]+(?:x[0-9]+)*\Z")
+_SIZE = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10}){,7}\Z")
 
 
 class InputSize(click.ParamType):  # type: ignore[type-arg]
@@ -57,7 +57,7 @@ def analysis_options(command: F) -> F:
                      help="Precision; amp-* is autocast."),
         click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
                      help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable)."),
-        click.option("--batch", type=click.IntRange(min=1), default=None, help="Samples at once.  [default: 1]"),
+        click.option("--batch", type=click.IntRange(1, MAX_SIZE), default=None, help="Samples at once.  [default: 1]"),
     ):  # fmt: skip
         command = option(command)
     return command

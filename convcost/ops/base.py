@@ -154,6 +154,10 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         """What a user should know although it is no error."""
         return ()
 
+    def training_warnings(self, inputs: Tensors) -> tuple[str, ...]:
+        """What a user should know who wants to train."""
+        return ()
+
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         """The arithmetic of the output shape, the parameters and the MACs with the numbers filled in."""
         return ()

@@ -116,7 +116,7 @@ class _BatchNorm(_ChannelNorm, frozen=True):
         # cuDNN does all in one call; the batch counter is an addition of its own.
         return 1 + (train and self.track_running_stats)
 
-    def warnings(self, inputs: Tensors) -> tuple[str, ...]:
+    def training_warnings(self, inputs: Tensors) -> tuple[str, ...]:
         x = inputs[0]
         if x.elements > x.shape[1]:
             return ()

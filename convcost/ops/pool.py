@@ -97,7 +97,7 @@ class _Window(_Reduction, frozen=True):
                     f"{self.op}: padding {axis.before} is more than half of the kernel size {axis.kernel}; "
                     f"at most {axis.kernel // 2}, PyTorch refuses it too"
                 )
-        return self
+        return msgspec.structs.replace(self, stride=self.kernel_size) if self.stride is None else self
 
     def check(self, inputs: Tensors) -> None:
         need_rank(self.op, inputs[0], self.rank)
@@ -220,9 +220,9 @@ class Subsample2d(_Window, frozen=True):
     in_channels: Positive | None = None
 
     def bind(self, inputs: Tensors) -> Op:
-        super().bind(inputs)
+        bound = super().bind(inputs)
         self._same_channels(inputs[0])
-        return msgspec.structs.replace(self, in_channels=inputs[0].shape[1])
+        return msgspec.structs.replace(bound, in_channels=inputs[0].shape[1])
 
     def _same_channels(self, x: Tensor) -> None:
         if self.in_channels not in (None, x.shape[1]):

@@ -131,15 +131,22 @@ def _where(whole: int, parts: dict[str, int]) -> str:
 
 
 def layer_sheet(
-    report: Report, depth: int | None, columns: Sequence[str], sort: str | None = None, top: int | None = None
+    report: Report,
+    depth: int | None,
+    columns: Sequence[str],
+    sort: str | None = None,
+    top: int | None = None,
+    flat: bool = False,
 ) -> Sheet:
-    """The table of layers, nested by block, or sorted and flat."""
+    """The table of layers, nested by block; sorted; or ``flat``: every layer in order under its full name."""
     for key in columns:
         if key not in COLUMN_KEYS:
             raise UsageError(f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})")
     shown = (Column("name", "Layer"), *(_column(key) for key in columns))
     if sort is not None or top is not None:
         lines = _sorted_lines(report, columns, sort or "macs", top)
+    elif flat:
+        lines = [_line(report, layer, columns) for layer in report.layers]
     else:
         lines = _nested_lines(report, columns, depth)
     every = report.layers
@@ -177,7 +184,11 @@ def _sorted_lines(report: Report, columns: Sequence[str], sort: str, top: int | 
     if top is not None and top < 1:
         raise UsageError(f"--top must be 1 or more, not {top}")
     layers = sorted(report.layers, key=lambda layer: -getattr(layer, sort))[:top]
-    return [Line((layer.name, *(_cell(report, [layer], key) for key in columns)), 0, layer.group) for layer in layers]
+    return [_line(report, layer, columns) for layer in layers]
+
+
+def _line(report: Report, layer: LayerRecord, columns: Sequence[str]) -> Line:
+    return Line((layer.name, *(_cell(report, [layer], key) for key in columns)), 0, layer.group)
 
 
 def _nested_lines(report: Report, columns: Sequence[str], depth: int | None) -> list[Line]:

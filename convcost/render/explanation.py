@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ..analysis.explain import Explanation
     from ..ops.base import Step
 
+MAX_VALUE = 18
+"""Characters of a field's value on the command line: numbers stay below 10^18."""
+
 _COLUMNS = (
     Column("label", ""),
     Column("formula", "Formula"),
@@ -79,9 +82,11 @@ def _parsed(text: str) -> object:
     constants: dict[str, object] = {"true": True, "false": False, "null": None}
     if text.lower() in constants:
         return constants[text.lower()]
+    if len(text) > MAX_VALUE:
+        raise UsageError(f"a value of {len(text):,} characters is too long: {text[:20]}...")
     for separator in (",", "x"):
-        parts = text.split(separator)
-        if len(parts) > 1 and all(part.lstrip("-").isdigit() for part in parts):
+        parts = text.strip("[]").split(separator)
+        if len(parts) > 1 and all(part.strip().lstrip("-").isdecimal() for part in parts):
             return tuple(map(int, parts))
     for kind in (int, float):
         try:

@@ -82,12 +82,7 @@ class Expansion:
         handed = frame.env.get(base)
         if isinstance(handed, LayerValue):
             return self.part(handed, rest, path)
-        scope = frame.scope_of(base)
-        if scope is None:
-            known = [name for holder in frame.chain() for name in holder.layers]
-            hint = nearest(path, known)
-            later = " (a name only points backwards: it may be written later)" if not hint else ""
-            raise OpError(f"no layer before this one is called {path!r}{hint}{later}")
+        scope = self.scope(path, frame)
         if not rest and base in scope.layers:
             return scope.layers[base]
         self.step(len(self.draft.nodes) // 50)
@@ -100,6 +95,20 @@ class Expansion:
         if whole is not None and _WHOLE.match(last):
             return self.part(whole, last, path)
         raise OpError(f"{base!r} has nothing called {rest!r} inside")
+
+    def scope(self, path: str, frame: Frame) -> Frame:
+        """The innermost frame that has a finished layer with the name that ``path`` begins with."""
+        base = path.partition(".")[0]
+        for holder in frame.chain():
+            if base in holder.layers:
+                return holder
+            if holder.has(base):
+                self.step(len(self.draft.nodes) // 50)
+                if self.draft.result_of(holder.prefix + base) is not None:
+                    return holder
+        hint = nearest(path, [name for holder in frame.chain() for name in holder.layers])
+        later = " (a name only points backwards: it may be written later)" if not hint else ""
+        raise OpError(f"no layer before this one is called {path!r}{hint}{later}")
 
     def part(self, refs: Refs, rest: str, path: str) -> Refs:
         if not rest:
@@ -193,6 +202,7 @@ class Expansion:
 
     def call(self, layer: Layer, name: str | None, frame: Frame, flow: Refs, override: dict[str, Term] | None) -> Refs:
         start = len(self.draft.nodes)
+        shared = self.scope(layer.shares, frame).prefix + layer.shares if layer.shares else None
         if layer.bodies:
             flow = self.structure(layer, name, frame, flow)
         else:
@@ -202,16 +212,10 @@ class Expansion:
                 flow = self.block(self.spec.blocks[word], layer, name, frame, flow, override)
             else:
                 flow = self.op(word, layer, name, frame, flow, override)
-        if layer.shares:
-            self.share(layer.shares, start, frame)
+        if shared is not None and layer.shares:
+            self.step(start // 50)
+            self.draft.share(layer.shares, shared, start)
         return flow
-
-    def share(self, path: str, start: int, frame: Frame) -> None:
-        """Let the layers from ``start`` on use the weights of the layer or block called ``path``."""
-        self.look_up(path, frame)
-        self.step(start // 50)
-        scope = frame.scope_of(path.partition(".")[0]) or frame
-        self.draft.share(path, scope.prefix + path, start)
 
     # --- structures
 

@@ -193,8 +193,13 @@ def _compare(node: Any, text: str, names: list[str], depth: int) -> Compiled:
     operands = [_build(part, text, names, depth) for part in (node.left, *node.comparators)]
 
     def run(scope: Scope) -> bool:
-        values = [operand(scope) for operand in operands]
-        return all(apply(a, b) for apply, a, b in zip(operators, values, values[1:], strict=False))
+        left = operands[0](scope)
+        for apply, operand in zip(operators, operands[1:], strict=True):
+            right = operand(scope)
+            if not apply(left, right):
+                return False
+            left = right
+        return True
 
     return run
 

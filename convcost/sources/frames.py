@@ -75,10 +75,6 @@ class Frame:
         word, _, number = name.rpartition("_")
         return name in self.layers or (bool(_NUMBER.match(number)) and int(number) <= self.counts.get(word, 0))
 
-    def scope_of(self, name: str) -> Frame | None:
-        """The innermost frame that has a layer of this name."""
-        return next((frame for frame in self.chain() if frame.has(name)), None)
-
     def chain(self) -> Iterator[Frame]:
         """The frame itself and those it lies in, from the inside out."""
         frame: Frame | None = self

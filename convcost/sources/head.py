@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import nearest
+from ..units import is_figure
 from .expressions import literal
 from .problems import MAX_NAME, Problems
 from .yaml_reader import Mapping, Row
@@ -90,6 +91,8 @@ class Head(Problems):
             figures = value if isinstance(value, Row) else [value]
             if any(not isinstance(figure, str) or len(figure) > MAX_NAME for figure in figures):
                 self.fail(item.marks["value"], "the value of a claim is a figure, such as 138M, or a list of sizes")
+            elif isinstance(value, str) and "value" in item and not is_figure(value):
+                self.fail(item.marks["value"], f"{value!r} is not a figure such as 138M, 3.8G, 60,000 or 93MB")
             elif isinstance(value, Row) and not all(isinstance(literal(str(size)), int) for size in value):
                 self.fail(item.marks["value"], "the sizes of a claim are whole numbers, such as [512, 7, 7]")
             for key, allowed in (("quantity", CLAIM_QUANTITIES), ("convention", CLAIM_CONVENTIONS)):

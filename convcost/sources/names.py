@@ -118,7 +118,7 @@ class Names(Head):
                 if isinstance(name, str):
                     found.add(name)
                 for key, inner in value.items():
-                    found.add(key.rstrip("_"))
+                    found.add("add" if key == "residual" else key.rstrip("_"))
                     if key == "branches" and isinstance(inner, Mapping):
                         found.update(inner)
                         pending.extend(inner.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
@@ -122,7 +123,7 @@ def test_depth(run):
 
 
 def test_columns(run):
-    out = run("analyze", "vgg16", "--columns", "op, macs ,flops", "-f", "csv", "--depth", "1").out
+    out = run("analyze", "vgg16", "--columns", "op, macs ,flops", "-f", "csv").out
     assert out.splitlines()[0] == "name,op,macs,flops"
     for key in COLUMN_KEYS:
         assert run("analyze", "lenet5", "--columns", key).status == 0
@@ -173,3 +174,20 @@ def test_strict_finds_what_has_no_rule(run, monkeypatch):
     assert (lenient.status, strict.status) == (0, 1)
     assert lenient.out == strict.out
     assert "Coverage: 1 of 3 operations are modelled; NOT counted: aten::fft (2)." in strict.out
+
+
+def test_csv_has_one_row_for_each_layer_and_adds_up(run):
+    """No row for a block, or a sum over the rows would count twice. ResNet-50: torchvision's 25,557,032 parameters."""
+    heading, *rows = csv.reader(run("analyze", "resnet50", "-f", "csv").out.splitlines())
+    assert len({row[0] for row in rows}) == len(rows) == 175
+    assert sum(int(row[heading.index("params")]) for row in rows) == 25_557_032
+    assert run("analyze", "resnet50", "-f", "csv", "--depth", "1").status == 2
+
+
+@pytest.mark.parametrize("arguments", [
+    ["analyze", "lenet5", "--batch", "9" * 330],
+    ["analyze", "lenet5", "--input", f"1x{'9' * 330}x32"],
+    ["explain", "--op", "conv2d", "--input", "3x8x8", "out_channels=" + "9" * 330, "kernel_size=3"],
+])  # fmt: skip
+def test_absurd_numbers(run, arguments):
+    assert run(*arguments).status == 2

@@ -73,7 +73,7 @@ def test_no_command_shows_help(run):
         (["analyze", "."], ". is a directory; name a spec file in it"),
         (["analyze", "vgg16", "extra"], "unexpected extra argument"),
         (["analyze", "vgg16", "--btach", "2"], "No such option"),
-        (["analyze", "vgg16", "--batch", "0"], "0 is not in the range x>=1"),
+        (["analyze", "vgg16", "--batch", "0"], "0 is not in the range 1<=x"),
         (["analyze", "vgg16", "--batch", "two"], "'two' is not a valid integer"),
         (["analyze", "vgg16", "--input", "3x"], "'3x' is not a size without the batch, such as 3x224x224"),
         (["analyze", "vgg16", "--input", "3,224,224"], "is not a size without the batch"),

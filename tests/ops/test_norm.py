@@ -91,9 +91,9 @@ def test_refusals_carry_the_numbers(word, fields, first, second, complaint):
 
 def test_one_value_per_channel_can_not_be_trained():
     op, inputs, _ = built("batch_norm2d", {}, (1, 64, 1, 1))
-    (warning,) = op.warnings(inputs)
+    (warning,) = op.training_warnings(inputs)
     assert "1x64x1x1" in warning
-    assert op.warnings((Tensor((2, 64, 1, 1)),)) == ()
+    assert op.training_warnings((Tensor((2, 64, 1, 1)),)) == ()
     torch = pytest.importorskip("torch")
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         torch.nn.BatchNorm2d(64)(torch.zeros(1, 64, 1, 1))

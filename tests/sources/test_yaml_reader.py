@@ -134,7 +134,7 @@ def test_both_parsers_of_pyyaml_agree(path, monkeypatch):
         ("a: - b", "1:4", "a list with dashes begins on a line of its own"),
         ("a: 'b", "1:6", "a quote is not closed"),
         ('a: "\\q"', "1:", "a backslash in double quotes"),
-        ("a: b\n]", "2:1", "look for an extra bracket"),
+        ("[a]\nb: c", "2:1", "look for an extra bracket"),
         ("a: * b", "1:", "begin aliases and anchors"),
         ("a: {b: max(1, 2)}", "1:15", "inside {} an expression or a text with a comma is quoted"),
         ("a: b\n\nc: \x07", "3:4", r"the character '\x07' is not allowed"),
