@@ -287,6 +287,6 @@ class _Compiler(Names):
             stem = base.rstrip("0123456789").rstrip("_")
             if not (REFERENCE.match(name) or WORD.match(name)):
                 self.fail(place, f"{name!r} is not the name of a layer")
-            elif not ({base, stem} & self.local or base in self.known):
+            elif not ({base, stem} & self.local or base in self.known or (base != stem and self.is_verb(stem))):
                 self.fail(place, f"unknown layer {name!r}{nearest(name, [*self.local, *self.known])}")
         return tuple(str(name) for name in names)

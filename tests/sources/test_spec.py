@@ -79,11 +79,12 @@ def test_the_segment_of_a_choice_is_the_word_it_stands_for():
     graph = network("""
         name: net
         input: [3, 8, 8]
-        parameters: [act: hardswish_, unit: b]
+        parameters: [act: hardswish, unit: b]
         blocks: {b: [act]}
-        layers: [act, unit, {unit: {}, repeat: 2}]
+        layers: [act, unit, {unit: {}, repeat: 2}, {add: {}, from: [hardswish_1, b_2, b_3.hardswish_1]}]
     """)
-    assert names(graph) == ["hardswish_1", "b_1.hardswish_1", "b_2.hardswish_1", "b_3.hardswish_1"]
+    assert names(graph) == ["hardswish_1", "b_1.hardswish_1", "b_2.hardswish_1", "b_3.hardswish_1", "add_1"]
+    assert inputs(graph, "add_1") == ["hardswish_1", "b_2.hardswish_1", "b_3.hardswish_1"]
 
 
 def test_a_composite_is_a_group_of_its_parts():
