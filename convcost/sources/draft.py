@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..errors import OpError, Where
@@ -160,16 +161,25 @@ class Draft:
         self.tensors.extend(template.tensors)
         return tuple([(n + start, o) if n >= 0 else entry for n, o in template.result])
 
-    def share(self, path: str, full: str, start: int) -> None:
-        """Let the nodes from ``start`` on use the weights of the layer or block written ``path``, in full ``full``."""
-        owners = [
+    def inside(self, full: str, end: int) -> list[tuple[int, Node]]:
+        """The nodes of a layer or block, with their positions, of those before ``end``."""
+        return [
             (position, node)
-            for position, node in enumerate(self.nodes[:start])
+            for position, node in enumerate(self.nodes[:end])
             if node.name == full or node.name.startswith(full + ".")
         ]
+
+    def share(self, path: str, full: str, start: int) -> None:
+        """Let the nodes from ``start`` on use the weights of the layer or block written ``path``, in full ``full``."""
+        owners = self.inside(full, start)
+        if not owners:
+            # A repeated layer: its last repetition is meant, as everywhere.
+            repetition = re.compile(re.escape(full) + r"_[0-9]+(?=\.|\Z)")
+            last = next(
+                (found for node in reversed(self.nodes[:start]) if (found := repetition.match(node.name))), None
+            )
+            owners = self.inside(last.group(), start) if last else []
         users = self.nodes[start:]
-        if not owners and users:
-            raise OpError(f"shares {path!r}: it has no layers of its own; name one layer or block, such as {path}_1")
         if len(owners) != len(users):
             raise OpError(f"shares {path!r}: it has {len(owners)} layers, this has {len(users)}")
         for offset, ((position, owner), user) in enumerate(zip(owners, users, strict=True)):

@@ -349,10 +349,13 @@ def test_shares_of_layers_blocks_groups_and_inner_layers():
           - {{layers: [{{{CONV}, shares: conv2d_1}}], name: inner}}
           - {{{CONV}, shares: inner}}
           - {{b: {{}}, shares: b_1, repeat: 2}}
+          - {{{CONV}, repeat: 2, name: twice}}
+          - {{{CONV}, shares: twice}}
+          - {{{CONV}, shares: twice_1}}
     """)
     owners = [node.owner for node in graph.nodes]
-    assert owners == [-1, -1, -1, 0, 1, 2, 0, 1, 2, 2, 2, 2, 0, 1, 2, 0, 1, 2]
-    assert analyze(graph).totals.params == 2 * (3 * 3 + 3)
+    assert owners == [-1, -1, -1, 0, 1, 2, 0, 1, 2, 2, 2, 2, 0, 1, 2, 0, 1, 2, -1, -1, 19, 18]
+    assert analyze(graph).totals.params == 4 * (3 * 3 + 3)
 
 
 def test_shares_within_a_block_that_is_called_again():
