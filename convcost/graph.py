@@ -73,17 +73,22 @@ Reference = tuple[int, int]
 """(node, output): a node's position and which of its outputs; position -1 is the graph's first input, -2 the second."""
 
 
+OWN, GIVEN = -1, -2
+"""Owners of a node's weights that are no other node: the node itself, and the graph's values."""
+
+
 class Node(msgspec.Struct, frozen=True, gc=False):
     """One operation at its place.
 
     ``name`` is a path, ``conv3_1.conv_bn_2.conv2d_1``. ``owner`` is the position of the node whose weights this one
-    uses, -1 for its own. ``where`` is the place in the source that it was written at.
+    uses, ``OWN`` for its own, ``GIVEN`` if values in the graph are its weights: they stand in ``inputs`` behind the
+    op's own, in the order of the op's weights. ``where`` is the place in the source that it was written at.
     """
 
     name: str
     op: Op
     inputs: tuple[Reference, ...]
-    owner: int = -1
+    owner: int = OWN
     where: Where | None = None
 
 
@@ -177,7 +182,7 @@ class Graph:
         return {
             f"{node.name}.{weight.name}": weight
             for node in self.nodes
-            if node.owner < 0
+            if node.owner == OWN
             for weight in node.op.weights()
         }
 

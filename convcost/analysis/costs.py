@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ..errors import OpError, SpecError, UsageError, nearest
-from ..graph import FLOATING, ITEM_BYTES, Graph, Tensor
+from ..graph import FLOATING, GIVEN, ITEM_BYTES, OWN, Graph, Tensor
 from ..ops.base import Op
 from .receptive_field import Fields
 from .records import Cost, LayerRecord, Report, Settings
@@ -121,15 +121,15 @@ def _walk(graph: Graph, inputs: list[Tensor], dtype: str, train: bool) -> list[C
         if len(arriving) == 1:
             source, output = arriving[0]
             x = values[source][output]
-            key: tuple[object, ...] = (id(op), node.owner < 0, id(x))
+            key: tuple[object, ...] = (id(op), node.owner == OWN, id(x))
             tensors: tuple[Tensor, ...] | None = None
         else:
             tensors = tuple([values[source][output] for source, output in arriving])
-            key = (id(op), node.owner < 0, *map(id, tensors))
+            key = (id(op), min(node.owner, 0), *map(id, tensors))
         cost = memo.get(key)
         if cost is None:
             try:
-                cost = _cost(op, tensors if tensors is not None else (x,), dtype, train, node.owner < 0, interned)
+                cost = _cost(op, tensors if tensors is not None else (x,), dtype, train, node.owner, interned)
             except OpError as error:
                 raise SpecError([(node.where, node.name, str(error))]) from None
             memo[key] = cost
@@ -139,10 +139,14 @@ def _walk(graph: Graph, inputs: list[Tensor], dtype: str, train: bool) -> list[C
 
 
 def _cost(
-    op: Op, inputs: tuple[Tensor, ...], dtype: str, train: bool, owns: bool, interned: dict[Tensor, Tensor]
+    op: Op, inputs: tuple[Tensor, ...], dtype: str, train: bool, owner: int, interned: dict[Tensor, Tensor]
 ) -> Cost:
     if dtype in AMP:
         inputs = _autocast(op, inputs, AMP[dtype])
+    arriving, given = inputs, 0
+    if owner == GIVEN:
+        inputs = arriving[: op.arity[0]]
+        given = sum(tensor.bytes for tensor in arriving[op.arity[0] :])
     op.check(inputs)
     outputs = op.outputs(inputs)
     own_dtype = "float32" if dtype in AMP else dtype
@@ -160,10 +164,12 @@ def _cost(
             fresh += output.bytes
         if placement.kind != "view":
             written += output.bytes
-    read = op.reads(inputs, outputs) + op.weights_read(inputs, weight_bytes + buffer_bytes) if written else 0
+    owned = given if owner == GIVEN else weight_bytes + buffer_bytes
+    read = op.reads(inputs, outputs) + op.weights_read(inputs, owned) if written else 0
+    owns = owner == OWN
     return Cost(
-        group=op.group,
-        inputs=inputs,
+        group=op.books,
+        inputs=arriving,
         outputs=outputs,
         params=params if owns else 0,
         buffers=buffers if owns else 0,

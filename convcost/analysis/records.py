@@ -91,7 +91,7 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
     @property
     def group(self) -> Group:
         """conv, fc, attention, norm, activation, pool or other."""
-        return self.node.op.group
+        return self.cost.group
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -185,7 +185,7 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
             "name": self.node.name,
             "path": self.path,
             "op": op.op,
-            "group": op.group,
+            "group": cost.group,
             "fields": fields_of(op),
             "inputs": self.inputs,
             "input_shapes": self.input_shapes,

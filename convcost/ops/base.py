@@ -96,6 +96,11 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     input_dtype: ClassVar[str] = "float32"
     """The dtype of its input where nobody says another; an embedding reads int64 indices."""
 
+    @property
+    def books(self) -> Group:
+        """The group that its figures are booked in. Default: its own."""
+        return self.group
+
     def bind(self, inputs: Tensors) -> Op:
         """The op with the sizes it takes over when it is built (``in_channels``), as a PyTorch module has them.
 

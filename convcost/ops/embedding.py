@@ -9,7 +9,7 @@ import msgspec
 from ..errors import OpError
 from ..graph import FLOATING, Shape, Tensor, Weight
 from ..units import shape as times
-from .base import UNKNOWN, Counts, Op, Placement, Positive, Reach, Step, Tensors, register
+from .base import UNKNOWN, Counts, Group, Op, Placement, Positive, Reach, Step, Tensors, register
 from .combine import counted
 from .layout import axis
 
@@ -52,13 +52,19 @@ class Embedding(Op, frozen=True):
 class Parameter(Op, frozen=True):
     """A learned tensor of ``shape`` as a value, without input: no batch dimension is added. Source: nn.Parameter.
 
-    Its output is the weight itself: a view of input -1, which stands for the weight.
+    Its output is the weight itself: a view of input -1, which stands for the weight. ``feeds`` is the group that its
+    scalars are booked in: that of the convolutions or linear layers whose weight is made from it, if there are such.
     """
 
     op = "parameter"
     arity = (0, 0)
 
     shape: tuple[Positive, ...]
+    feeds: Group = "other"
+
+    @property
+    def books(self) -> Group:
+        return self.feeds
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return (Tensor(self.shape),)

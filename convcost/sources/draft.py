@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..errors import OpError, Where
-from ..graph import Node, Reference, Tensor
+from ..graph import OWN, Node, Reference, Tensor
 from ..ops import Composite, make, ready
 from ..ops.base import Op
 from .vocabulary import op_class
@@ -130,7 +130,7 @@ class Draft:
                     node.name[cut:],
                     node.op,
                     tuple(inputs),
-                    node.owner - start if node.owner >= 0 else -1,
+                    node.owner - start if node.owner >= 0 else OWN,
                     node.where,
                 )
             )
@@ -152,7 +152,7 @@ class Draft:
                     ((inputs[0][0] + start, inputs[0][1]),)
                     if len(inputs) == 1 and inputs[0][0] >= 0
                     else tuple([(n + start, o) if n >= 0 else entry for n, o in inputs]),
-                    owner + start if owner >= 0 else -1,
+                    owner + start if owner >= 0 else OWN,
                     where,
                 )
                 for name, op, inputs, owner, where in template.nodes
