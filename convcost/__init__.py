@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
     from .graph import Graph, Node, Tensor, Weight
     from .sources import load
+    from .sources.torch_capture import capture
+    from .sources.torch_custom import OperatorCost, operator_rule
 
 _HOMES = {
     "analysis": ("LayerRecord", "Report", "analyze"),
     "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
     "graph": ("Graph", "Node", "Tensor", "Weight"),
     "sources": ("load",),
+    "sources.torch_capture": ("capture",),
+    "sources.torch_custom": ("OperatorCost", "operator_rule"),
 }
 """Which module each public name lives in: a name is imported when it is first used."""
 
@@ -27,6 +31,7 @@ __all__ = [
     "MissingExtraError",
     "Node",
     "OpError",
+    "OperatorCost",
     "Report",
     "SourceError",
     "SpecError",
@@ -35,7 +40,9 @@ __all__ = [
     "Weight",
     "__version__",
     "analyze",
+    "capture",
     "load",
+    "operator_rule",
 ]
 
 

@@ -18,13 +18,20 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 ITEM_BYTES: dict[str, int] = {
+    "complex128": 16,
+    "complex64": 8,
     "float64": 8,
     "float32": 4,
     "float16": 2,
     "bfloat16": 2,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
     "int64": 8,
     "int32": 4,
     "int16": 2,
+    "uint64": 8,
+    "uint32": 4,
+    "uint16": 2,
     "int8": 1,
     "uint8": 1,
     "bool": 1,
@@ -124,13 +131,15 @@ class Graph:
         outputs: what the network returns, as references.
         about: name, title, reference, claims.
         batch_free: True if the batch enters at analysis (specs); False if the shapes are fixed (captures).
+        mode: "eval" or "train" if the graph holds for one of them only (captures).
+        dtype: that of the parameters, if it is fixed (captures).
         check: False if whoever makes the graph knows that it is in order.
 
     Raises:
         OpError: if a node reads something that does not come before it, or a name occurs twice.
     """
 
-    __slots__ = ("__dict__", "about", "batch_free", "inputs", "nodes", "outputs")
+    __slots__ = ("__dict__", "about", "batch_free", "dtype", "inputs", "mode", "nodes", "outputs")
 
     def __init__(
         self,
@@ -140,12 +149,16 @@ class Graph:
         about: About | None = None,
         batch_free: bool = True,
         check: bool = True,
+        mode: str | None = None,
+        dtype: str | None = None,
     ) -> None:
         self.nodes = tuple(nodes)
         self.inputs = tuple(inputs)
         self.outputs: tuple[Reference, ...] = tuple(outputs) if outputs is not None else ((len(self.nodes) - 1, 0),)
         self.about = about or About(name="network")
         self.batch_free = batch_free
+        self.mode = mode
+        self.dtype = dtype
         if check:
             _check_order(self.nodes, len(self.inputs), self.outputs)
 

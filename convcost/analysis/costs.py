@@ -25,18 +25,20 @@ InputSize = Sequence[int] | Mapping[str, Sequence[int]]
 def analyze(
     graph: Graph,
     batch: int | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
     input_size: InputSize | None = None,
-    train: bool = False,
+    train: bool | None = None,
 ) -> Report:
     """The exact account of a network, layer by layer.
 
     Args:
-        graph: from ``convcost.load``.
+        graph: from ``convcost.load`` or ``convcost.capture``.
         batch: samples at once; default: those of the graph's inputs, 1 in a graph from a spec.
-        dtype: ``float32``, ``float16``, ``bfloat16``, ``float64``, or mixed precision ``amp-bf16``, ``amp-fp16``.
+        dtype: ``float32``, ``float16``, ``bfloat16``, ``float64``, or mixed precision ``amp-bf16``, ``amp-fp16``;
+            default: that of the captured module, float32 in a graph from a spec.
         input_size: another size of the input without the batch, (3, 256, 256); a mapping by name if there are several.
-        train: count as in training (dropout works, batch norm makes statistics) in place of evaluation.
+        train: count as in training (dropout works, batch norm makes statistics) in place of evaluation; default: as
+            it was captured, else evaluation.
 
     Raises:
         UsageError: an impossible batch, dtype or input size.
@@ -44,10 +46,15 @@ def analyze(
     """
     if not isinstance(graph, Graph):
         raise UsageError(f"analyze takes a graph, not {graph!r}; convcost.load(NAME) gives one")
+    dtype = dtype or graph.dtype or "float32"
+    if train is None:
+        train = graph.mode == "train"
+    elif graph.mode is not None and train != (graph.mode == "train"):
+        raise UsageError(f"{graph.about.name} was captured in {graph.mode} mode; capture it again in the other one")
     inputs = _inputs(graph, batch, dtype, input_size)
     costs = _walk(graph, inputs, dtype, train)
     settings = Settings(
-        batch=inputs[0].shape[0] if inputs else 1,
+        batch=inputs[0].shape[0] if inputs and inputs[0].shape else 1,
         input_shapes={name: tensor.shape for (name, _), tensor in zip(graph.inputs, inputs, strict=True)},
         dtype=dtype,
         mode="train" if train else "eval",

@@ -320,7 +320,8 @@ class Report:
     @cached_property
     def coverage(self) -> Coverage:
         """Which operators have no rule."""
-        return Coverage(nodes=len(self.layers), modelled=len(self.layers))
+        missing = Counter(layer.fields["function"] for layer in self.layers if not layer.node.op.modelled)
+        return Coverage(len(self.layers), len(self.layers) - missing.total(), tuple(sorted(missing.items())))
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:

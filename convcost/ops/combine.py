@@ -12,6 +12,7 @@ from .base import (
     POINT,
     UNKNOWN,
     Counts,
+    Group,
     Op,
     Placement,
     Reach,
@@ -188,7 +189,8 @@ class Matmul(Op, frozen=True):
     """Matrix product over the last two dimensions, (..., M, K) times (..., K, N) -> (..., M, N).
 
     ``transpose_b`` takes (..., N, K) as the second, as attention multiplies queries by keys. The leading dimensions
-    are broadcast. Source: torch.matmul.
+    are broadcast. ``learned`` says that one of the two is made of parameters alone, which makes it a linear layer: it
+    is booked there. Source: torch.matmul.
     """
 
     op = "matmul"
@@ -197,6 +199,11 @@ class Matmul(Op, frozen=True):
     autocast = "low"
 
     transpose_b: bool = False
+    learned: bool = False
+
+    @property
+    def books(self) -> Group:
+        return "fc" if self.learned else self.group
 
     def _right(self, b: Tensor) -> Shape:
         return (*b.shape[:-2], b.shape[-1], b.shape[-2]) if self.transpose_b else b.shape

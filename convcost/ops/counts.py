@@ -154,3 +154,33 @@ PER_ELEMENT: dict[str, PerElement] = {
     "upsample_bicubic": _interpolation(16),
     "upsample_area": PerElement("elementwise", "mean of the window", (("add", 1),), (("add", -1), ("divide", 1))),
 }  # fmt: skip
+
+POINTWISE: dict[str, int] = {
+    **dict.fromkeys(
+        ("neg", "where", "masked_fill", "masked_scatter", "clone", "copy", "conj", "real", "imag", "positive", "lift",
+         "bitwise_not", "logical_not", "detach", "alias", "view_as_real", "view_as_complex", "fill"),
+        0,
+    ),
+    **dict.fromkeys(("clamp", "hardtanh", "rsqrt", "addcmul", "addcdiv", "log1p", "expm1", "rsub", "hypot"), 2),
+    **dict.fromkeys(("lerp", "logaddexp", "sigmoid", "softsign", "celu"), 3),
+    **dict.fromkeys(("silu", "hardswish", "hardsigmoid"), 4),
+    **dict.fromkeys(("tanh", "gelu"), 5),
+}  # fmt: skip
+"""Operations on one element of PyTorch's pointwise operators without a class here; one that is not named counts 1."""
+
+REDUCING: dict[str, tuple[int, int]] = {
+    **dict.fromkeys(("sum", "amax", "amin", "max", "min", "argmax", "argmin", "prod", "all", "any", "nansum"), (1, -1)),
+    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "count_nonzero"), (1, 0)),
+    "aminmax": (2, -2),
+    "mean": (1, 0),
+    "var": (4, -1),
+    "var_mean": (4, -1),
+    "std": (4, 0),
+    "std_mean": (4, 0),
+    "logsumexp": (4, -1),
+    "norm": (2, 0),
+    "linalg_vector_norm": (2, 0),
+    "logcumsumexp": (3, 0),
+}
+"""Operations of PyTorch's reductions, per value that enters and per result: var takes 2 additions, a subtraction and a
+multiplication for each of n values; n - 1 additions and a division make a mean."""

@@ -1,0 +1,303 @@
+"""PyTorch's operators as they were called, where a class of its own would say no more: what a capture keeps.
+
+Each holds the operator's name, its arguments ("$0" stands for the first input) and, where no rule gives them, the
+shapes that it had. Source: PyTorch's native_functions.yaml, whose tags say what is pointwise and what reduces.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..graph import FLOATING, Tensor, Weight
+from .base import FRESH, IN_PLACE, UNKNOWN, VIEW, Counts, Group, NonNegative, Op, Placement, Reach, Tensors, register
+from .combine import broadcast, promoted
+from .counts import POINTWISE, REDUCING
+
+Argument = Any
+"""None, a truth value, a number, a text ("$0": the first input; "torch.int64": a dtype), or a tuple of such."""
+
+
+class _Called(Op, frozen=True, kw_only=True):
+    """An operator and its arguments; ``keywords`` are pairs of a name and a value."""
+
+    arity = (0, None)
+
+    function: str
+    arguments: tuple[Argument, ...] = ()
+    keywords: tuple[tuple[str, Argument], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """``add`` of ``aten.add_.Tensor``."""
+        return self.function.split(".")[1].strip("_")
+
+    def twin(self) -> Any:
+        from .twins_called import Called
+
+        return Called(self.function, self.arguments, self.keywords)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return UNKNOWN
+
+
+class _Recorded(_Called, frozen=True, kw_only=True):
+    """An operator whose outputs are known from a call; a dtype "" follows the inputs as PyTorch promotes them."""
+
+    results: tuple[Tensor, ...]
+    places: ClassVar[Placement] = FRESH
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return tuple(Tensor(x.shape, x.dtype or promoted(inputs)) for x in self.results)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (self.places,) * len(self.results)
+
+
+class _Pointwise(_Called, frozen=True, kw_only=True):
+    """One function of the elements at the same place of all inputs, which are broadcast to a common shape.
+
+    A result ``dtype`` "" is what PyTorch promotes the inputs to. An operation on one element counts as in the table of
+    counts; one that is not listed there counts 1.
+    """
+
+    dtype: str = ""
+    inplace: bool = False
+
+    def check(self, inputs: Tensors) -> None:
+        broadcast(self.function, tuple(x.shape for x in inputs))
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        if self.inplace:
+            return (inputs[0],)
+        return (Tensor(broadcast(self.function, tuple(x.shape for x in inputs)), self.dtype or promoted(inputs)),)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        operations = POINTWISE.get(self.name, 1) * outputs[0].elements
+        return {"elementwise": operations} if operations else {}
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (IN_PLACE if self.inplace else FRESH,)
+
+
+@register
+class Elementwise(_Pointwise, frozen=True, kw_only=True):
+    """A function of each element, of one or several inputs that are broadcast to one shape."""
+
+    op = "elementwise"
+
+
+@register
+class Compare(_Pointwise, frozen=True, kw_only=True):
+    """A truth value for each element, of inputs that are broadcast to one shape."""
+
+    op = "compare"
+
+    dtype: str = "bool"
+
+
+@register
+class Reduce(_Recorded, frozen=True, kw_only=True):
+    """One value from many: amax, var, norm, argmax, cumsum and their kin, counted as in the table of counts."""
+
+    op = "reduce"
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        each, once = REDUCING[self.name]
+        return {"elementwise": each * inputs[0].elements + once * outputs[0].elements}
+
+
+@register
+class View(_Recorded, frozen=True, kw_only=True):
+    """The same memory read in another way: expand, strided slices, diagonals."""
+
+    op = "view"
+    places = VIEW
+
+    def reads(self, inputs: Tensors, outputs: Tensors) -> int:
+        return 0
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 0
+
+
+@register
+class Contiguous(Op, frozen=True):
+    """A copy of a value in the order of its dimensions: any shape -> the same shape. Source: Tensor.contiguous."""
+
+    op = "contiguous"
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return inputs
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def twin(self) -> Any:
+        from .twins_called import Contiguous as Twin
+
+        return Twin()
+
+
+@register
+class Cast(Op, frozen=True):
+    """A copy of a value in another ``dtype``: any shape -> the same shape. Source: Tensor.to."""
+
+    op = "cast"
+
+    dtype: str
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (Tensor(inputs[0].shape, self.dtype),)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def twin(self) -> Any:
+        from .twins_called import Called
+
+        return Called("aten.to.dtype", ("$0", f"torch.{self.dtype}"), ())
+
+
+@register
+class Copy(_Recorded, frozen=True, kw_only=True):
+    """Values moved and not changed: repeat, flip, pad, stack."""
+
+    op = "copy"
+
+
+@register
+class Index(_Recorded, frozen=True, kw_only=True):
+    """Values picked or placed by integer indices: index, gather, scatter. What it picks is read, and the indices."""
+
+    op = "index"
+
+    def reads(self, inputs: Tensors, outputs: Tensors) -> int:
+        indices = sum(x.bytes for x in inputs[1:])
+        return indices + min(inputs[0].bytes, sum(y.bytes for y in outputs))
+
+
+@register
+class Sort(_Recorded, frozen=True, kw_only=True):
+    """Values in order: sort, topk, median. It counts ceil(log2 n) comparisons for each of n values in a row."""
+
+    op = "sort"
+
+    row: NonNegative
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        comparisons = inputs[0].elements * max(self.row - 1, 0).bit_length()
+        return {"elementwise": comparisons} if comparisons else {}
+
+
+@register
+class Write(_Recorded, frozen=True, kw_only=True):
+    """Values written over the first input's: copy_, fill_, zero_, index_put_, random fills."""
+
+    op = "write"
+    places = IN_PLACE
+
+    def reads(self, inputs: Tensors, outputs: Tensors) -> int:
+        return sum(x.bytes for x in inputs[1:])
+
+
+@register
+class Create(_Recorded, frozen=True, kw_only=True):
+    """A value from nothing: zeros, arange, random numbers."""
+
+    op = "create"
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return self.results
+
+    def reads(self, inputs: Tensors, outputs: Tensors) -> int:
+        return 0
+
+
+@register
+class Constant(Op, frozen=True):
+    """A value that exists before the network runs and belongs to no layer: neither parameter nor buffer."""
+
+    op = "constant"
+    arity = (0, 0)
+
+    shape: tuple[NonNegative, ...]
+    dtype: str = "float32"
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (Tensor(self.shape, self.dtype),)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {}
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (Placement("view", -1),)
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 0
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return UNKNOWN
+
+    def weights_read(self, inputs: Tensors, weight_bytes: int) -> int:
+        return 0  # by the op that takes it as an input
+
+    def twin(self) -> Any:
+        from .twins_called import Kept
+
+        return Kept(self.shape, self.dtype, persistent=False)
+
+
+@register
+class Buffer(Constant, frozen=True):
+    """A tensor that a module keeps and does not learn, as a value. Source: nn.Module.register_buffer.
+
+    ``feeds`` is the group that it is booked in: that of the layers whose weight it is, if there are such.
+    """
+
+    op = "buffer"
+
+    feeds: Group = "other"
+
+    @property
+    def books(self) -> Group:
+        return self.feeds
+
+    def weights(self) -> tuple[Weight, ...]:
+        return (Weight("buffer", self.shape, "buffer", None if self.dtype in FLOATING else self.dtype),)
+
+    def twin(self) -> Any:
+        from .twins_called import Kept
+
+        return Kept(self.shape, self.dtype, persistent=True)
+
+
+@register
+class Operator(_Recorded, frozen=True, kw_only=True):
+    """An operator that a registered rule counts: see ``convcost.operator_rule``."""
+
+    op = "operator"
+
+    mac_count: NonNegative = 0
+    operation_count: NonNegative = 0
+    books_in: Group = "other"
+
+    @property
+    def books(self) -> Group:
+        return self.books_in
+
+    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
+        return self.mac_count
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {"elementwise": self.operation_count} if self.operation_count else {}
+
+
+@register
+class Unmodelled(_Recorded, frozen=True, kw_only=True):
+    """An operator without a rule: kept with its shapes, named in the coverage, its work not counted."""
+
+    op = "unmodelled"
+    modelled = False

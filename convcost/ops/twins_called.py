@@ -1,0 +1,65 @@
+"""PyTorch modules for the generic ops: an operator called again as it was called before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+_CREATORS = ("zeros", "ones", "empty", "full", "arange", "linspace", "rand", "randn", "eye", "tril_indices", "scalar")
+
+
+class Called(nn.Module):
+    """Calls ``function``, such as "aten.add.Tensor", with "$k" in its arguments replaced by the inputs."""
+
+    def __init__(self, function: str, arguments: Sequence[Any], keywords: Sequence[tuple[str, Any]]) -> None:
+        super().__init__()
+        namespace, name, overload = function.split(".")
+        self.function = getattr(getattr(getattr(torch.ops, namespace), name), overload)
+        self.creates = name.startswith(_CREATORS) and not name.endswith("_like")
+        self.arguments, self.keywords = tuple(arguments), dict(keywords)
+        # Says where the network is: what is created from nothing goes there.
+        self.register_buffer("place", torch.empty(0), persistent=False)
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        """The operator's result on these inputs."""
+        arguments = [_filled(each, inputs) for each in self.arguments]
+        keywords = {name: _filled(each, inputs) for name, each in self.keywords}
+        if self.creates:
+            keywords["device"] = self.place.device
+        result = self.function(*arguments, **keywords)
+        return tuple(result) if isinstance(result, list) else result
+
+
+def _filled(argument: Any, inputs: Sequence[torch.Tensor]) -> Any:
+    if isinstance(argument, str):
+        if argument.startswith("$"):
+            return inputs[int(argument[1:])]
+        return getattr(torch, argument[len("torch.") :]) if argument.startswith("torch.") else argument
+    if isinstance(argument, (tuple, list)):
+        return [_filled(each, inputs) for each in argument]
+    return argument
+
+
+class Contiguous(nn.Module):
+    """A copy in the order of the dimensions."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The copy, also of what is in order already."""
+        return x.clone(memory_format=torch.contiguous_format)
+
+
+class Kept(nn.Module):
+    """A tensor of zeros that is kept, as a value."""
+
+    buffer: torch.Tensor
+
+    def __init__(self, shape: Sequence[int], dtype: str, persistent: bool) -> None:
+        super().__init__()
+        self.register_buffer("buffer", torch.zeros(tuple(shape), dtype=getattr(torch, dtype)), persistent)
+
+    def forward(self) -> torch.Tensor:
+        """The tensor itself."""
+        return self.buffer
