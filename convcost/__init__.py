@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
     from .graph import Graph, Node, Tensor, Weight
     from .sources import load
+    from .sources.export import export
     from .sources.torch_capture import capture
     from .sources.torch_custom import OperatorCost, operator_rule
 
@@ -19,6 +20,7 @@ _HOMES = {
     "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
     "graph": ("Graph", "Node", "Tensor", "Weight"),
     "sources": ("load",),
+    "sources.export": ("export",),
     "sources.torch_capture": ("capture",),
     "sources.torch_custom": ("OperatorCost", "operator_rule"),
 }
@@ -41,6 +43,7 @@ __all__ = [
     "__version__",
     "analyze",
     "capture",
+    "export",
     "load",
     "operator_rule",
 ]
@@ -51,7 +54,15 @@ def __getattr__(name: str) -> Any:
         if name in names:
             from importlib import import_module
 
-            value = getattr(import_module(f".{home}", __name__), name)
+            try:
+                value = getattr(import_module(f".{home}", __name__), name)
+            except ModuleNotFoundError as error:
+                if error.name != "torch":
+                    raise
+                from .errors import MissingExtraError
+
+                message = f'convcost.{name} needs torch, which is not installed: pip install "convcost[torch]"'
+                raise MissingExtraError(message) from None
             globals()[name] = value
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

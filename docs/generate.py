@@ -36,7 +36,6 @@ from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
 from convcost.ops.counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
 from convcost.sources import schema  # noqa: E402
-from convcost.sources.vocabulary import HIDDEN  # noqa: E402
 
 WIDTH = 80
 TERMINAL = {"COLUMNS": str(WIDTH), "LINES": "50", "TERM": "dumb", "NO_COLOR": "1"}
@@ -209,7 +208,7 @@ def ops() -> str:
     for group in GROUPS:
         lines = ["| Op | What it does | Fields |", "|---|---|---|"]
         for name, op in sorted(REGISTRY.items()):
-            if op.group == group and name not in HIDDEN:
+            if op.group == group:
                 made = definitions[f"op_{name}"]
                 fields = made.get("properties", made.get("then", {}).get("properties", {}))
                 required = made.get("required", made.get("then", {}).get("required", ()))

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
-from convcost import analyze
+from convcost import analyze, export, load
 from convcost.cli.group import COMMANDS
 from convcost.errors import SpecError
 from convcost.ops import REGISTRY
@@ -191,6 +191,11 @@ def test_schema_takes_every_shipped_spec(path, loader):
 @pytest.mark.parametrize("text", example_specs())
 def test_schema_takes_the_examples(text):
     assert mistakes(text) == []
+
+
+@pytest.mark.parametrize("name", ["resnet50", "inception_v3", "mobilenet_v3_large", "swin_t", "unet"])
+def test_schema_takes_what_is_exported(name):
+    assert mistakes(export(load(name))) == []
 
 
 GOOD = "name: x\ninput: [3, 32, 32]\nlayers:\n"

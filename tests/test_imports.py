@@ -45,7 +45,10 @@ EXCEPTIONS = {
     ("analysis.records", "render.html_table"): "a notebook asks the record itself for its HTML",
     ("analysis.json", "__init__"): "the version stands in the JSON",
     ("cli.group", "__init__"): "and behind --version",
+    ("sources.export.__init__", "__init__"): "and in the first line of a spec that it has written",
 }
+# What is PyTorch's from end to end: imported inside functions as a whole.
+TORCH_SIDE = ("ops.twins", "sources.torch", "measure.")
 HEAVY = ("torch", "torchvision", "pandas", "numpy", "plotly", "fvcore")
 
 
@@ -117,7 +120,7 @@ def test_exceptions_are_still_needed():
         assert target in {found for found, _ in own(name)}, (name, target)
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith(TORCH_SIDE)])
 def test_heavy_packages_are_imported_inside_functions(name):
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
     top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]

@@ -6,14 +6,12 @@ from typing import Any
 
 import click
 
-from ..analysis import analyze
 from ..analysis.conventions import CONVENTIONS
 from ..errors import UsageError, nearest
 from ..render import FORMATS, render
 from ..render.analysis import COLUMN_KEYS, DEFAULT_COLUMNS, SORTABLE, document, layer_sheet
 from ..render.sheet import Document
-from ..sources import load
-from .options import analysis_options, input_size, opened, output_options
+from .options import analysis_options, opened, output_options, report_of
 
 
 class Columns(click.ParamType):  # type: ignore[type-arg]
@@ -60,7 +58,7 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
 @click.option("--strict", is_flag=True, help="Exit with 1 if an operation is not modelled.")
 @output_options(FORMATS)
 def command(
-    source: str, batch: int | None, inputs: Any, dtype: str, train: bool, depth: int | None, columns: tuple[str, ...],
+    source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, depth: int | None, columns: tuple[str, ...],
     sort: str | None, top: int | None, convention: str | None, strict: bool, format: str, units: str,
     output: str | None,
 ) -> None:  # fmt: skip
@@ -73,7 +71,7 @@ def command(
         raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
     if format == "csv" and depth:
         raise UsageError("--depth folds the table; CSV has one row for each layer and none for blocks")
-    report = analyze(load(source), batch, dtype, input_size(inputs), train)
+    report = report_of(source, batch, inputs, dtype, train)
     if format == "json":
         with opened(output) as out:
             out.write(report.to_json(convention) + "\n")

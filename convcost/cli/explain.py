@@ -11,8 +11,7 @@ from ..analysis.explain import explain, explain_op
 from ..errors import UsageError
 from ..render import render
 from ..render.explanation import document, op_fields
-from ..sources import load
-from .options import analysis_options, input_size, opened, output_options
+from .options import analysis_options, opened, output_options, report_of
 
 
 @click.command("explain")
@@ -30,7 +29,7 @@ from .options import analysis_options, input_size, opened, output_options
 @output_options(("table", "markdown", "json"))
 def command(
     source: str | None, layer: str | None, fields: tuple[str, ...], op_name: str | None, batch: int | None, inputs: Any,
-    dtype: str, format: str, units: str, output: str | None,
+    dtype: str | None, format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
     """The arithmetic of SOURCE with the numbers filled in: one LAYER, a block, or everything.
 
@@ -53,7 +52,7 @@ def command(
             raise UsageError("explain needs a SOURCE, or --op; see convcost explain --help")
         if fields:
             raise UsageError(f"explain takes a SOURCE and one LAYER; {' '.join(fields)!r} is too much")
-        report = analyze(load(source), batch, dtype, input_size(inputs))
+        report = report_of(source, batch, inputs, dtype)
     found = explain(report, layer)
     with opened(output) as out:
         if format == "json":

@@ -13,6 +13,7 @@ COMMANDS = {
     "list": "What ships: every architecture with family, year, parameters and MACs.",
     "analyze": "The per-layer account of a network, its conv/FC breakdown and totals.",
     "explain": "The arithmetic of a layer, a block or a single op with the numbers filled in.",
+    "export": "A network as a spec that people read and change, or as JSON.",
 }
 """Each command with its one-line help, so that ``convcost --help`` imports none of them."""
 
@@ -44,6 +45,7 @@ class _Commands(click.Group):
 def cli() -> None:
     """What a convolutional network costs, before you run it.
 
-    SOURCE is the name of an architecture that ships with convcost (see convcost list), or a spec file of your own,
-    net.yaml, with @variant where it has variants.
+    SOURCE is the name of an architecture that ships with convcost (see convcost list); a spec file of your own,
+    net.yaml, with @variant where it has variants; torchvision:NAME or timm:NAME; or a PyTorch module of your own,
+    package.module:factory.
     """

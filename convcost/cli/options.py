@@ -11,8 +11,10 @@ from typing import IO, Any, TypeVar
 
 import click
 
+from ..analysis import Report, analyze
 from ..analysis.costs import DTYPES, MAX_SIZE
 from ..errors import UsageError
+from ..sources import load
 from ..units import STYLES
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,14 +55,23 @@ def input_size(given: tuple[tuple[str | None, tuple[int, ...]], ...]) -> Any:
 def analysis_options(command: F) -> F:
     """``--batch``, ``--input``, ``--dtype``: what is analysed."""
     for option in (
-        click.option("--dtype", type=click.Choice(DTYPES), default="float32", show_default=True,
-                     help="Precision; amp-* is autocast."),
+        click.option("--dtype", type=click.Choice(DTYPES), default=None,
+                     help="Precision; amp-* is autocast.  [default: float32]"),
         click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
                      help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable)."),
         click.option("--batch", type=click.IntRange(1, MAX_SIZE), default=None, help="Samples at once.  [default: 1]"),
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def report_of(source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool | None = None) -> Report:
+    """The account of a SOURCE as these options ask for it. A PyTorch module is captured with them."""
+    size = input_size(inputs)
+    graph = load(source, batch, size, bool(train))
+    if graph.batch_free:
+        return analyze(graph, batch, dtype, size, train)
+    return analyze(graph, dtype=dtype, train=train)
 
 
 def output_options(formats: tuple[str, ...]) -> Callable[[F], F]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from ..errors import OpError
 from ..graph import Tensor, Weight
@@ -57,6 +57,7 @@ class Relu(_InPlace, frozen=True):
     """max(x, 0)."""
 
     op = "relu"
+    nn_class = "ReLU"
 
 
 @register
@@ -64,6 +65,7 @@ class Relu6(_InPlace, frozen=True):
     """min(max(x, 0), 6)."""
 
     op = "relu6"
+    nn_class = "ReLU6"
 
 
 @register
@@ -71,6 +73,7 @@ class LeakyRelu(_InPlace, frozen=True):
     """x where positive, else negative_slope*x (0.01)."""
 
     op = "leaky_relu"
+    nn_class = "LeakyReLU"
 
     negative_slope: float = 0.01
 
@@ -80,6 +83,7 @@ class Elu(_InPlace, frozen=True):
     """x where positive, else alpha*(exp(x) - 1). Source: arXiv 1511.07289."""
 
     op = "elu"
+    nn_class = "ELU"
 
     alpha: float = 1.0
 
@@ -89,6 +93,7 @@ class Selu(_InPlace, frozen=True):
     """elu with fixed constants. Source: arXiv 1706.02515."""
 
     op = "selu"
+    nn_class = "SELU"
 
 
 @register
@@ -96,6 +101,7 @@ class Sigmoid(_InPlace, frozen=True):
     """1/(1 + exp(-x))."""
 
     op = "sigmoid"
+    method = "sigmoid"
 
 
 @register
@@ -103,6 +109,7 @@ class Tanh(_InPlace, frozen=True):
     """Hyperbolic tangent."""
 
     op = "tanh"
+    method = "tanh"
 
 
 @register
@@ -117,12 +124,18 @@ class ScaledTanh(_Activation, frozen=True):
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # multiply, tanh, multiply
 
+    def twin(self) -> Any:
+        from .twins import ScaledTanh as Twin
+
+        return Twin(self.amplitude, self.slope)
+
 
 @register
 class Silu(_InPlace, frozen=True):
     """x*sigmoid(x), also called swish. Source: arXiv 1702.03118."""
 
     op = "silu"
+    nn_class = "SiLU"
 
 
 @register
@@ -130,6 +143,7 @@ class Mish(_InPlace, frozen=True):
     """x*tanh(softplus(x)). Source: arXiv 1908.08681."""
 
     op = "mish"
+    nn_class = "Mish"
 
 
 @register
@@ -137,6 +151,7 @@ class Gelu(_Activation, frozen=True):
     """x*Phi(x), by erf, or with ``approximate: tanh`` by a tanh of a cubic. Source: arXiv 1606.08415."""
 
     op = "gelu"
+    nn_class = "GELU"
 
     approximate: Literal["none", "tanh"] = "none"
 
@@ -150,6 +165,7 @@ class Softplus(_Activation, frozen=True):
     """log(1 + exp(beta*x))/beta; above ``threshold`` PyTorch returns x, which the count leaves out."""
 
     op = "softplus"
+    nn_class = "Softplus"
     autocast = "float32"
 
     beta: float = 1.0
@@ -161,6 +177,7 @@ class Hardtanh(_InPlace, frozen=True):
     """min(max(x, min_val), max_val), -1 and 1."""
 
     op = "hardtanh"
+    nn_class = "Hardtanh"
 
     min_val: float = -1.0
     max_val: float = 1.0
@@ -176,6 +193,7 @@ class Hardsigmoid(_InPlace, frozen=True):
     """min(max(x + 3, 0), 6)/6."""
 
     op = "hardsigmoid"
+    nn_class = "Hardsigmoid"
 
 
 @register
@@ -183,6 +201,7 @@ class Hardswish(_InPlace, frozen=True):
     """x*hardsigmoid(x). Source: arXiv 1905.02244."""
 
     op = "hardswish"
+    nn_class = "Hardswish"
 
 
 @register
@@ -190,6 +209,7 @@ class Prelu(_Activation, frozen=True):
     """x where positive, else w*x, with one learned w for all channels or one for each (N, C, ...). arXiv 1502.01852."""
 
     op = "prelu"
+    nn_class = "PReLU"
     autocast = "low"
 
     num_parameters: Positive = 1
@@ -239,6 +259,7 @@ class Softmax(_Softmax, frozen=True):
     """exp(x)/sum(exp(x)) over ``dim`` (default: the last): any shape -> the same shape."""
 
     op = "softmax"
+    nn_class = "Softmax"
 
 
 @register
@@ -246,6 +267,7 @@ class AttentionSoftmax(_Softmax, frozen=True):
     """The softmax inside attention, booked there: any shape -> the same shape."""
 
     op = "attention_softmax"
+    nn_class = "Softmax"
     group = "attention"
 
 
@@ -254,6 +276,7 @@ class LogSoftmax(_Softmax, frozen=True):
     """x - log(sum(exp(x))) over ``dim`` (default: the last): any shape -> the same shape."""
 
     op = "log_softmax"
+    nn_class = "LogSoftmax"
     line = "log_softmax"
 
 
@@ -284,3 +307,8 @@ class Maxout(_Activation, frozen=True):
         x, y = inputs[0], outputs[0]
         dim = axis(self.op, x.shape, self.dim)
         return (Step("output channels", "C/pieces", f"{x.shape[dim]}/{self.pieces}", y.shape[dim]),)
+
+    def twin(self) -> Any:
+        from .twins import Maxout as Twin
+
+        return Twin(self.pieces, self.dim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -63,6 +63,11 @@ class CausalMask(Op, frozen=True):
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return POINT
+
+    def twin(self) -> Any:
+        from .twins_windows import CausalMask as Twin
+
+        return Twin()
 
 
 def attend(heads: Heads, depth: int, dropout_p: float = 0.0, is_causal: bool = False) -> list[Part]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -93,6 +93,12 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     """Smallest and largest number of inputs; None: any number."""
     autocast: ClassVar[Literal["low", "float32", "promote", "keep"]] = "keep"
     """How mixed precision treats it: PyTorch's table of CUDA autocast."""
+    modelled: ClassVar[bool] = True
+    """False for operators without a rule: they are named in a report's coverage."""
+    nn_class: ClassVar[str] = ""
+    """The module of torch.nn that is its twin, if it takes all fields of the bound op by their names."""
+    method: ClassVar[str] = ""
+    """The method of torch.Tensor that its twin calls with all fields by their names; with ``inplace``, ``method_``."""
     input_dtype: ClassVar[str] = "float32"
     """The dtype of its input where nobody says another; an embedding reads int64 indices."""
 
@@ -167,6 +173,19 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         """The arithmetic of the output shape, the parameters and the MACs with the numbers filled in."""
         return ()
 
+    def twin(self) -> Any:
+        """The bound op as a PyTorch module (``torch.nn.Module``), made on PyTorch's default device.
+
+        Its ``forward`` takes the node's inputs one by one and returns a tensor or a tuple of tensors. Its own
+        parameters and buffers have the names and shapes of ``weights()``. It is built from the fields alone and asks
+        none of the rules above, so that PyTorch is an independent check on them. It works on any device, in training
+        and evaluation. Default: what ``nn_class`` or ``method`` says.
+        """
+        from . import twins
+
+        fields = msgspec.structs.asdict(self)
+        return twins.layer(self.nn_class, fields) if self.nn_class else twins.Method(self.method, fields)
+
 
 class Part(msgspec.Struct, frozen=True):
     """One op inside a composite: ``inputs`` are ("input", k) or (name of an earlier part, output)."""
@@ -189,6 +208,9 @@ class Composite(Op, frozen=True, gc=False):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         raise OpError(f"{self.op} is expanded into its parts when a graph is built")
 
+    def twin(self) -> Any:
+        raise OpError(f"{self.op} is expanded into its parts when a graph is built")
+
 
 REGISTRY: dict[str, type[Op]] = {}
 
@@ -199,11 +221,13 @@ def register(cls: OpClass) -> OpClass:
     """Class decorator: enter an op under its ``op`` name.
 
     Raises:
-        TypeError: if the name is taken, or the class has no rule for ``outputs`` or ``work``.
+        TypeError: if the name is taken, or the class has no rule for ``outputs`` or ``work``, or no twin.
     """
     for rule in ("outputs", "work"):
         if getattr(cls, rule) is getattr(Op, rule):
             raise TypeError(f"{cls.__name__} has no rule {rule!r}; an op that costs nothing says so in code")
+    if cls.twin is Op.twin and not (cls.nn_class or cls.method):
+        raise TypeError(f"{cls.__name__} has no PyTorch twin: it needs an nn_class, a method, or a twin of its own")
     if cls.op in REGISTRY:
         raise TypeError(f"an op {cls.op!r} is registered already: {REGISTRY[cls.op].__name__}")
     REGISTRY[cls.op] = cls

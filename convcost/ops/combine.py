@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import OpError
 from ..graph import FLOATING, Shape, Tensor
 from ..units import shape as times
@@ -23,7 +25,7 @@ from .base import (
 from .counts import PER_ELEMENT
 from .layout import axis
 
-_INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
+_INTEGERS = ("bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
 
 def counted(key: str, elements: int, groups: int = 0) -> Counts:
@@ -33,17 +35,38 @@ def counted(key: str, elements: int, groups: int = 0) -> Counts:
     return {entry.kind: number} if number else {}
 
 
+def kind_of(dtype: str) -> int:
+    """0 for truth values, 1 for integers, 2 for floating-point, 3 for complex numbers: what PyTorch promotes by."""
+    return int(dtype != "bool") if dtype in _INTEGERS else 3 if dtype.startswith("complex") else 2
+
+
 def promoted(tensors: Tensors) -> str:
-    """The dtype of a result as PyTorch promotes it: the widest floating one, else the widest integer."""
+    """The dtype of a result as PyTorch promotes it: that of the highest kind among them, and its widest.
+
+    A tensor without dimensions only matters if it is of a higher kind than all others: float32 values and a float64
+    scalar stay float32.
+    """
     dtypes = {tensor.dtype for tensor in tensors}
-    floating = dtypes.intersection(FLOATING)
-    if len(floating) > 1:  # float16 and bfloat16 hold each other's values only in float32
-        return "float64" if "float64" in floating else "float32"
-    if floating:
-        return floating.pop()
-    if dtypes - {"bool"} == {"uint8", "int8"}:
-        return "int16"
-    return max(dtypes, key=_INTEGERS.index)
+    if len(dtypes) == 1:
+        return dtypes.pop()
+    wide = {tensor.dtype for tensor in tensors if tensor.shape}
+    if wide:
+        highest = max(map(kind_of, wide))
+        # A complex scalar makes floating-point values complex and leaves them as wide as they are.
+        dtypes = wide | {"complex64" if highest == 2 else dtype for dtype in dtypes if kind_of(dtype) > highest}
+    return _widest(dtypes)
+
+
+def _widest(dtypes: set[str]) -> str:
+    highest = max(map(kind_of, dtypes))
+    found = {dtype for dtype in dtypes if kind_of(dtype) == highest}
+    if highest == 3:
+        return "complex128" if dtypes & {"complex128", "float64"} else "complex64"
+    if len(found) == 1:
+        return found.pop()
+    if highest == 2:  # float16 and bfloat16 hold each other's values only in float32
+        return "float64" if "float64" in found else "float32"
+    return "int16" if found == {"uint8", "int8"} else max(found, key=_INTEGERS.index)
 
 
 def broadcast(op: str, shapes: tuple[Shape, ...]) -> Shape:
@@ -71,7 +94,13 @@ class _Elementwise(Op, frozen=True):
         self._result(inputs)
 
     def _result(self, inputs: Tensors) -> Tensor:
-        return Tensor(broadcast(self.op, tuple(tensor.shape for tensor in inputs)), promoted(inputs))
+        result = inputs[0]
+        for x in inputs[1:]:
+            result = Tensor(broadcast(self.op, (result.shape, x.shape)), self._dtype((result, x)))
+        return result
+
+    def _dtype(self, pair: Tensors) -> str:
+        return promoted(pair)
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return (self._result(inputs),)
@@ -81,6 +110,11 @@ class _Elementwise(Op, frozen=True):
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return len(inputs) - 1
+
+    def twin(self) -> Any:
+        from .twins import Fold
+
+        return Fold(self.op, getattr(self, "inplace", False))
 
 
 class _Arithmetic(_Elementwise, frozen=True):
@@ -96,7 +130,7 @@ class _Arithmetic(_Elementwise, frozen=True):
             raise OpError(
                 f"{self.op}: the result {times(result.shape)} does not fit in place of the first, {times(first.shape)}"
             )
-        if result.dtype != first.dtype and first.dtype not in FLOATING:
+        if kind_of(result.dtype) > kind_of(first.dtype):
             raise OpError(f"{self.op}: a result of {result.dtype} does not fit in place of {first.dtype}")
 
     def outputs(self, inputs: Tensors) -> Tensors:
@@ -133,9 +167,9 @@ class Div(_Arithmetic, frozen=True):
 
     op = "div"
 
-    def _result(self, inputs: Tensors) -> Tensor:
-        result = super()._result(inputs)
-        return result if result.dtype in FLOATING else Tensor(result.shape, "float32")
+    def _dtype(self, pair: Tensors) -> str:
+        dtype = promoted(pair)
+        return dtype if kind_of(dtype) > 1 else "float32"
 
 
 @register
@@ -182,6 +216,11 @@ class Concat(Op, frozen=True):
         at = axis(self.op, inputs[0].shape, self.dim)
         label, formula = ("channels", "C_1 + C_2 + ...") if at == 1 else (f"dimension {at}", "sum of the inputs'")
         return (Step(label, formula, " + ".join(str(x.shape[at]) for x in inputs), outputs[0].shape[at]),)
+
+    def twin(self) -> Any:
+        from .twins import Concat as Twin
+
+        return Twin(self.dim)
 
 
 @register
@@ -237,6 +276,11 @@ class Matmul(Op, frozen=True):
         filled = f"{leading}*{rows}*{inputs[0].shape[-1]}*{columns}"
         return (Step("MACs", "leading dimensions*M*K*N", filled, self.macs(inputs, outputs)),)
 
+    def twin(self) -> Any:
+        from .twins import Matmul as Twin
+
+        return Twin(self.transpose_b)
+
 
 @register
 class Scale(Op, frozen=True):
@@ -252,6 +296,11 @@ class Scale(Op, frozen=True):
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return counted(self.op, outputs[0].elements)
+
+    def twin(self) -> Any:
+        from .twins import Method
+
+        return Method("mul", {"other": float(self.factor)})
 
 
 class _Reduction(Op, frozen=True):
@@ -298,6 +347,7 @@ class Mean(_Reduction, frozen=True):
     """The mean along ``dim``, (N, C, H, W) -> (N, C) for dim [2, 3]: n - 1 additions and a division each."""
 
     op = "mean"
+    method = "mean"
 
     def check(self, inputs: Tensors) -> None:
         super().check(inputs)
@@ -313,6 +363,7 @@ class Sum(_Reduction, frozen=True):
     """The sum along ``dim``, (N, C, H, W) -> (N, C) for dim [2, 3]: n - 1 additions each; integers give int64."""
 
     op = "sum"
+    method = "sum"
     autocast = "float32"
 
     def _dtype(self, x: Tensor) -> str:

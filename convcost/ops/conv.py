@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -181,12 +181,20 @@ class _Conv(_Convolution, frozen=True):
             ]
         return []
 
+    def twin(self) -> Any:
+        from .twins import TableConv, layer
+
+        fields = msgspec.structs.asdict(self)
+        table = fields.pop("connections")
+        return layer(self.nn_class, fields) if table is None else TableConv(self.rank, table, fields)
+
 
 @register
 class Conv1d(_Conv, frozen=True):
     """1-D convolution: (N, C, L) -> (N, out_channels, L')."""
 
     op = "conv1d"
+    nn_class = "Conv1d"
     rank = 1
 
 
@@ -195,6 +203,7 @@ class Conv2d(_Conv, frozen=True):
     """2-D convolution: (N, C, H, W) -> (N, out_channels, H', W')."""
 
     op = "conv2d"
+    nn_class = "Conv2d"
     rank = 2
 
 
@@ -203,6 +212,7 @@ class Conv3d(_Conv, frozen=True):
     """3-D convolution: (N, C, D, H, W) -> (N, out_channels, D', H', W')."""
 
     op = "conv3d"
+    nn_class = "Conv3d"
     rank = 3
 
 
@@ -330,6 +340,7 @@ class ConvTranspose1d(_ConvTranspose, frozen=True):
     """1-D transposed convolution: (N, C, L) -> (N, out_channels, L')."""
 
     op = "conv_transpose1d"
+    nn_class = "ConvTranspose1d"
     rank = 1
 
 
@@ -338,6 +349,7 @@ class ConvTranspose2d(_ConvTranspose, frozen=True):
     """2-D transposed convolution: (N, C, H, W) -> (N, out_channels, H', W')."""
 
     op = "conv_transpose2d"
+    nn_class = "ConvTranspose2d"
     rank = 2
 
 
@@ -346,4 +358,5 @@ class ConvTranspose3d(_ConvTranspose, frozen=True):
     """3-D transposed convolution: (N, C, D, H, W) -> (N, out_channels, D', H', W')."""
 
     op = "conv_transpose3d"
+    nn_class = "ConvTranspose3d"
     rank = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import msgspec
 
@@ -22,6 +23,7 @@ class Embedding(Op, frozen=True):
     """
 
     op = "embedding"
+    nn_class = "Embedding"
     input_dtype = "int64"
 
     num_embeddings: Positive
@@ -90,6 +92,11 @@ class Parameter(Op, frozen=True):
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         return (Step("params", "product of the shape", "*".join(map(str, self.shape)) or "1", prod(self.shape)),)
 
+    def twin(self) -> Any:
+        from .twins import Parameter as Twin
+
+        return Twin(self.shape)
+
 
 def _tokens(op: str, x: Tensor) -> tuple[int, int]:
     """L and C of (N, L, C)."""
@@ -135,6 +142,11 @@ class ClassToken(Op, frozen=True):
         tokens = Step("tokens", "L + 1", f"{inputs[0].shape[1]} + 1", outputs[0].shape[1])
         return (tokens, Step("params", "C", f"{self.embed_dim}", self.embed_dim or 0))
 
+    def twin(self) -> Any:
+        from .twins import ClassToken as Twin
+
+        return Twin((1, 1, self.embed_dim or 0))
+
 
 @register
 class PositionEmbedding(Op, frozen=True):
@@ -172,6 +184,11 @@ class PositionEmbedding(Op, frozen=True):
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         tokens, width = self.tokens or 0, self.embed_dim or 0
         return (Step("params", "L*C", f"{tokens}*{width}", tokens * width),)
+
+    def twin(self) -> Any:
+        from .twins import AddWeight
+
+        return AddWeight((1, self.tokens or 0, self.embed_dim or 0))
 
 
 @register
@@ -216,3 +233,8 @@ class LayerScale(Op, frozen=True):
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         return (Step("params", "C", str(prod(self.shape or ())), prod(self.shape or ())),)
+
+    def twin(self) -> Any:
+        from .twins import TimesWeight
+
+        return TimesWeight(self.shape or (), self.init)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -77,6 +77,7 @@ class Identity(View, frozen=True):
     """Passes its input on unchanged: a name for a place. Source: nn.Identity."""
 
     op = "identity"
+    nn_class = "Identity"
 
     def _shape(self, shape: Shape) -> Shape:
         return shape
@@ -90,6 +91,7 @@ class Flatten(View, frozen=True):
     """
 
     op = "flatten"
+    nn_class = "Flatten"
 
     start_dim: int = 1
     end_dim: int = -1
@@ -123,6 +125,7 @@ class Unflatten(View, frozen=True):
     """Splits dimension ``dim`` into ``sizes``, one of them -1 or none: (N, 12, L) -> (N, 3, 4, L). nn.Unflatten."""
 
     op = "unflatten"
+    method = "unflatten"
 
     dim: int
     sizes: tuple[Wanted, ...]
@@ -164,12 +167,18 @@ class Reshape(View, frozen=True):
             return POINT
         return MERGE if len(after) < len(before) else UNKNOWN
 
+    def twin(self) -> Any:
+        from .twins import Reshape as Twin
+
+        return Twin(self.shape)
+
 
 @register
 class Permute(View, frozen=True):
     """Reorders all dimensions: output dimension i is input dimension dims[i]. Source: torch.permute."""
 
     op = "permute"
+    method = "permute"
 
     dims: tuple[int, ...]
 
@@ -193,6 +202,7 @@ class Transpose(View, frozen=True):
     """Exchanges two dimensions, dim0 and dim1. Source: torch.transpose."""
 
     op = "transpose"
+    method = "transpose"
 
     dim0: int
     dim1: int
@@ -215,6 +225,7 @@ class ChannelShuffle(Op, frozen=True):
     """Interleaves the channels of ``groups`` groups, (N, C, ...) -> (N, C, ...): a copy. Source: arXiv 1707.01083."""
 
     op = "channel_shuffle"
+    nn_class = "ChannelShuffle"
 
     groups: Positive
 

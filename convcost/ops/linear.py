@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ..errors import OpError
@@ -51,6 +53,7 @@ class Linear(_LastDimension, frozen=True):
     """
 
     op = "linear"
+    nn_class = "Linear"
     autocast = "low"
 
     bias: bool = True
@@ -99,3 +102,8 @@ class Rbf(_LastDimension, frozen=True):
             Step("codes (fixed)", "in_features*out_features", codes, (self.in_features or 0) * self.out_features),
             Step("MACs", "N*in_features*out_features", f"{inputs[0].shape[0]}*{codes}", self.macs(inputs, outputs)),
         )
+
+    def twin(self) -> Any:
+        from .twins import Rbf as Twin
+
+        return Twin(self.in_features or 0, self.out_features)

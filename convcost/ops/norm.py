@@ -128,6 +128,7 @@ class BatchNorm1d(_BatchNorm, frozen=True):
     """Batch normalisation of (N, C) or (N, C, L)."""
 
     op = "batch_norm1d"
+    nn_class = "BatchNorm1d"
     rank = 1
 
     def check(self, inputs: Tensors) -> None:
@@ -140,6 +141,7 @@ class BatchNorm2d(_BatchNorm, frozen=True):
     """Batch normalisation of (N, C, H, W)."""
 
     op = "batch_norm2d"
+    nn_class = "BatchNorm2d"
     rank = 2
 
 
@@ -148,6 +150,7 @@ class BatchNorm3d(_BatchNorm, frozen=True):
     """Batch normalisation of (N, C, D, H, W)."""
 
     op = "batch_norm3d"
+    nn_class = "BatchNorm3d"
     rank = 3
 
 
@@ -161,6 +164,12 @@ class _InstanceNorm(_ChannelNorm, frozen=True):
         super().check(inputs)
         if not self.track_running_stats and prod(inputs[0].shape[2:]) == 1:
             raise OpError(f"{self.op} needs more than one position per channel, got {times(inputs[0].shape)}")
+
+    def training_warnings(self, inputs: Tensors) -> tuple[str, ...]:
+        shape = inputs[0].shape
+        if prod(shape[2:]) > 1:
+            return ()
+        return (f"{self.op} cannot be trained on {times(shape)}: PyTorch needs more than one position per channel",)
 
     def _sets(self, x: Tensor) -> int:
         return x.shape[0] * x.shape[1]
@@ -184,6 +193,7 @@ class InstanceNorm1d(_InstanceNorm, frozen=True):
     """Instance normalisation of (N, C, L)."""
 
     op = "instance_norm1d"
+    nn_class = "InstanceNorm1d"
     rank = 1
 
 
@@ -192,6 +202,7 @@ class InstanceNorm2d(_InstanceNorm, frozen=True):
     """Instance normalisation of (N, C, H, W)."""
 
     op = "instance_norm2d"
+    nn_class = "InstanceNorm2d"
     rank = 2
 
 
@@ -200,6 +211,7 @@ class InstanceNorm3d(_InstanceNorm, frozen=True):
     """Instance normalisation of (N, C, D, H, W)."""
 
     op = "instance_norm3d"
+    nn_class = "InstanceNorm3d"
     rank = 3
 
 
@@ -241,6 +253,7 @@ class LayerNorm(_TrailingNorm, frozen=True):
     """
 
     op = "layer_norm"
+    nn_class = "LayerNorm"
 
     eps: float = 1e-5
     elementwise_affine: bool = True
@@ -270,6 +283,7 @@ class RmsNorm(_TrailingNorm, frozen=True):
     """
 
     op = "rms_norm"
+    nn_class = "RMSNorm"
 
     eps: float | None = None
     elementwise_affine: bool = True
@@ -291,6 +305,7 @@ class GroupNorm(_Norm, frozen=True):
     """Group normalisation: (N, C, ...) -> same, statistics over C/num_groups channels each. arXiv 1803.08494."""
 
     op = "group_norm"
+    nn_class = "GroupNorm"
     autocast = "float32"
 
     num_groups: Positive
@@ -336,6 +351,7 @@ class LocalResponseNorm(_Norm, frozen=True):
     """
 
     op = "local_response_norm"
+    nn_class = "LocalResponseNorm"
     autocast = "float32"  # by way of its power
 
     size: Positive

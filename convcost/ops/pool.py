@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
 
@@ -153,6 +153,7 @@ class MaxPool1d(_MaxPool, frozen=True):
     """1-D max pooling: (N, C, L) -> (N, C, L')."""
 
     op = "max_pool1d"
+    nn_class = "MaxPool1d"
     rank = 1
 
 
@@ -161,6 +162,7 @@ class MaxPool2d(_MaxPool, frozen=True):
     """2-D max pooling: (N, C, H, W) -> (N, C, H', W')."""
 
     op = "max_pool2d"
+    nn_class = "MaxPool2d"
     rank = 2
 
 
@@ -169,6 +171,7 @@ class MaxPool3d(_MaxPool, frozen=True):
     """3-D max pooling: (N, C, D, H, W) -> (N, C, D', H', W')."""
 
     op = "max_pool3d"
+    nn_class = "MaxPool3d"
     rank = 3
 
 
@@ -177,6 +180,7 @@ class AvgPool1d(_AvgPool, frozen=True):
     """1-D average pooling: (N, C, L) -> (N, C, L')."""
 
     op = "avg_pool1d"
+    nn_class = "AvgPool1d"
     rank = 1
 
 
@@ -185,6 +189,7 @@ class AvgPool2d(_AvgPool, frozen=True):
     """2-D average pooling: (N, C, H, W) -> (N, C, H', W')."""
 
     op = "avg_pool2d"
+    nn_class = "AvgPool2d"
     rank = 2
 
 
@@ -193,6 +198,7 @@ class AvgPool3d(_AvgPool, frozen=True):
     """3-D average pooling: (N, C, D, H, W) -> (N, C, D', H', W')."""
 
     op = "avg_pool3d"
+    nn_class = "AvgPool3d"
     rank = 3
 
     def check(self, inputs: Tensors) -> None:
@@ -252,6 +258,11 @@ class Subsample2d(_Window, frozen=True):
         channels = self.in_channels or 0
         return (*super().steps(inputs, outputs), Step("params", "2*C", f"2*{channels}", 2 * channels))
 
+    def twin(self) -> Any:
+        from .twins import Subsample2d as Twin
+
+        return Twin(self.in_channels or 0, self.kernel_size, self.stride)
+
 
 class _Adaptive(_Reduction, frozen=True):
     """Pooling to a given output size: output i reads positions floor(i*N/out) to ceil((i + 1)*N/out), exclusive."""
@@ -297,6 +308,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool, frozen=True):
     """1-D average pooling to a size: (N, C, L) -> (N, C, output_size)."""
 
     op = "adaptive_avg_pool1d"
+    nn_class = "AdaptiveAvgPool1d"
     rank = 1
 
 
@@ -305,6 +317,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool, frozen=True):
     """2-D average pooling to a size: (N, C, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_avg_pool2d"
+    nn_class = "AdaptiveAvgPool2d"
     rank = 2
 
 
@@ -313,6 +326,7 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool, frozen=True):
     """3-D average pooling to a size: (N, C, D, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_avg_pool3d"
+    nn_class = "AdaptiveAvgPool3d"
     rank = 3
 
 
@@ -321,6 +335,7 @@ class AdaptiveMaxPool1d(_Adaptive, frozen=True):
     """1-D max pooling to a size: (N, C, L) -> (N, C, output_size)."""
 
     op = "adaptive_max_pool1d"
+    nn_class = "AdaptiveMaxPool1d"
     rank = 1
 
 
@@ -329,6 +344,7 @@ class AdaptiveMaxPool2d(_Adaptive, frozen=True):
     """2-D max pooling to a size: (N, C, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_max_pool2d"
+    nn_class = "AdaptiveMaxPool2d"
     rank = 2
 
 
@@ -337,10 +353,14 @@ class AdaptiveMaxPool3d(_Adaptive, frozen=True):
     """3-D max pooling to a size: (N, C, D, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_max_pool3d"
+    nn_class = "AdaptiveMaxPool3d"
     rank = 3
 
 
 class _GlobalPool(_Reduction, frozen=True):
+    taken_by: ClassVar[str]
+    """The method of a tensor that takes it."""
+
     keepdim: bool = True
 
     def check(self, inputs: Tensors) -> None:
@@ -355,6 +375,11 @@ class _GlobalPool(_Reduction, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return GLOBAL
 
+    def twin(self) -> Any:
+        from .twins import GlobalPool
+
+        return GlobalPool(self.taken_by, self.keepdim)
+
 
 @register
 class GlobalAvgPool(_GlobalPool, frozen=True):
@@ -362,6 +387,7 @@ class GlobalAvgPool(_GlobalPool, frozen=True):
 
     op = "global_avg_pool"
     counted = "avg_pool"
+    taken_by = "mean"
 
 
 @register
@@ -369,3 +395,4 @@ class GlobalMaxPool(_GlobalPool, frozen=True):
     """The maximum of each map: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``."""
 
     op = "global_max_pool"
+    taken_by = "amax"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from math import floor, isfinite
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from ..errors import OpError
 from ..graph import Shape, Tensor
@@ -98,12 +100,19 @@ class _Resize(Op, frozen=True):
             for name, size, factor, result in parts
         )
 
+    def twin(self) -> Any:
+        from .twins import layer
+
+        # PyTorch refuses align_corners for the modes that have none, False as well as True.
+        return layer(self.nn_class, {**msgspec.structs.asdict(self), "align_corners": self.align_corners or None})
+
 
 @register
 class Upsample(_Resize, frozen=True):
     """Enlarges (N, C, *spatial) by ``scale_factor`` or to ``size``, mode nearest by default. Source: nn.Upsample."""
 
     op = "upsample"
+    nn_class = "Upsample"
 
 
 @register
@@ -111,6 +120,7 @@ class Interpolate(_Resize, frozen=True):
     """Resizes (N, C, *spatial) by ``scale_factor`` or to ``size``, mode nearest by default. Source: F.interpolate."""
 
     op = "interpolate"
+    nn_class = "Upsample"
 
 
 class _Shuffle(Op, frozen=True):
@@ -125,6 +135,7 @@ class PixelShuffle(_Shuffle, frozen=True):
     """Moves channels to positions: (N, C*r*r, H, W) -> (N, C, H*r, W*r) for the upscale_factor r."""
 
     op = "pixel_shuffle"
+    nn_class = "PixelShuffle"
 
     upscale_factor: Positive
 
@@ -151,6 +162,7 @@ class PixelUnshuffle(_Shuffle, frozen=True):
     """Moves positions to channels: (N, C, H*r, W*r) -> (N, C*r*r, H, W) for the downscale_factor r."""
 
     op = "pixel_unshuffle"
+    nn_class = "PixelUnshuffle"
 
     downscale_factor: Positive
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ..errors import OpError
@@ -41,6 +43,11 @@ def _windows(x: Tensor, window: int) -> int:
     return _whole(x.shape[1], window) * _whole(x.shape[2], window)
 
 
+def _apart(x: Tensor, window: int) -> bool:
+    """True if the pixels of a window do not follow each other in memory: in one that spans the image, they do."""
+    return 1 < window < x.shape[2]
+
+
 class _Moves(Op, frozen=True):
     """Moves values without changing any."""
 
@@ -55,7 +62,7 @@ class _Moves(Op, frozen=True):
 class WindowPartition(_Moves, frozen=True):
     """Cuts an image into square windows, (N, H, W, C) -> (N*windows, window_size^2, C).
 
-    H and W are padded with zeros to whole windows; PyTorch copies once even where there is nothing to pad.
+    H and W are padded with zeros to whole windows; PyTorch copies even where there is nothing to pad.
     """
 
     op = "window_partition"
@@ -71,19 +78,26 @@ class WindowPartition(_Moves, frozen=True):
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         # F.pad (a copy, or zeros and a copy), then the copy into windows.
-        return 2 + any(size % self.window_size for size in inputs[0].shape[1:3])
+        padded = any(size % self.window_size for size in inputs[0].shape[1:3])
+        return 1 + padded + _apart(inputs[0], self.window_size)
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         _, height, width, _ = inputs[0].shape
         filled = f"ceil({height}/{self.window_size})*ceil({width}/{self.window_size})"
         return (Step("windows per image", "ceil(H/w)*ceil(W/w)", filled, _windows(inputs[0], self.window_size)),)
 
+    def twin(self) -> Any:
+        from .twins_windows import WindowPartition as Twin
+
+        return Twin(self.window_size)
+
 
 @register
 class WindowReverse(_Moves, frozen=True):
     """Puts windows together again, (N*windows, window_size^2, C) -> (N, H, W, C).
 
-    The second input is the image that was cut: it gives N, H and W, and is not read.
+    The second input is the image that was cut: it gives N, H and W, and is not read. Where the windows span the image
+    and nothing was padded, the output is a view of them.
     """
 
     op = "window_reverse"
@@ -105,12 +119,23 @@ class WindowReverse(_Moves, frozen=True):
         windows, x = inputs
         return (Tensor((*x.shape[:3], windows.shape[2]), windows.dtype),)
 
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (FRESH if self.launches(inputs, train) else VIEW,)
+
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
-        return inputs[0].bytes
+        return inputs[0].bytes if self.launches(inputs, False) else 0
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        # The copy into an image; another one if padding is cut off.
-        return 1 + any(size % self.window_size for size in inputs[1].shape[1:3])
+        # The copy into an image; another one if padding is cut off, unless what is left is in one piece.
+        batch, height, width, _ = inputs[1].shape
+        right, below = width % self.window_size, height % self.window_size
+        cut = bool(right and batch * height > 1) or bool(below and batch > 1)
+        return _apart(inputs[1], self.window_size) + cut
+
+    def twin(self) -> Any:
+        from .twins_windows import WindowReverse as Twin
+
+        return Twin(self.window_size)
 
 
 class _OnLogits(Op, frozen=True):
@@ -172,6 +197,11 @@ class RelativePositionBias(_OnLogits, frozen=True):
         params = (2 * window - 1) ** 2 * heads
         return (Step("params", "(2w - 1)^2*heads", f"(2*{window} - 1)^2*{heads}", params),)
 
+    def twin(self) -> Any:
+        from .twins_windows import RelativePositionBias as Twin
+
+        return Twin(self.window_size, self.num_heads or 0)
+
 
 @register
 class WindowMask(_OnLogits, frozen=True):
@@ -211,9 +241,15 @@ class WindowMask(_OnLogits, frozen=True):
     def launches(self, inputs: Tensors, train: bool) -> int:
         if not self._shifted(inputs):
             return 0
-        # Zeros; a number for each region (9, or 3 if only one dimension is shifted); the copy into windows;
-        # subtract; != 0, copy, fill; == 0, copy, fill; add.
-        return 10 + (9 if min(inputs[1].shape[1:3]) > self.window_size else 3)
+        # Zeros; a number for each region (9, or 3 if only one dimension is shifted); the copy into windows, if they
+        # lie apart; subtract; != 0, copy, fill; == 0, copy, fill; add.
+        regions = 9 if min(inputs[1].shape[1:3]) > self.window_size else 3
+        return 9 + regions + _apart(inputs[1], self.window_size)
+
+    def twin(self) -> Any:
+        from .twins_windows import WindowMask as Twin
+
+        return Twin(self.window_size, self.shift)
 
 
 @register
@@ -242,3 +278,8 @@ class PatchMerge(_Moves, frozen=True):
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         channels = inputs[0].shape[3]
         return (Step("channels", "factor^2*C", f"{self.factor}^2*{channels}", outputs[0].shape[3]),)
+
+    def twin(self) -> Any:
+        from .twins_windows import PatchMerge as Twin
+
+        return Twin(self.factor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..errors import OpError
 from ..graph import Shape, Tensor
@@ -39,6 +39,7 @@ class Chunk(_Slices, frozen=True):
     """
 
     op = "chunk"
+    method = "chunk"
 
     chunks: Positive
 
@@ -66,6 +67,11 @@ class Split(_Slices, frozen=True):
             raise OpError(f"{self.op}: {parts} = {sum(self.sections)}, but dimension {self.dim} has {size}")
         return self.sections
 
+    def twin(self) -> Any:
+        from .twins import Method
+
+        return Method("split", {"split_size": self.sections, "dim": self.dim})
+
 
 def _pieces(op: str, size: int, step: int) -> Shape:
     if -(-size // step) > MAX_PARTS:
@@ -78,6 +84,7 @@ class Select(View, frozen=True):
     """Takes one index of dimension ``dim``, which disappears: (N, L, C) -> (N, C) for dim 1. Source: torch.select."""
 
     op = "select"
+    method = "select"
 
     dim: int
     index: int
@@ -99,6 +106,7 @@ class Narrow(View, frozen=True):
     """Takes ``length`` indices of dimension ``dim`` from ``start`` on (negative: from the end). torch.narrow."""
 
     op = "narrow"
+    method = "narrow"
 
     dim: int
     start: int
@@ -175,6 +183,7 @@ class ZeroPad1d(_ZeroPad, frozen=True):
     """Zeros around (N, C, L): (N, C, L + before + after)."""
 
     op = "zero_pad1d"
+    nn_class = "ZeroPad1d"
     rank = 1
 
 
@@ -183,6 +192,7 @@ class ZeroPad2d(_ZeroPad, frozen=True):
     """Zeros around (N, C, H, W): a list gives left, right, top, bottom."""
 
     op = "zero_pad2d"
+    nn_class = "ZeroPad2d"
     rank = 2
 
 
@@ -191,6 +201,7 @@ class ZeroPad3d(_ZeroPad, frozen=True):
     """Zeros around (N, C, D, H, W): a list gives left, right, top, bottom, front, back."""
 
     op = "zero_pad3d"
+    nn_class = "ZeroPad3d"
     rank = 3
 
 
@@ -230,6 +241,11 @@ class Pad(Op, frozen=True):
         spatial = len(inputs[0].shape) - 2
         before = (*(0 for _ in range(spatial)), *self.padding[-2::-2])
         return _shifted(before[len(before) - spatial :])
+
+    def twin(self) -> Any:
+        from .twins import Pad as Twin
+
+        return Twin(self.padding)
 
 
 @register
@@ -276,12 +292,18 @@ class Crop(View, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return _shifted(tuple(-start for start in self._window(inputs)[0]))
 
+    def twin(self) -> Any:
+        from .twins import Crop as Twin
+
+        return Twin(self.offset, self.size)
+
 
 @register
 class Roll(Op, frozen=True):
     """Moves a value by ``shifts`` along ``dims``; what leaves at one end enters at the other. Source: torch.roll."""
 
     op = "roll"
+    method = "roll"
 
     shifts: int | tuple[int, ...]
     dims: int | tuple[int, ...]

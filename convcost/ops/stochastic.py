@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from ..errors import OpError
 from .base import FRESH, IN_PLACE, VIEW, Counts, Op, Placement, Probability, Tensors, register
@@ -34,6 +34,7 @@ class Dropout(_Random, frozen=True):
     """Sets elements to 0 with probability ``p`` and divides the others by 1 - p, in training. Source: nn.Dropout."""
 
     op = "dropout"
+    nn_class = "Dropout"
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return counted("dropout", outputs[0].elements) if train and self.p else {}
@@ -61,6 +62,7 @@ class Dropout1d(_FeatureDropout, frozen=True):
     """Drops whole channels of (N, C, L) in training. Source: nn.Dropout1d."""
 
     op = "dropout1d"
+    nn_class = "Dropout1d"
     rank = 1
 
 
@@ -69,6 +71,7 @@ class Dropout2d(_FeatureDropout, frozen=True):
     """Drops whole channels of (N, C, H, W) in training. Source: nn.Dropout2d."""
 
     op = "dropout2d"
+    nn_class = "Dropout2d"
     rank = 2
 
 
@@ -77,6 +80,7 @@ class Dropout3d(_FeatureDropout, frozen=True):
     """Drops whole channels of (N, C, D, H, W) in training. Source: nn.Dropout3d."""
 
     op = "dropout3d"
+    nn_class = "Dropout3d"
     rank = 3
 
 
@@ -109,3 +113,8 @@ class StochasticDepth(Op, frozen=True):
     def launches(self, inputs: Tensors, train: bool) -> int:
         # The mask is drawn, divided by 1 - p (unless that is 0) and multiplied with.
         return 0 if not train or not self.p else 2 + (self.p < 1)
+
+    def twin(self) -> Any:
+        from .twins import StochasticDepth as Twin
+
+        return Twin(self.p, self.mode)

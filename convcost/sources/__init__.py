@@ -1,10 +1,12 @@
-"""Where graphs come from: shipped names and spec files."""
+"""Where graphs come from: shipped names, spec files, and PyTorch modules."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping, Sequence
 
-from ..errors import SourceError, Where, nearest
+from ..errors import MissingExtraError, SourceError, Where, nearest
 from ..graph import Graph
 from . import library
 from .build import graph_from_spec, graph_from_text
@@ -15,19 +17,33 @@ __all__ = ["graph_from_text", "load", "load_shipped"]
 
 SUFFIXES = (".yaml", ".yml")
 
+_SCHEMES = ("torchvision:", "timm:")
+_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
-def load(source: str | os.PathLike[str]) -> Graph:
+
+def load(
+    source: str | os.PathLike[str],
+    batch: int | None = None,
+    input_size: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    train: bool = False,
+) -> Graph:
     """The graph of a SOURCE.
 
     Args:
-        source: an existing spec file (``net.yaml``, ``net.yaml@variant``) or the name of a shipped network (``vgg16``).
+        source: ``torchvision:NAME``, ``timm:NAME``; an existing spec file (``net.yaml``, ``net.yaml@variant``); the
+            name of a shipped network (``vgg16``); ``package.module:factory``, a PyTorch module or what makes one.
+        batch, input_size, train: what a PyTorch module is captured with, since a capture holds for one input in one
+            mode. A graph from a spec holds for all: give these to ``analyze``.
 
     Raises:
-        SourceError: there is no such file or network; the message has the nearest spelling.
+        SourceError: there is no such file, network or module; the message has the nearest spelling.
         SpecError: the file has mistakes; the message has the place of each.
+        MissingExtraError: the source is a PyTorch module, and torch (or torchvision, timm) is not installed.
     """
     text = os.fspath(source)
     path, variant = text, ""
+    if text.startswith(_SCHEMES):
+        return _captured(text, batch, input_size, train)
     if "@" in text and not os.path.exists(text):
         path, _, variant = text.rpartition("@")
     if os.path.exists(path) and not os.path.isdir(path):
@@ -37,9 +53,25 @@ def load(source: str | os.PathLike[str]) -> Graph:
         if found is not None:
             content, file, chosen = found
             return graph_from_text(content, os.path.basename(file), chosen)
+    if _FACTORY.match(text):
+        return _captured(text, batch, input_size, train)
     if os.path.isdir(path):
         raise SourceError(f"{path} is a directory; name a spec file in it")
     raise SourceError(_not_found(text, path))
+
+
+def _captured(
+    source: str, batch: int | None, input_size: Sequence[int] | Mapping[str, Sequence[int]] | None, train: bool
+) -> Graph:
+    try:
+        from .torch_source import capture_source
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(
+            f'{source} is a PyTorch module, and torch is not installed: pip install "convcost[torch]"'
+        ) from None
+    return capture_source(source, batch, input_size, train)
 
 
 def load_shipped() -> dict[str, Graph]:

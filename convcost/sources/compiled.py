@@ -18,7 +18,7 @@ class Layer:
 
     __slots__ = (
         "argument", "bodies", "first", "fixed", "kind", "last", "mark", "merge", "name", "named", "projection",
-        "repeat", "shares", "size", "sources", "split", "verb", "when",
+        "repeat", "shares", "size", "sources", "split", "verb", "weights", "when",
     )  # fmt: skip
 
     def __init__(self, kind: str, verb: str, mark: Mark) -> None:
@@ -35,6 +35,7 @@ class Layer:
         self.last: dict[str, Term] | None = None
         self.when: Term | None = None
         self.shares: str | None = None
+        self.weights: tuple[str, ...] | None = None
         self.merge: Layer | None = None
         self.split: Layer | None = None
         self.projection: tuple[Layer, ...] | None = None

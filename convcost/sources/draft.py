@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..errors import OpError, Where
-from ..graph import OWN, Node, Reference, Tensor
+from ..graph import GIVEN, Node, Reference, Tensor
 from ..ops import Composite, make, ready
 from ..ops.base import Op
 from .vocabulary import op_class
@@ -43,18 +43,32 @@ class Draft:
         node, output = reference
         return self.tensors[node][output] if node >= 0 else self.inputs[-1 - node][1]
 
-    def add(self, word: str, fields: dict[str, Any], path: str, flow: Refs, where: Where | None) -> Refs:
+    def add(
+        self,
+        word: str,
+        fields: dict[str, Any],
+        path: str,
+        flow: Refs,
+        where: Where | None,
+        values: Refs | None = None,
+    ) -> Refs:
         """Append the op that ``word`` and ``fields`` mean, bound to what ``flow`` brings; its outputs.
+
+        ``values`` are its weights if values of the graph are.
 
         Raises:
             OpError: the op refuses its fields or inputs, or the graph becomes too large.
         """
         tensors = tuple([self.tensor(reference) for reference in flow])
-        key = (word, tuple(fields.items()), tensors)
+        # 2.0 is equal to 2, and is not the same where an operator is called with it.
+        key = (word, tuple(fields.items()), tensors, repr(fields["arguments"]) if "arguments" in fields else None)
         found = self.bound.get(key)
         if found is None:
             found = self.bound[key] = self.bind(word, fields, tensors)
         op, outputs = found
+        if values is not None:
+            check_values(op, tuple([self.tensor(reference) for reference in values]))
+            return self.append(Node(path, op, (*flow, *values), GIVEN, where), outputs)
         if isinstance(op, Composite):
             return self.composite(op, path, flow, where)
         if op.arity[1] == 0:
@@ -130,7 +144,7 @@ class Draft:
                     node.name[cut:],
                     node.op,
                     tuple(inputs),
-                    node.owner - start if node.owner >= 0 else OWN,
+                    node.owner - start if node.owner >= 0 else node.owner,
                     node.where,
                 )
             )
@@ -152,7 +166,7 @@ class Draft:
                     ((inputs[0][0] + start, inputs[0][1]),)
                     if len(inputs) == 1 and inputs[0][0] >= 0
                     else tuple([(n + start, o) if n >= 0 else entry for n, o in inputs]),
-                    owner + start if owner >= 0 else OWN,
+                    owner + start if owner >= 0 else owner,
                     where,
                 )
                 for name, op, inputs, owner, where in template.nodes
@@ -182,6 +196,8 @@ class Draft:
         users = self.nodes[start:]
         if len(owners) != len(users):
             raise OpError(f"shares {path!r}: it has {len(owners)} layers, this has {len(users)}")
+        if any(node.owner == GIVEN for _, node in owners) or any(user.owner == GIVEN for user in users):
+            raise OpError(f"shares {path!r}: weights that are values of the graph belong to no layer")
         for offset, ((position, owner), user) in enumerate(zip(owners, users, strict=True)):
             theirs, ours = owner.op.weights(), user.op.weights()
             if theirs != ours:
@@ -209,6 +225,18 @@ def bind_op(op: Op, tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]
     for tensor in outputs:
         check_size(tensor)
     return bound, outputs
+
+
+def check_values(op: Op, values: tuple[Tensor, ...]) -> None:
+    """Refuse values that cannot be the weights of ``op``. Raises OpError with the shapes."""
+    wanted = op.weights()
+    if isinstance(op, Composite) or not wanted:
+        raise OpError(f"{op.op} has no weights of its own that values could stand for")
+    if wanted[-1].name == "num_batches_tracked" and len(values) == len(wanted) - 1:
+        wanted = wanted[:-1]  # a counter, which no result depends on
+    if tuple(tensor.shape for tensor in values) != tuple(weight.shape for weight in wanted):
+        given = ", ".join("x".join(map(str, tensor.shape)) for tensor in values)
+        raise OpError(f"{op.op}: its weights are {_weights(wanted)}; 'weights' gives {given}")
 
 
 def check_size(tensor: Tensor) -> None:

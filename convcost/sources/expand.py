@@ -17,6 +17,7 @@ from ..units import shape as times
 from . import vocabulary
 from .compiled import Block, Layer, Spec
 from .draft import MAX_NODES, Draft, Refs, Template
+from .fields import field_value
 from .frames import Frame, LayerValue, entries, passes_layer
 from .terms import SHAPE_NAMES, Constant, Term, Word
 from .vocabulary import is_op, op_class
@@ -71,7 +72,7 @@ class Expansion:
         return term.value(env)
 
     def arriving(self, name: str, flow: Refs) -> int:
-        shape = self.draft.tensor(flow[0]).shape
+        shape = self.draft.tensor(flow[0]).shape if flow else ()
         if len(shape) < 2:
             raise OpError(f"there is no {name} here: what arrives has no dimension but the batch")
         return shape[1 if name == "in_channels" else -1]
@@ -309,6 +310,7 @@ class Expansion:
     ) -> Refs:
         env = dict(self.env)
         inner = Frame(env, f"{frame.prefix}{name}.", None, block.name, at(self.spec.file, layer.mark))
+        inner.layers["input"] = flow
         for parameter, default in block.parameters.items():
             if parameter in given:
                 env[parameter] = given[parameter]
@@ -382,18 +384,9 @@ class Expansion:
             if not override and layer.kind == "op" and all(not term.names for term in terms.values()):
                 layer.fixed = fields
         self.step(layer.size)
-        return self.draft.add(word, fields, frame.prefix + name, flow, at(self.spec.file, layer.mark))
+        values = self.gather(layer.weights, frame, flow) if layer.weights is not None else None
+        return self.draft.add(word, fields, frame.prefix + name, flow, at(self.spec.file, layer.mark), values)
 
     def field(self, cls: type[Op], key: str, term: Term, frame: Frame, flow: Refs) -> Any:
         value = self.evaluate(term, frame, flow)
-        if isinstance(value, Word):
-            texts = vocabulary.field_texts(cls, key) if key in cls.__struct_fields__ else ()
-            if texts is not vocabulary.ANY_TEXT and value not in texts:
-                raise OpError(
-                    f"{cls.op}: {key} is {str(value)!r}, which is not known here{nearest(value, [*texts, *frame.env])}"
-                )
-        elif isinstance(value, float) and not vocabulary.takes_decimals(cls, key):
-            text = getattr(term, "text", None)
-            shown = f"{text} = {value:.6g}" if text else f"{value:.6g}"
-            raise OpError(f"{cls.op}: {key} must come out whole, not {shown}")
-        return value
+        return field_value(cls, key, value, getattr(term, "text", None), frame.env)

@@ -10,11 +10,11 @@ from .yaml_reader import Mapping, Row
 
 TOP_KEYS = (
     "name", "title", "family", "reference", "input", "inputs", "outputs", "parameters", "let", "variants", "blocks",
-    "layers", "published", "accuracy",
+    "layers", "published", "accuracy", "recorded",
 )  # fmt: skip
 VARIANT_KEYS = (
     "with",
-    *(key for key in TOP_KEYS if key not in ("name", "blocks", "layers", "parameters", "variants")),
+    *(key for key in TOP_KEYS if key not in ("name", "blocks", "layers", "parameters", "variants", "recorded")),
 )
 CLAIM_QUANTITIES = (
     "params", "weights", "macs", "flops", "activation_bytes", "elements", "output_shape", "connections", "depth",
@@ -42,6 +42,8 @@ class Head(Problems):
             self.fail(root.mark, "a spec needs either 'input' or 'inputs'")
         self.inputs(root)
         self.about(root)
+        if root.get("recorded", "true") not in ("true", "false"):
+            self.fail(root.marks["recorded"], "recorded is true or false")
         return self.variants(root)
 
     def about(self, holder: Mapping) -> None:

@@ -10,7 +10,7 @@ from . import vocabulary
 from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS
 from .head import Head
 from .terms import SHAPE_NAMES, Term, term, words
-from .vocabulary import STRUCTURES, is_op
+from .vocabulary import STRUCTURES, is_op, is_operator
 from .yaml_reader import Mapping, Mark, Row, Value
 
 MAX_NAMES = 1_000
@@ -35,7 +35,7 @@ class Names(Head):
                 raise self.error()
             if not self.is_name(name, mark):
                 pass
-            elif is_op(name):
+            elif is_op(name) and not is_operator(name):
                 self.fail(mark, f"{name!r} is an op; choose another name")
             elif name in FUNCTIONS or name in CONSTANTS or name in KEYWORDS or name in vocabulary.RESERVED:
                 self.fail(mark, f"{name!r} is a word of the spec language; choose another name")
@@ -96,8 +96,11 @@ class Names(Head):
                 continue
             if name in known:
                 continue
+            stem = name.rstrip("0123456789").rstrip("_")
             if name in alone and (is_op(name) or name in self.block_names or name in texts or name in self.local):
                 continue
+            if name in alone and stem != name and (stem in self.local or stem in self.block_names):
+                continue  # a repetition, or a layer by its word and number
             candidates = [*CONSTANTS, *FUNCTIONS, *SHAPE_NAMES, *texts, *known]
             if name in alone:
                 candidates += [*self.block_names, *REGISTRY]

@@ -22,7 +22,7 @@ from ..ops.base import Margins, NonNegative, Op, Positive, Probability, Sizes
 from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS, MAX_LENGTH
 from .head import CLAIM_CONVENTIONS, CLAIM_QUANTITIES, TOP_KEYS, VARIANT_KEYS
 from .spec import ADVERBS
-from .vocabulary import HIDDEN, RESERVED, STRUCTURES, in_place_ops
+from .vocabulary import RESERVED, STRUCTURES, in_place_ops, is_operator, literal_kind
 
 Schema = dict[str, Any]
 
@@ -30,6 +30,9 @@ WORD = "^[A-Za-z_][A-Za-z0-9_]*$"
 REFERENCE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$"
 COMPANIONS = {"layers": (), "residual": ("projection", "merge"), "branches": ("merge", "split")}
 """Keys that a structure has beside the adverbs."""
+
+LITERALS = {"argument": "literals", "tensor": "tensors"}
+"""The names of what fields hold of the call of an operator."""
 
 FIELD_TYPES: dict[str, Any] = {
     "truth": bool,
@@ -107,11 +110,15 @@ def _keys() -> dict[str, Schema]:
             "description": "Published figures, as printed; convcost analyze holds them against its own.",
         },
         "accuracy": {"type": "object", "description": "Published accuracy; shown, never used."},
+        "recorded": {
+            "type": "boolean",
+            "description": "True for a record of a run: layers that reach no output stand as they ran.",
+        },
     }  # fmt: skip
 
 
 def _values() -> dict[str, Schema]:
-    taken = [*_op_words(), *FUNCTIONS, *CONSTANTS, *KEYWORDS, *RESERVED]
+    taken = [*_own_words(), *FUNCTIONS, *CONSTANTS, *KEYWORDS, *RESERVED]
     shared = {name: _field(msgspec.json.schema(kind), share=False) for name, kind in FIELD_TYPES.items()}
     return {
         "word": {"type": "string", "pattern": WORD},
@@ -136,6 +143,12 @@ def _values() -> dict[str, Schema]:
                 {"type": ["number", "boolean", "null"]}, _ref("expression"), {"type": "array", "items": _ref("value")},
             ],
             "description": "A number, a truth value, a word, an expression, or a list of them.",
+        },
+        "literal": {"anyOf": [{"type": ["number", "boolean", "null", "string"]}, _ref("literals")]},
+        "literals": {"type": "array", "items": _ref("literal"), "description": "As it was called; $0: its input."},
+        "tensors": {
+            "type": "array", "items": {"type": "array", "items": {"anyOf": [_ref("whole"), _ref("expression")]}},
+            "description": "Shapes, each with a dtype behind its sizes if it does not follow the inputs.",
         },
         "arguments": {"type": "object", "propertyNames": _ref("word"), "additionalProperties": _ref("value")},
         **shared,
@@ -230,12 +243,16 @@ def _layer(layers: Schema) -> Schema:
     """A layer with an argument or adverbs: exactly one verb, as far as its verb is known."""
     adverbs: Schema = {
         "name": {**_ref("word"), "description": "What the layer is called; its segment of the path."},
-        "from": {**_ref("references"), "description": "Reads these earlier layers; default: previous."},
+        "from": {
+            "anyOf": [_ref("references"), {"const": []}],
+            "description": "Reads these earlier layers; default: previous.",
+        },
         "repeat": {**_ref("whole"), "description": "So many times; 0 leaves it out."},
         "first": {**_ref("arguments"), "description": "Arguments that differ in the first repetition."},
         "last": {**_ref("arguments"), "description": "Arguments that differ in the last repetition."},
         "when": {**_ref("truth"), "description": "The layer is there only if this is true."},
         "shares": {**_ref("reference"), "description": "Uses the weights of this earlier layer."},
+        "weights": {**_ref("references"), "description": "Uses these values as its weights."},
     }
     bodies = {"type": "object", "propertyNames": _ref("word"), "additionalProperties": layers}
     structures: Schema = {
@@ -252,7 +269,9 @@ def _layer(layers: Schema) -> Schema:
         },
     }
     # The word 'split' is an op, and beside 'branches' the key that says which op divides their input.
-    ops = {word: _ref(f"op_{name}") for word, name in _op_words().items() if word != "split"}
+    ops = {word: _ref(f"op_{name}") for word, name in _own_words().items() if word != "split"}
+    # A file may give these words a meaning of its own.
+    ops |= {word: {"anyOf": [_ref(f"op_{word}"), _ref("call")]} for word in REGISTRY if is_operator(word)}
     split = {**_ref("layer"), "description": "The op that gives each branch its own part: {chunk: 2}."}
     alone = {word: _only((word, *ADVERBS)) for word in ops}
     alone.update({verb: _only((verb, *COMPANIONS[verb], *ADVERBS)) for verb in STRUCTURES})
@@ -279,8 +298,12 @@ def _layer(layers: Schema) -> Schema:
 
 def _op_words() -> dict[str, str]:
     """Every word that calls an op, with the op's name: ``relu_`` calls relu."""
-    words = {name: name for name in REGISTRY if name not in HIDDEN}
-    return words | {f"{name}_": name for name in in_place_ops() if name not in HIDDEN}
+    return {name: name for name in REGISTRY} | {f"{name}_": name for name in in_place_ops()}
+
+
+def _own_words() -> dict[str, str]:
+    """The words of ops that no file may give another meaning."""
+    return {word: name for word, name in _op_words().items() if not is_operator(name)}
 
 
 def _required(op: type[Op]) -> list[str]:
@@ -288,11 +311,11 @@ def _required(op: type[Op]) -> list[str]:
 
 
 def _words_with_required_fields() -> list[str]:
-    return [word for word, name in _op_words().items() if _required(REGISTRY[name])]
+    return [word for word, name in _own_words().items() if _required(REGISTRY[name])]
 
 
 def _bare_words() -> list[str]:
-    return [word for word, name in _op_words().items() if not _required(REGISTRY[name])]
+    return [word for word, name in _own_words().items() if not _required(REGISTRY[name])]
 
 
 def _ops() -> dict[str, Schema]:
@@ -303,7 +326,10 @@ def _ops() -> dict[str, Schema]:
     for name in names:
         op = REGISTRY[name]
         made = components[op.__name__]
-        fields = {key: _field(inner) for key, inner in made["properties"].items()}
+        fields = {
+            key: _ref(LITERALS[literal_kind(op, key)]) if literal_kind(op, key) else _field(inner)
+            for key, inner in made["properties"].items()
+        }
         required = _required(op)
         by_name: Schema = {"properties": fields, "additionalProperties": False}
         if required:

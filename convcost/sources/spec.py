@@ -12,11 +12,11 @@ from .calls import Calls
 from .compiled import Block, Layer, Spec
 from .expressions import WORD
 from .names import Names
-from .terms import REFERENCE, Term
+from .terms import REFERENCE, Term, verbatim
 from .vocabulary import STRUCTURES, is_op, op_class
 from .yaml_reader import Mapping, Mark, Row, Value
 
-ADVERBS = ("name", "from", "repeat", "first", "last", "when", "shares")
+ADVERBS = ("name", "from", "repeat", "first", "last", "when", "shares", "weights")
 
 
 def compile_spec(root: Mapping, file: str) -> Spec:
@@ -164,12 +164,22 @@ class _Compiler(Names):
         elif value == "":
             self.fail(mark, f"'{verb}:' has no value; write '- {verb}', or '{verb}: {{}}' with adverbs")
         elif isinstance(value, Mapping):
-            layer.named = {key: self.term(inner, value.marks[key]) for key, inner in value.items()}
+            layer.named = self.given(layer, value)
             self.check_fields(layer, layer.named, value)
         else:
             layer.argument = self.term(value, value_mark)
             self.check_argument(layer, value_mark)
         return layer
+
+    def given(self, layer: Layer, written: Mapping) -> dict[str, Term]:
+        """The terms of fields or arguments by name."""
+        cls = op_class(layer.verb) if layer.kind == "op" else None
+        return {
+            key: verbatim(value)
+            if cls is not None and words_of.literal_kind(cls, key)
+            else self.term(value, written.marks[key])
+            for key, value in written.items()
+        }
 
     def unknown_verb(self, verb: str, mark: Mark) -> None:
         if verb.endswith("_") and verb[:-1] in REGISTRY:
@@ -193,7 +203,7 @@ class _Compiler(Names):
                 if key == "inplace" and cls.op != layer.verb:
                     self.fail(mark, f"{layer.verb} says already that it works in place; leave 'inplace' out")
                 texts = words_of.field_texts(cls, key)
-                if texts is words_of.ANY_TEXT:
+                if texts is words_of.ANY_TEXT or words_of.literal_kind(cls, key):
                     continue
             self.check_names(given, written.marks[key], self.known, texts)
 
@@ -205,6 +215,8 @@ class _Compiler(Names):
                 self.fail(mark, f"{layer.verb} has no fields, so it takes no value")
                 return
             texts = words_of.field_texts(op_class(layer.verb), fields[0])
+            if texts is words_of.ANY_TEXT:
+                return
         assert layer.argument is not None
         self.check_names(layer.argument, mark, self.known, texts)
 
@@ -245,7 +257,12 @@ class _Compiler(Names):
             if layer.name is not None:
                 self.is_name(layer.name, item.marks["name"])
         if "from" in item:
-            layer.sources = self.references(item["from"], item.marks["from"])
+            nothing = item["from"] == [] and layer.kind == "op" and op_class(layer.verb).arity[0] == 0
+            layer.sources = () if nothing else self.references(item["from"], item.marks["from"])
+        if "weights" in item:
+            layer.weights = self.references(item["weights"], item.marks["weights"])
+            if layer.kind not in ("op", "choice"):
+                self.fail(item.key_marks["weights"], "'weights' names the values that are the weights of an op")
         if "shares" in item:
             layer.shares = self.text(item, "shares")
             if layer.shares is not None:
@@ -271,7 +288,7 @@ class _Compiler(Names):
             )
         if layer.bodies:
             self.fail(item.key_marks[key], f"{key!r} goes with an op or a block, which have arguments")
-        found = {name: self.term(value, given.marks[name]) for name, value in given.items()}
+        found = self.given(layer, given)
         self.check_fields(layer, found, given)
         setattr(layer, key, found)
 

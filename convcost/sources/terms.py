@@ -115,6 +115,28 @@ def _folded(compiled: Expression, fail: Callable[[str], None]) -> Constant:
         return Constant(1)
 
 
+_WHOLE = re.compile(r"-?[0-9]+\Z")
+
+
+def verbatim(value: Value) -> Term:
+    """A value as it stands: numbers keep their kind (2.0 is no 2), and what is no number or truth value is a text."""
+    if isinstance(value, Row):
+        items = tuple(verbatim(item) for item in value)
+        if all(isinstance(item, Constant) for item in items):
+            return Constant(tuple(item.fixed for item in items if isinstance(item, Constant)))
+        return Items(items)
+    if not isinstance(value, str):
+        return Constant(str(value))
+    if value in ("true", "false", "null"):
+        return Constant(literal(value))
+    if WORD.match(value) and value not in KEYWORDS and value not in ("inf", "nan"):
+        return Name(value)
+    try:
+        return Constant(int(value) if _WHOLE.match(value) else float(value))
+    except ValueError:
+        return Constant(value)
+
+
 def words(term: Term) -> Iterator[str]:
     """The names that stand alone in ``term``: they may also be ops, blocks, layers or texts."""
     if isinstance(term, Name):

@@ -97,7 +97,11 @@ def _owned(steps: Sequence[Step], state: State) -> dict[int, Weights]:
     candidates = {at: found for at, step in enumerate(steps) if (found := _weights_of(step, state)) is not None}
     values = {number for step in steps for kind, number in step.inputs if kind == PARAM}
     values |= {
-        number for at, step in enumerate(steps) if at not in candidates for kind, number in step.weights if kind == PARAM
+        number
+        for at, step in enumerate(steps)
+        if at not in candidates
+        for kind, number in step.weights
+        if kind == PARAM
     }
     while True:
         claims: dict[int, set[Weights]] = {}

@@ -73,7 +73,7 @@ def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], ab
     moved_kwargs = {name: to_meta(name, value) for name, value in kwargs.items()}
     result = _run(module, trace, moved_args, moved_kwargs)
     outputs: list[Ref] = [trace.ref(x) for x in _tensors(result)]
-    about = about or About(name=type(module).__name__, source="PyTorch module")
+    about = about or About(type(module).__name__, type(module).__name__, source="PyTorch module")
     return assemble(trace, state, inputs, outputs, about)
 
 
@@ -97,7 +97,7 @@ def _run(module: nn.Module, trace: Trace, args: list[Any], kwargs: dict[str, Any
             return module(*args, **kwargs)
     except ConvcostError as error:
         raise SourceError(_failed(module, trace, str(error))) from None
-    except Exception as error:  # noqa: BLE001 - whatever a user's forward raises is told with its place
+    except Exception as error:
         raise SourceError(_failed(module, trace, f"{type(error).__name__}: {error}")) from error
     finally:
         if collecting:
@@ -139,7 +139,10 @@ def _watched(module: nn.Module, trace: Trace) -> Iterator[None]:
             trace.fold(op, args, output)
         trace.leave()
 
-    handles = [hooks.register_module_forward_pre_hook(before), hooks.register_module_forward_hook(after, always_call=True)]
+    handles = [
+        hooks.register_module_forward_pre_hook(before),
+        hooks.register_module_forward_hook(after, always_call=True),
+    ]
     try:
         yield
     finally:

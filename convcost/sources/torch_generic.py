@@ -31,6 +31,8 @@ _INDEXING = frozenset(
      "take_along_dim", "index_put", "embedding", "one_hot", "masked_scatter", "repeat_interleave", "select_scatter",
      "slice_scatter", "_unsafe_index", "index_fill")
 )  # fmt: skip
+_POINTWISE = frozenset(("floor_divide", "isin", "bucketize", "searchsorted", "nan_to_num", "fake_quantize"))
+"""Functions of single elements that PyTorch does not tag as such."""
 _SORTS = frozenset(("sort", "topk", "argsort", "median", "kthvalue", "mode", "nanmedian"))
 _CREATES = frozenset(
     ("zeros", "ones", "empty", "full", "arange", "linspace", "logspace", "eye", "rand", "randn", "randint", "randperm",
@@ -139,9 +141,7 @@ def encoded(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...
     return arguments, tuple((key, plain(each)) for key, each in kwargs.items() if key not in ("device", "pin_memory"))
 
 
-def op_for(
-    func: Any, args: Any, kwargs: Any, inputs: Sequence[torch.Tensor], made: Sequence[torch.Tensor]
-) -> Op:
+def op_for(func: Any, args: Any, kwargs: Any, inputs: Sequence[torch.Tensor], made: Sequence[torch.Tensor]) -> Op:
     """The generic op of a call that has run."""
     arguments, keywords = encoded(args, kwargs)
     call: dict[str, Any] = {"function": str(func), "arguments": arguments, "keywords": keywords}
@@ -153,7 +153,7 @@ def op_for(
         return generic.Unmodelled(**call, results=results)
     name = base(func)
     plain = name.strip("_")
-    if _tagged(func, "pointwise") and len(made) == 1 and plain not in REDUCING:
+    if (_tagged(func, "pointwise") or plain in _POINTWISE) and len(made) == 1 and plain not in REDUCING:
         return _pointwise(call, writes(func), inputs, made[0])
     if name in _WRITES:
         return generic.Write(**call, results=results)

@@ -118,7 +118,7 @@ def _vector(trace: Trace, *tensors: Any, **_: Any) -> Typed:
     values = [x for x in tensors if isinstance(x, Tensor)]
     macs = max(x.numel() for x in values[-2:])
     shape = tuple(values[-2].shape[:-1])
-    name = "addmv" if len(values) == 3 else "mv" if shape else "dot"  # noqa: PLR2004
+    name = "addmv" if len(values) == 3 else "mv" if shape else "dot"
     op = generic.Operator(
         function=f"aten.{name}.default",
         arguments=tuple(f"${k}" for k in range(len(values))),
@@ -138,7 +138,7 @@ def _attention(
     trace: Trace, q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
     is_causal: bool = False, *, scale: float | None = None, enable_gqa: bool = False,
 ) -> Typed | None:  # fmt: skip
-    if min(q.dim(), k.dim(), v.dim()) < 3 or (enable_gqa and q.shape[-3] != k.shape[-3]):  # noqa: PLR2004
+    if min(q.dim(), k.dim(), v.dim()) < 3 or (enable_gqa and q.shape[-3] != k.shape[-3]):
         return None
     leading = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     outputs = (generic.Tensor((*leading, q.shape[-2], v.shape[-1]), dtype_of(q.dtype)),)

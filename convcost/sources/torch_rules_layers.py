@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from ..ops import conv, embedding, linear, norm, pool, resample, slicing
-from .torch_records import Typed
+from ..ops import conv, embedding, generic, layout, linear, norm, pool, resample, slicing
+from ..ops.base import Op
+from .torch_records import Typed, tensor_of
 from .torch_rules import given, one, plain, rule
 
 _CONVS = {1: conv.Conv1d, 2: conv.Conv2d, 3: conv.Conv3d}
@@ -82,10 +83,25 @@ def _instance_norm(
 
 
 def _channel_norm(classes: Any, x: Tensor, affine: Any, stats: Any, momentum: float, eps: float) -> Typed | None:
-    if x.dim() not in classes or (affine[0] is None) != (affine[1] is None):
+    if x.dim() not in classes or affine[0] is None is not affine[1]:
         return None
+    if affine[1] is None is not affine[0]:
+        return _scaled_norm(classes[x.dim()](eps, momentum, False, stats[0] is not None, x.shape[1]), x, *affine, stats)
     op = classes[x.dim()](eps, momentum, affine[0] is not None, stats[0] is not None, x.shape[1])
     return Typed(op, (x,), given(*affine, *stats))
+
+
+def _scaled_norm(op: Op, x: Tensor, weight: Tensor, bias: None, stats: Any) -> Typed:
+    """A weight without a bias, as weight standardisation has it: the norm, and a product in place."""
+    shape = (-1, *(1,) * (x.dim() - 2))
+    scale = generic.Elementwise(function="aten.mul_.Tensor", arguments=("$0", "$1"), inplace=True)
+
+    def parts(trace: Any) -> int:
+        normal = trace.add(op, [trace.ref(x)], [trace.ref(y) for y in given(*stats)])
+        column = trace.add(layout.Reshape(shape), [trace.ref(weight)])
+        return trace.add(scale, [(normal, 0), (column, 0)])
+
+    return Typed(op, (x, weight, *given(*stats)), outputs=(tensor_of(x),), parts=parts)
 
 
 @rule("aten.layer_norm.default")

@@ -233,6 +233,8 @@ class Trace(TorchDispatchMode):
 
     def _generic_step(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
         made = list(generic.tensors_in(result))
+        if not made and not generic.writes(func):
+            return  # an assertion
         inputs = list(generic.tensors_in((args, list(kwargs.values()))))
         if len(made) == 1 and inputs and not generic.writes(func) and generic.same_place(inputs[0], made[0]):
             self.adopt(made[0], self.ref(inputs[0]))

@@ -7,23 +7,20 @@ from collections.abc import Iterable
 from functools import cache
 
 from ..ops import REGISTRY
-from ..ops.base import Op
+from ..ops.base import GROUPS, Op
 
 STRUCTURES = ("layers", "residual", "branches")
 RESERVED = (
-    *STRUCTURES, "name", "from", "repeat", "first", "last", "when", "shares", "merge", "split", "projection",
+    *STRUCTURES, "name", "from", "repeat", "first", "last", "when", "shares", "weights", "merge", "split", "projection",
     "previous", "in_channels", "in_features",
 )  # fmt: skip
-HIDDEN = ("attention_softmax",)
-"""Ops that only composites use; a spec says softmax."""
-
 ANY_TEXT: tuple[str, ...] = ("any text",)
 
 
 def is_op(word: str) -> bool:
     """True for ``relu``, ``relu_`` and every other registered op, with a trailing underscore if it works in place."""
     if word in REGISTRY:
-        return word not in HIDDEN
+        return True
     return word.endswith("_") and word[:-1] in REGISTRY and "inplace" in REGISTRY[word[:-1]].__struct_fields__
 
 
@@ -49,10 +46,24 @@ def _annotations(cls: type[Op]) -> dict[str, str]:
 def field_texts(cls: type[Op], field: str) -> tuple[str, ...]:
     """The texts that a field takes: ``padding`` of a convolution takes "same" and "valid"."""
     annotation = str(_annotations(cls).get(field, ""))
+    if annotation == "Group":
+        return GROUPS
     inside = re.search(r"Literal\[([^]]*)\]", annotation)
     if inside:
         return tuple(re.findall(r"['\"](\w+)['\"]", inside.group(1)))
     return ANY_TEXT if re.search(r"\bstr\b", annotation) else ()
+
+
+@cache
+def literal_kind(cls: type[Op], field: str) -> str:
+    """What a field holds of a call of an operator, as it was: "argument" or "tensor"; "" for all other fields."""
+    found = re.search(r"\b(Argument|Tensor)\b", str(_annotations(cls).get(field, "")))
+    return found.group().lower() if found else ""
+
+
+def is_operator(word: str) -> bool:
+    """True for ops that hold an operator as it was called: a file may give such a word a meaning of its own."""
+    return word in REGISTRY and literal_kind(REGISTRY[word], "arguments") != ""
 
 
 @cache

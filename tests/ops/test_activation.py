@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import erf, exp, log, pi, sqrt, tanh
+
 import pytest
 
 from convcost.errors import OpError
@@ -42,12 +44,6 @@ FRESH = [
     ("softplus", {"beta": 2.0}, 5),  # log(1 + exp(b*x))/b
     ("scaled_tanh", {}, 1 + 5 + 1),  # A*tanh(S*x)
 ]
-NAMES = {
-    "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "elu": "ELU", "selu": "SELU", "sigmoid": "Sigmoid",
-    "tanh": "Tanh", "silu": "SiLU", "mish": "Mish", "hardtanh": "Hardtanh", "hardsigmoid": "Hardsigmoid",
-    "hardswish": "Hardswish", "prelu": "PReLU", "gelu": "GELU", "softplus": "Softplus", "softmax": "Softmax",
-    "log_softmax": "LogSoftmax",
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(("word", "fields", "each"), IN_PLACE + FRESH)
@@ -74,27 +70,49 @@ def test_others_have_no_in_place_variant(word):
         make(word, {"inplace": True})
 
 
-@pytest.mark.parametrize(
-    ("word", "fields"),
-    [
-        *((word, fields) for word, fields, _ in IN_PLACE + FRESH if word in NAMES),
-        *((word, {**fields, "inplace": True}) for word, fields, _ in IN_PLACE if word not in ("sigmoid", "tanh")),
-        ("prelu", {"num_parameters": 6}),
-        ("softmax", {"dim": 1}),
-        ("log_softmax", {"dim": -1}),
-    ],
-)  # fmt: skip
-def test_activation_agrees_with_pytorch(word, fields):
+VALUES = {
+    "relu": lambda x: max(x, 0),
+    "relu6": lambda x: min(max(x, 0), 6),
+    "leaky_relu": lambda x: x if x > 0 else 0.2 * x,
+    "elu": lambda x: x if x > 0 else 0.5 * (exp(x) - 1),
+    "selu": lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * (exp(x) - 1)),
+    "sigmoid": lambda x: 1 / (1 + exp(-x)),
+    "tanh": lambda x: (exp(2 * x) - 1) / (exp(2 * x) + 1),
+    "silu": lambda x: x / (1 + exp(-x)),
+    "mish": lambda x: x * tanh(log(1 + exp(x))),
+    "hardtanh": lambda x: min(max(x, -2), 2),
+    "hardsigmoid": lambda x: min(max(x + 3, 0), 6) / 6,
+    "hardswish": lambda x: x * min(max(x + 3, 0), 6) / 6,
+    "prelu": lambda x: x if x > 0 else 0.25 * x,
+    "gelu": lambda x: 0.5 * x * (1 + erf(x / sqrt(2))),
+    "gelu tanh": lambda x: 0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))),
+    "softplus": lambda x: log(1 + exp(2 * x)) / 2,
+    "scaled_tanh": lambda x: 1.7159 * tanh(2 / 3 * x),
+}
+
+
+@pytest.mark.parametrize(("word", "fields", "each"), IN_PLACE + FRESH)
+def test_the_twin_calculates_what_is_counted(word, fields, each):
     torch = pytest.importorskip("torch")
-    module = getattr(torch.nn, NAMES[word])(**fields)
-    x = torch.zeros(SHAPE)
-    with torch.no_grad():
-        y = module(x)
-    op, inputs, outputs = built(word, fields)
-    assert tuple(y.shape) == outputs[0].shape
-    assert (y.data_ptr() == x.data_ptr()) == (op.placement(inputs, True)[0].kind == "in_place")
-    ours = [(weight.name, weight.shape) for weight in op.weights()]
-    assert ours == [(name, tuple(parameter.shape)) for name, parameter in module.named_parameters()]
+    values = [-7.0, -2.5, -1.0, -0.25, 0.0, 0.5, 1.5, 3.0, 6.5]
+    formula = VALUES[f"{word} tanh" if fields.get("approximate") else word]
+    expected = torch.tensor([formula(x) for x in values], dtype=torch.float64)
+    twin = built(word, fields)[0].twin().double()
+    torch.testing.assert_close(twin(torch.tensor(values, dtype=torch.float64)), expected)
+
+
+def test_twins_of_activations_over_several_values():
+    torch = pytest.importorskip("torch")
+    x = torch.tensor([[[1.0, 5.0, 2.0, 0.0]], [[-1.0, 3.0, 3.0, 4.0]]], dtype=torch.float64)
+    for word in ("softmax", "attention_softmax", "log_softmax"):
+        for dim in (0, -1):
+            expected = x.exp() / x.exp().sum(dim, keepdim=True)
+            twin = make(word, {"dim": dim}).twin()
+            torch.testing.assert_close(twin(x), expected.log() if word == "log_softmax" else expected)
+    for dim in (2, -1):
+        assert make("maxout", {"pieces": 2, "dim": dim}).twin()(x).tolist() == [[[5.0, 2.0]], [[3.0, 4.0]]]
+    assert make("maxout", {"pieces": 2, "dim": 0}).twin()(x).tolist() == [[[1.0, 5.0, 3.0, 4.0]]]
+    assert make("maxout", {"pieces": 2, "dim": -3}).twin()(x).tolist() == [[[1.0, 5.0, 3.0, 4.0]]]
 
 
 def test_fields_stand_in_pytorchs_order():

@@ -23,27 +23,6 @@ def macs(steps):
     return sum(step.op.macs(step.inputs, step.outputs) for step in steps)
 
 
-def execute(op, tensors, weights):
-    """What each op inside attention means, said in PyTorch."""
-    import torch
-
-    x = tensors[0]
-    rules = {
-        "linear": lambda: torch.nn.functional.linear(x, weights["weight"], weights.get("bias")),
-        "unflatten": lambda: x.unflatten(op.dim, op.sizes),
-        "permute": lambda: x.permute(op.dims),
-        "transpose": lambda: x.transpose(op.dim0, op.dim1),
-        "select": lambda: x.select(op.dim, op.index),
-        "reshape": lambda: x.reshape([x.shape[at] if size == 0 else size for at, size in enumerate(op.shape)]),
-        "scale": lambda: x * op.factor,
-        "matmul": lambda: x @ (tensors[1].mT if op.transpose_b else tensors[1]),
-        "causal_mask": lambda: x + torch.full(x.shape[-2:], float("-inf")).triu(1),
-        "attention_softmax": lambda: x.softmax(op.dim),
-        "dropout": lambda: x,
-    }
-    return rules[op.op]()
-
-
 def computed(op, tensors, weights):
     """The last part's value. ``weights`` maps the name of a part to its weights."""
     inputs = tuple(Tensor(tuple(x.shape)) for x in tensors)
@@ -51,7 +30,9 @@ def computed(op, tensors, weights):
     values = {}
     for part, step in zip(bound.parts(inputs), expanded(bound, inputs), strict=True):
         arriving = [tensors[k] if name == "input" else values[name] for name, k in part.inputs]
-        values[part.name] = execute(step.op, arriving, weights.get(part.name, {}))
+        twin = step.op.twin().eval()
+        twin.load_state_dict(weights.get(part.name, {}))
+        values[part.name] = twin(*arriving)
         assert tuple(values[part.name].shape) == step.outputs[0].shape
     return values[part.name]
 

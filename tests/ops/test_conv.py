@@ -45,14 +45,13 @@ TORCH = [
     ("conv_transpose2d", c(4, (2, 3), stride=(1, 2), output_padding=(1, 0), dilation=(2, 1)), (1, 3, 6, 5)),
     ("conv_transpose3d", c(4, 2, stride=2), (1, 6, 3, 4, 5)),
 ]
-MODULES = {
-    **{f"conv{rank}d": f"Conv{rank}d" for rank in (1, 2, 3)},
-    **{f"conv_transpose{rank}d": f"ConvTranspose{rank}d" for rank in (1, 2, 3)},
-}
 
 
-def agrees_with(module, torch, op, inputs, outputs):
+def agrees_with_pytorch(op, inputs, outputs):
+    torch = pytest.importorskip("torch")
     flop_counter = pytest.importorskip("torch.utils.flop_counter")
+    with torch.device("meta"):
+        module = op.twin()
     counter = flop_counter.FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         y = module(torch.empty(inputs[0].shape, device="meta"))
@@ -64,17 +63,13 @@ def agrees_with(module, torch, op, inputs, outputs):
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # PyTorch's, on its speed
 @pytest.mark.parametrize(("word", "fields", "shape"), TORCH)
 def test_convolution_agrees_with_pytorch(word, fields, shape):
-    torch = pytest.importorskip("torch")
-    module = getattr(torch.nn, MODULES[word])(in_channels=shape[1], device="meta", **fields)
-    agrees_with(module, torch, *built(word, fields, shape))
+    agrees_with_pytorch(*built(word, fields, shape))
 
 
 @pytest.mark.parametrize("shape", [(3, 8), (2, 197, 8), (2, 3, 4, 8)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_linear_agrees_with_pytorch(shape, bias):
-    torch = pytest.importorskip("torch")
-    module = torch.nn.Linear(8, 5, bias=bias, device="meta")
-    agrees_with(module, torch, *built("linear", {"out_features": 5, "bias": bias}, shape))
+    agrees_with_pytorch(*built("linear", {"out_features": 5, "bias": bias}, shape))
 
 
 @pytest.mark.parametrize(
@@ -254,3 +249,12 @@ def test_radial_basis_output_of_lenet():
     assert prod(op.weights()[0].shape) == 840
     assert op.macs(inputs, outputs) == 840
     assert op.work(inputs, outputs, train=True) == {"elementwise": 840}
+
+
+def test_radial_basis_is_the_squared_distance_to_codes():
+    torch = pytest.importorskip("torch")
+    twin = built("rbf", {"out_features": 3}, (2, 4))[0].twin()
+    assert {*twin.codes.unique().tolist()} <= {-1, 1}
+    twin.codes.copy_(torch.tensor([[1.0, 1, 1, 1], [-1, -1, -1, -1], [1, -1, 1, -1]]))
+    # (1 - 2)^2 + (1 - 0)^2 + 2*(1 - 1)^2 and so on.
+    assert twin(torch.tensor([[2.0, 0.0, 1.0, 1.0]])).tolist() == [[1 + 1, 9 + 1 + 4 + 4, 1 + 1 + 0 + 4]]

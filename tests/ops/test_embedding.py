@@ -11,16 +11,6 @@ from convcost.ops.base import Placement
 from ops.examples import run
 
 
-def test_embedding_agrees_with_pytorch():
-    torch = pytest.importorskip("torch")
-    module = torch.nn.Embedding(1000, 64, device="meta")
-    op, inputs, outputs, _ = run("embedding", (2, 9), dtype="int64", num_embeddings=1000, embedding_dim=64)
-    assert outputs[0].shape == tuple(module(torch.zeros(2, 9, dtype=torch.int64, device="meta")).shape)
-    (weight,) = op.weights()
-    assert (weight.name, weight.shape) == ("weight", tuple(module.weight.shape))
-    assert op.work(inputs, outputs, True) == {}
-
-
 @pytest.mark.parametrize("item", [2, 4])
 def test_embedding_reads_the_rows_that_are_selected(item):
     op, inputs, outputs, _ = run("embedding", (2, 9), dtype="int64", num_embeddings=1000, embedding_dim=64)
@@ -134,3 +124,34 @@ def test_dropout_of_channels_needs_its_rank():
         ready(make("dropout2d", {}), (Tensor((2, 8, 5)),))
     with pytest.raises(OpError, match=r"p is 1\.5"):
         make("dropout", {"p": 1.5})
+
+
+def test_twins_add_and_multiply_what_is_learned():
+    torch = pytest.importorskip("torch")
+    x = torch.ones(2, 3, 4)
+    token = run("class_token", (2, 3, 4)).op.twin()
+    position = run("position_embedding", (2, 3, 4)).op.twin()
+    scale = run("layer_scale", (2, 3, 4), init=0.5).op.twin()
+    with torch.no_grad():
+        token.weight.fill_(7)
+        position.weight.copy_(torch.arange(12.0).view(1, 3, 4))
+        assert token(x)[1].tolist() == [[7] * 4, *[[1] * 4] * 3]
+        assert position(x)[1].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]
+        assert scale(x).tolist() == (0.5 * x).tolist()
+        scale.weight.copy_(torch.tensor([[1.0], [2.0], [3.0]]))
+        assert scale(x)[0, :, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("mode", ["row", "batch"])
+def test_stochastic_depth_keeps_the_mean(mode):
+    """What survives, with probability 3/4, is divided by it; images (row) or batches fall together."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    twin = make("stochastic_depth", {"p": 0.25, "mode": mode}).twin()
+    values = torch.cat([twin(torch.ones(4, 2, 3)) for _ in range(1000)]).flatten(1)
+    assert torch.equal(values, values[:, :1].expand_as(values))
+    assert {round(value, 4) for value in values.unique().tolist()} == {0, 1.3333}
+    assert abs(values.mean() - 1) < 0.05
+    batches = values.view(1000, 4, -1)[..., 0]
+    assert torch.equal(batches, batches[:, :1].expand_as(batches)) == (mode == "batch")
+    assert not make("stochastic_depth", {"p": 1.0}).twin()(torch.ones(4, 2, 3)).any()

@@ -35,27 +35,27 @@ MAX_ONLY = [
     k(2, return_indices=True),
 ]
 TORCH = [
-    *((f"max_pool{rank}d", f"MaxPool{rank}d", fields) for rank in SHAPES for fields in WINDOWS + MAX_ONLY),
-    *((f"avg_pool{rank}d", f"AvgPool{rank}d", fields) for rank in SHAPES for fields in WINDOWS),
-    ("avg_pool2d", "AvgPool2d", k(3, padding=1, count_include_pad=False)),
-    ("max_pool2d", "MaxPool2d", k((3, 2), stride=(1, 2), padding=(1, 0), dilation=(2, 1))),
+    *((f"max_pool{rank}d", fields) for rank in SHAPES for fields in WINDOWS + MAX_ONLY),
+    *((f"avg_pool{rank}d", fields) for rank in SHAPES for fields in WINDOWS),
+    ("avg_pool2d", k(3, padding=1, count_include_pad=False)),
+    ("max_pool2d", k((3, 2), stride=(1, 2), padding=(1, 0), dilation=(2, 1))),
     *(
-        (f"adaptive_{kind.lower()}_pool{rank}d", f"Adaptive{kind}Pool{rank}d", {"output_size": size})
-        for kind in ("Avg", "Max")
+        (f"adaptive_{kind}_pool{rank}d", {"output_size": size})
+        for kind in ("avg", "max")
         for rank in SHAPES
         for size in (1, 4, 11)
     ),
-    ("adaptive_avg_pool2d", "AdaptiveAvgPool2d", {"output_size": (7, 1)}),
+    ("adaptive_avg_pool2d", {"output_size": (7, 1)}),
 ]
 
 
-@pytest.mark.parametrize(("word", "name", "fields"), TORCH)
-def test_pooling_agrees_with_pytorch(word, name, fields):
+@pytest.mark.parametrize(("word", "fields"), TORCH)
+def test_pooling_agrees_with_pytorch(word, fields):
     torch = pytest.importorskip("torch")
     shape = SHAPES[int(word[-2])]
-    y = getattr(torch.nn, name)(**fields)(torch.zeros(shape))
-    tensors = y if isinstance(y, tuple) else (y,)
     op, _, outputs = built(word, fields, shape)
+    y = op.twin()(torch.zeros(shape))
+    tensors = y if isinstance(y, tuple) else (y,)
     assert [output.shape for output in outputs] == [tuple(tensor.shape) for tensor in tensors]
     assert [output.dtype for output in outputs] == [str(tensor.dtype).removeprefix("torch.") for tensor in tensors]
     assert op.weights() == ()
@@ -93,10 +93,8 @@ def test_refusals_carry_the_numbers(word, fields, shape, numbers):
 @pytest.mark.parametrize(("word", "fields", "shape", "numbers"), REFUSED[:5])
 def test_pytorch_refuses_the_same(word, fields, shape, numbers):
     torch = pytest.importorskip("torch")
-    name = {"m": "MaxPool", "a": "AvgPool"}[word[0]] + word[-2:]
-    module = getattr(torch.nn, name)(**fields)
     with pytest.raises(RuntimeError):
-        module(torch.zeros(shape))
+        make(word, fields).twin()(torch.zeros(shape))
 
 
 def test_global_pooling_needs_positions():
@@ -181,3 +179,14 @@ def test_subsampling_of_lenet(channels, size, params, links):
     assert op.bind(inputs) == op
     with pytest.raises(OpError, match=f"{channels} channels, 3 arrive"):
         op.bind((Tensor((1, 3, size, size)),))
+
+
+def test_subsampling_sums_scales_and_shifts():
+    torch = pytest.importorskip("torch")
+    twin = built("subsample2d", k(2), (1, 2, 4, 4))[0].twin()
+    with torch.no_grad():
+        twin.weight.copy_(torch.tensor([1.0, 0.5]))
+        twin.bias.copy_(torch.tensor([0.0, 3.0]))
+        y = twin(torch.arange(32.0).view(1, 2, 4, 4))
+    # The first window of the second map holds 16, 17, 20 and 21.
+    assert y[0, :, 0, 0].tolist() == [0 + 1 + 4 + 5, 0.5 * (16 + 17 + 20 + 21) + 3]

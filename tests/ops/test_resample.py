@@ -2,42 +2,11 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from convcost.errors import OpError
 from convcost.ops.base import UNKNOWN, Reach
 from ops.examples import run
-
-LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
-
-
-def test_random_sizes_agree_with_pytorch():
-    torch = pytest.importorskip("torch")
-    dice = random.Random(0)
-    for _ in range(600):
-        rank = dice.randint(1, 3)
-        shape = (2, 3, *(dice.randint(1, 40) for _ in range(rank)))
-        mode = dice.choice(["nearest", LINEAR[rank], "area", *(["bicubic"] if rank == 2 else [])])
-        factors = [dice.choice([2, 3, 0.5, 1.5, 0.7, 1.1, 1 / 3, dice.uniform(0.1, 4)]) for _ in range(rank)]
-        kind, value = dice.choice(
-            [("scale_factor", factors), ("scale_factor", factors[0]), ("size", [dice.randint(1, 50)] * rank)]
-        )
-        fields = {kind: value, "mode": mode}
-        if mode in LINEAR.values() and dice.random() < 0.5:
-            fields["align_corners"] = True
-        x = torch.empty(shape, device="meta")
-        spatial = value if kind == "size" else [size * f for size, f in zip(shape[2:], factors, strict=True)]
-        if value == factors[0]:
-            spatial = [size * value for size in shape[2:]]
-        if min(spatial) < 1:
-            with pytest.raises(OpError, match="leaves nothing"):
-                run("interpolate", shape, **fields)
-            continue
-        expected = torch.nn.functional.interpolate(x, **fields)
-        for name in ("interpolate", "upsample"):
-            assert run(name, shape, **fields).outputs[0].shape == tuple(expected.shape), (shape, fields)
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 4, 5])
@@ -109,15 +78,12 @@ def test_steps_show_the_factor():
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
-def test_pixel_shuffles_agree_with_pytorch(factor):
-    torch = pytest.importorskip("torch")
-    shape = (2, 36, 6, 12)
-    x = torch.empty(shape, device="meta")
-    op, inputs, outputs, _ = run("pixel_shuffle", shape, upscale_factor=factor)
-    assert outputs[0].shape == tuple(torch.nn.PixelShuffle(factor)(x).shape)
+def test_pixel_shuffles_move_whole_windows(factor):
+    op, inputs, outputs, _ = run("pixel_shuffle", (2, 36, 6, 12), upscale_factor=factor)
+    assert outputs[0].shape == (2, 36 // factor**2, 6 * factor, 12 * factor)
     assert op.reach(inputs, outputs) == Reach("window", (factor,) * 2, (1, 1), (0, 0), (factor,) * 2)
-    op, inputs, outputs, _ = run("pixel_unshuffle", shape, downscale_factor=factor)
-    assert outputs[0].shape == tuple(torch.nn.PixelUnshuffle(factor)(x).shape)
+    op, inputs, outputs, _ = run("pixel_unshuffle", (2, 36, 6, 12), downscale_factor=factor)
+    assert outputs[0].shape == (2, 36 * factor**2, 6 // factor, 12 // factor)
     assert op.reach(inputs, outputs) == Reach("window", (factor,) * 2, (factor,) * 2, (0, 0))
 
 

@@ -12,28 +12,49 @@ from convcost.ops import make, ready
 from ops.examples import run
 
 
-def partitioned(torch, x, window):
-    """torchvision.models.swin_transformer.shifted_window_attention, first half."""
-    batch, height, width, channels = x.shape
-    x = torch.nn.functional.pad(x, (0, 0, 0, -width % window, 0, -height % window))
-    _, height, width, _ = x.shape
-    x = x.view(batch, height // window, window, width // window, window, channels)
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, window * window, channels)
+def kernels(module, *shapes):
+    """How many of the operators that PyTorch dispatches write memory; padding and masking out of place do it twice."""
+    torch = pytest.importorskip("torch")
+    modes = pytest.importorskip("torch.utils._python_dispatch")
+
+    class Calls(modes.TorchDispatchMode):
+        written = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            result = function(*args, **(kwargs or {}))
+            homes = [x.untyped_storage().data_ptr() for x in args if isinstance(x, torch.Tensor)]
+            fresh = result.untyped_storage().data_ptr() not in homes
+            if (fresh or function._schema.is_mutable) and result.numel():
+                name = function.overloadpacket.__name__
+                padded = name == "constant_pad_nd" and result.shape != args[0].shape
+                self.written += 1 + (padded or name == "masked_fill")
+            return result
+
+    tensors = [torch.zeros(shape) for shape in shapes]
+    with torch.no_grad(), Calls() as calls:
+        module(*tensors)
+    return calls.written
 
 
-@pytest.mark.parametrize("shape", [(2, 56, 56, 96), (1, 14, 7, 8), (3, 15, 13, 4), (1, 3, 3, 2)])
+@pytest.mark.parametrize(
+    "shape", [(2, 56, 56, 96), (1, 14, 7, 8), (3, 15, 13, 4), (1, 3, 3, 2), (1, 9, 4, 3), (1, 1, 5, 2)]
+)
 @pytest.mark.parametrize("window", [1, 4, 7])
 def test_windows_and_back(shape, window):
     torch = pytest.importorskip("torch")
     op, inputs, outputs, _ = run("window_partition", shape, window_size=window)
-    assert outputs[0].shape == tuple(partitioned(torch, torch.empty(shape, device="meta"), window).shape)
     assert op.work(inputs, outputs, True) == {}
-    padded = any(size % window for size in shape[1:3])
-    assert op.launches(inputs, False) == 2 + padded
+    assert op.launches(inputs, False) == kernels(op.twin(), shape)
     back = run("window_reverse", outputs[0].shape, shape, window_size=window)
     assert back.outputs == inputs
-    assert back.op.reads(back.inputs, back.outputs) == outputs[0].bytes
-    assert back.op.launches(back.inputs, False) == 1 + padded
+    copied = kernels(back.op.twin(), outputs[0].shape, shape)
+    assert back.op.launches(back.inputs, False) == copied
+    assert back.op.reads(back.inputs, back.outputs) == (outputs[0].bytes if copied else 0)
+    assert back.op.placement(back.inputs, False)[0].kind == ("fresh" if copied else "view")
+    image = torch.randn(shape)
+    windows = op.twin()(image)
+    assert windows.shape == outputs[0].shape
+    assert torch.equal(back.op.twin()(windows, image), image)
 
 
 def test_window_reverse_takes_the_channels_of_the_windows():
@@ -63,16 +84,19 @@ def test_relative_position_bias_by_hand(window, heads):
     assert outputs == inputs
 
 
-def test_parameters_are_those_of_torchvisions_module():
-    pytest.importorskip("torch")
+def needs_torchvision():
     pytest.importorskip("PIL", reason="torchvision needs pillow")
     support = pytest.importorskip("support.torchvision_ops")
     try:
         support.import_torchvision()
-        from torchvision.models.swin_transformer import PatchMerging, ShiftedWindowAttention
     except ImportError as error:
         pytest.skip(str(error))
-    import torch
+
+
+def test_parameters_are_those_of_torchvisions_module():
+    torch = pytest.importorskip("torch")
+    needs_torchvision()
+    from torchvision.models.swin_transformer import PatchMerging, ShiftedWindowAttention
 
     module = ShiftedWindowAttention(96, [7, 7], [3, 3], 3)
     weights = run("relative_position_bias", (64, 3, 49, 49), window_size=7).op.weights()
@@ -81,7 +105,43 @@ def test_parameters_are_those_of_torchvisions_module():
     merged = PatchMerging(4, norm_layer=torch.nn.Identity)
     merged.reduction = torch.nn.Identity()
     for shape in [(2, 8, 8, 4), (2, 7, 5, 4), (1, 1, 6, 4)]:
-        assert run("patch_merge", shape).outputs[0].shape == tuple(merged(torch.empty(shape)).shape)
+        x = torch.randn(shape)
+        merge = run("patch_merge", shape)
+        assert torch.equal(merge.op.twin()(x), merged(x))
+        assert merge.outputs[0].shape == tuple(merged(x).shape)
+
+
+@pytest.mark.parametrize(
+    ("size", "shift"),
+    [((8, 8), 0), ((8, 12), 2), ((9, 6), 0), ((4, 8), 3), ((8, 4), 1), ((4, 4), 2), ((3, 2), 2)],
+)
+def test_twins_together_are_torchvisions_attention(size, shift):
+    """The shifted-window attention of the shipped Swin, from twins, with torchvision's weights."""
+    torch = pytest.importorskip("torch")
+    needs_torchvision()
+    from torchvision.models.swin_transformer import ShiftedWindowAttention
+
+    torch.manual_seed(0)
+    window, heads, width = 4, 2, 6
+    module = ShiftedWindowAttention(width, [window] * 2, [shift] * 2, heads).eval()
+    torch.nn.init.normal_(module.relative_position_bias_table)
+    image = torch.randn(3, *size, width)
+    moved = [0 if side <= window else shift for side in size]
+    cut = run("window_partition", tuple(image.shape), window_size=window)
+    logits = (cut.outputs[0].shape[0], heads, window**2, window**2)
+    bias = run("relative_position_bias", logits, window_size=window).op.twin()
+    bias.relative_position_bias_table = module.relative_position_bias_table
+    assert torch.equal(bias.relative_position_index, module.relative_position_index)
+
+    x = make("roll", {"shifts": [-step for step in moved], "dims": [1, 2]}).twin()(image)
+    x = cut.op.twin()(x)
+    q, k, v = module.qkv(x).reshape(*x.shape[:2], 3, heads, width // heads).permute(2, 0, 3, 1, 4)
+    x = bias(make("matmul", {"transpose_b": True}).twin()(q * (width // heads) ** -0.5, k))
+    x = make("window_mask", {"window_size": window, "shift": shift}).twin()(x, image)
+    x = module.proj((x.softmax(-1) @ v).transpose(1, 2).flatten(2))
+    x = make("window_reverse", {"window_size": window}).twin()(x, image)
+    x = make("roll", {"shifts": moved, "dims": [1, 2]}).twin()(x)
+    torch.testing.assert_close(x, module(image))
 
 
 def test_mask_is_added_where_something_is_shifted():
@@ -103,26 +163,11 @@ def test_without_a_shift_the_mask_is_nothing(image, shift):
     assert op.launches(inputs, False) == 0
 
 
-@pytest.mark.parametrize("image", [(14, 14), (14, 7), (7, 14), (21, 35)])
-def test_launches_of_the_mask_are_what_torchvision_calls(image):
-    """new_zeros, a fill for each region that is not empty, and ten steps from there to the sum."""
-    window, shift = 7, 3
-    slices = []
-    for size in image:
-        move = 0 if window >= size else shift
-        slices.append(
-            [
-                (0, size - window),
-                (size - window, size - move if move else 0),
-                (size - move if move else 0, size),
-            ]
-        )
-    regions = sum(1 for top, bottom in slices[0] for left, right in slices[1] if bottom > top and right > left)
-    # zeros, reshape, subtract, (compare, copy, fill) twice, add
-    expected = 1 + regions + 1 + 1 + 2 * 3 + 1
-    count = image[0] // window * image[1] // window
-    op, inputs, _, _ = run("window_mask", (count, 3, 49, 49), (1, *image, 8), window_size=window, shift=shift)
-    assert op.launches(inputs, False) == expected
+@pytest.mark.parametrize("image", [(14, 14), (14, 7), (7, 14), (21, 35), (16, 20), (7, 7)])
+def test_launches_of_the_mask_are_what_pytorch_dispatches(image):
+    logits = (-(-image[0] // 7) * -(-image[1] // 7), 3, 49, 49)
+    op, inputs, _, _ = run("window_mask", logits, (1, *image, 8), window_size=7, shift=3)
+    assert op.launches(inputs, False) == kernels(op.twin(), logits, (1, *image, 8))
 
 
 @pytest.mark.parametrize("shape", [(2, 56, 56, 96), (2, 7, 5, 4), (1, 1, 1, 3)])

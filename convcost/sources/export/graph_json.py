@@ -1,0 +1,57 @@
+"""A graph as JSON, for other programs: every node with its op, fields, inputs, weights and shapes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from ...graph import GIVEN, OWN, Graph, Tensor
+from .layers import Values
+
+SCHEMA = 1
+
+
+def graph_document(graph: Graph, values: Values, name: str, version: str) -> dict[str, Any]:
+    """The JSON of a graph as Python's own values."""
+    return {
+        "schema": SCHEMA,
+        "convcost": version,
+        "architecture": {"name": name, "title": graph.about.title, "source": graph.about.source},
+        "batch_free": graph.batch_free,
+        "mode": graph.mode,
+        "dtype": graph.dtype,
+        "inputs": [{"name": given, **_tensor(tensor)} for given, tensor in graph.inputs],
+        "outputs": [list(reference) for reference in graph.outputs],
+        "nodes": [
+            {
+                "name": node.name,
+                "op": node.op.op,
+                "fields": _plain(msgspec.structs.asdict(node.op)),
+                "inputs": [list(reference) for reference in node.inputs],
+                "owner": {OWN: None, GIVEN: "inputs"}.get(node.owner, node.owner),
+                "weights": [
+                    {"name": weight.name, "shape": list(weight.shape), "kind": weight.kind}
+                    for weight in node.op.weights()
+                ],
+                "outputs": [_tensor(tensor) for tensor in outputs],
+            }
+            for node, outputs in zip(graph.nodes, values.outputs, strict=True)
+        ],
+    }
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    return {"shape": list(tensor.shape), "dtype": tensor.dtype}
+
+
+def _plain(value: Any) -> Any:
+    """A field as JSON has it; what JSON has no number for is a text: "inf", "-inf", "nan"."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Tensor):
+        return _tensor(value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
