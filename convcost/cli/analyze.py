@@ -58,9 +58,9 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
 @click.option("--strict", is_flag=True, help="Exit with 1 if an operation is not modelled.")
 @output_options(FORMATS)
 def command(
-    source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, depth: int | None, columns: tuple[str, ...],
-    sort: str | None, top: int | None, convention: str | None, strict: bool, format: str, units: str,
-    output: str | None,
+    source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, depth: int | None,
+    columns: tuple[str, ...], sort: str | None, top: int | None, convention: str | None, strict: bool,
+    format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
     """The exact account of SOURCE, layer by layer.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ..errors import OpError
 from ..graph import FLOATING, Tensor, Weight
 from .base import FRESH, IN_PLACE, UNKNOWN, VIEW, Counts, Group, NonNegative, Op, Placement, Reach, Tensors, register
 from .combine import broadcast, promoted
@@ -103,6 +104,11 @@ class Reduce(_Recorded, frozen=True, kw_only=True):
     """One value from many: amax, var, norm, argmax, cumsum and their kin, counted as in the table of counts."""
 
     op = "reduce"
+
+    def check(self, inputs: Tensors) -> None:
+        made = self.results[0].elements
+        if REDUCING[self.name][1] < 0 and made > inputs[0].elements:
+            raise OpError(f"{self.function} made {made} values, and gets no more than {inputs[0].elements}")
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         each, once = REDUCING[self.name]

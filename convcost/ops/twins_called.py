@@ -16,7 +16,7 @@ class Called(nn.Module):
 
     def __init__(self, function: str, arguments: Sequence[Any], keywords: Sequence[tuple[str, Any]]) -> None:
         super().__init__()
-        namespace, name, overload = function.split(".")
+        namespace, name, overload = tuple(function.split("."))
         self.function = getattr(getattr(getattr(torch.ops, namespace), name), overload)
         self.creates = name.startswith(_CREATORS) and not name.endswith("_like")
         self.arguments, self.keywords = tuple(arguments), dict(keywords)
@@ -26,7 +26,7 @@ class Called(nn.Module):
     def forward(self, *inputs: torch.Tensor) -> Any:
         """The operator's result on these inputs."""
         arguments = [_filled(each, inputs) for each in self.arguments]
-        keywords = {name: _filled(each, inputs) for name, each in self.keywords}
+        keywords = {name: _filled(each, inputs) for name, each in self.keywords.items()}
         if self.creates:
             keywords["device"] = self.place.device
         result = self.function(*arguments, **keywords)

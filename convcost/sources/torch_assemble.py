@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
+import torch
 from torch import nn
 
 from ..graph import FLOATING, GIVEN, OWN, About, Graph, Node, Reference, Tensor
@@ -23,7 +24,9 @@ class State:
     """A module's parameters and buffers, each once, in order; ``numbers`` finds them by identity."""
 
     def __init__(self, module: nn.Module) -> None:
-        found = [(name, tensor, "parameter") for name, tensor in module.named_parameters()]
+        found: list[tuple[str, torch.Tensor, str]] = [
+            (name, tensor, "parameter") for name, tensor in module.named_parameters()
+        ]
         found += [(name, tensor, "buffer") for name, tensor in module.named_buffers()]
         self.names = [name for name, _, _ in found]
         self.tensors = [tensor for _, tensor, _ in found]
@@ -125,14 +128,13 @@ def _learned(steps: Sequence[Step], owned: dict[int, Weights]) -> tuple[list[Ste
         origins = [_origin(ref, made_of) for ref in step.inputs]
         pure = bool(origins) and all(origins)
         made_of.append(frozenset().union(*origins) if pure else frozenset())
-        op = step.op
-        if isinstance(op, combine.Matmul) and not pure and any(origins):
-            op = msgspec.structs.replace(op, learned=True)
-            step = msgspec.structs.replace(step, op=op)
+        learned = isinstance(step.op, combine.Matmul) and not pure and any(origins)
+        if learned:
             _feed(feeds, origins, "fc")
-        if step.weights and at not in owned and op.group in ("conv", "fc", "norm"):
-            _feed(feeds, [_origin(ref, made_of) for ref in step.weights], op.group)
-        result.append(step)
+        if step.weights and at not in owned and step.op.group in ("conv", "fc", "norm"):
+            _feed(feeds, [_origin(ref, made_of) for ref in step.weights], step.op.group)
+        op = msgspec.structs.replace(step.op, learned=True) if learned else step.op
+        result.append(msgspec.structs.replace(step, op=op) if learned else step)
     return result, feeds
 
 

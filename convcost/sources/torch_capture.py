@@ -56,7 +56,7 @@ def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], ab
             if id(value) not in moved:
                 meta = value if value.is_meta else value.detach().to("meta")
                 # One tensor given twice, or a parameter given as an input, is a value of its own.
-                meta = meta.alias() if id(meta) in trace.refs or id(meta) in state.numbers else meta
+                meta = meta.view_as(meta) if id(meta) in trace.refs or id(meta) in state.numbers else meta
                 moved[id(value)] = meta
                 trace.adopt(meta, (INPUT, len(inputs)))
                 inputs.append((name, tensor_of(meta)))

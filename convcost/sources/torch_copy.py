@@ -1,4 +1,4 @@
-"""A copy of a user's module on the meta device: the same structure without its values, so that nothing of his changes."""
+"""A copy of a user's module on the meta device: its structure without its values, so that nothing of his changes."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def meta_copy(module: nn.Module) -> nn.Module:
 
 
 def _meta_parameter(parameter: Any) -> Any:
-    if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
-        return type(parameter)(device="meta", dtype=parameter.dtype)
+    if nn.parameter.is_lazy(parameter):
+        return type(parameter)(device="meta", dtype=parameter.dtype)  # type: ignore[call-arg]
     if parameter.is_meta:
         # A forward pass under inference mode cannot change what has no values.
         return parameter

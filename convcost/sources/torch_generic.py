@@ -11,7 +11,7 @@ import torch
 from ..graph import ITEM_BYTES, Tensor
 from ..ops import generic
 from ..ops.base import Op
-from ..ops.combine import promoted
+from ..ops.combine import broadcast, promoted
 from ..ops.counts import REDUCING
 from .torch_custom import custom
 from .torch_records import dtype_of, tensor_of
@@ -197,8 +197,8 @@ def _pointwise(call: dict[str, Any], inplace: bool, inputs: Sequence[torch.Tenso
         if not same_place(inputs[0], made):
             return generic.Unmodelled(**call, results=(tensor_of(made),))
         return generic.Elementwise(**call, inplace=True)
-    shapes = [tuple(x.shape) for x in inputs]
-    if tuple(torch.broadcast_shapes(*shapes)) != tuple(made.shape):
+    shapes = tuple(tuple(x.shape) for x in inputs)
+    if broadcast(call["function"], shapes) != tuple(made.shape):
         return generic.Copy(**call, results=(tensor_of(made),))
     if dtype == "bool" and any(x.dtype != torch.bool for x in inputs):
         return generic.Compare(**call)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .. import graph
 from ..ops import combine, generic, linear
 from ..ops.activation import AttentionSoftmax
 from ..ops.attention import CausalMask, ScaledDotProductAttention
@@ -122,7 +123,7 @@ def _vector(trace: Trace, *tensors: Any, **_: Any) -> Typed:
     op = generic.Operator(
         function=f"aten.{name}.default",
         arguments=tuple(f"${k}" for k in range(len(values))),
-        results=(generic.Tensor(shape, dtype_of(values[0].dtype)),),
+        results=(graph.Tensor(shape, dtype_of(values[0].dtype)),),
         mac_count=macs,
         operation_count=(values[0].numel() if name == "addmv" else 0),
         books_in="fc",
@@ -140,8 +141,8 @@ def _attention(
 ) -> Typed | None:  # fmt: skip
     if min(q.dim(), k.dim(), v.dim()) < 3 or (enable_gqa and q.shape[-3] != k.shape[-3]):
         return None
-    leading = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
-    outputs = (generic.Tensor((*leading, q.shape[-2], v.shape[-1]), dtype_of(q.dtype)),)
+    leading = combine.broadcast("attention", tuple(tuple(x.shape[:-2]) for x in (q, k, v)))
+    outputs = (graph.Tensor((*leading, q.shape[-2], v.shape[-1]), dtype_of(q.dtype)),)
     factor = scale if scale is not None else q.shape[-1] ** -0.5
 
     def parts(trace: Trace) -> int:

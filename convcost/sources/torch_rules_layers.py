@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -10,6 +10,9 @@ from ..ops import conv, embedding, generic, layout, linear, norm, pool, resample
 from ..ops.base import Op
 from .torch_records import Typed, tensor_of
 from .torch_rules import given, one, plain, rule
+
+if TYPE_CHECKING:
+    from .torch_trace import Trace
 
 _CONVS = {1: conv.Conv1d, 2: conv.Conv2d, 3: conv.Conv3d}
 _TRANSPOSED = {1: conv.ConvTranspose1d, 2: conv.ConvTranspose2d, 3: conv.ConvTranspose3d}
@@ -86,17 +89,19 @@ def _channel_norm(classes: Any, x: Tensor, affine: Any, stats: Any, momentum: fl
     if x.dim() not in classes or affine[0] is None is not affine[1]:
         return None
     if affine[1] is None is not affine[0]:
-        return _scaled_norm(classes[x.dim()](eps, momentum, False, stats[0] is not None, x.shape[1]), x, *affine, stats)
+        return _scaled_norm(
+            classes[x.dim()](eps, momentum, False, stats[0] is not None, x.shape[1]), x, affine[0], stats
+        )
     op = classes[x.dim()](eps, momentum, affine[0] is not None, stats[0] is not None, x.shape[1])
     return Typed(op, (x,), given(*affine, *stats))
 
 
-def _scaled_norm(op: Op, x: Tensor, weight: Tensor, bias: None, stats: Any) -> Typed:
+def _scaled_norm(op: Op, x: Tensor, weight: Tensor, stats: Any) -> Typed:
     """A weight without a bias, as weight standardisation has it: the norm, and a product in place."""
     shape = (-1, *(1,) * (x.dim() - 2))
     scale = generic.Elementwise(function="aten.mul_.Tensor", arguments=("$0", "$1"), inplace=True)
 
-    def parts(trace: Any) -> int:
+    def parts(trace: Trace) -> int:
         normal = trace.add(op, [trace.ref(x)], [trace.ref(y) for y in given(*stats)])
         column = trace.add(layout.Reshape(shape), [trace.ref(weight)])
         return trace.add(scale, [(normal, 0), (column, 0)])

@@ -53,8 +53,7 @@ def capture_source(source: str, batch: int | None, input_size: InputSize, train:
         MissingExtraError: torchvision or timm is not installed.
     """
     scheme, _, name = source.partition(":")
-    with _on_meta():
-        found = {"torchvision": _torchvision, "timm": _timm}.get(scheme, _factory)(source, name)
+    found = {"torchvision": _torchvision, "timm": _timm}.get(scheme, _factory)(source, name)
     found.module.train(train)
     args, kwargs = _inputs(found, batch, input_size)
     try:
@@ -104,7 +103,7 @@ def _on_meta() -> Iterator[None]:
     """
 
     def parameter(module: nn.Module, name: str, value: Any) -> Any:
-        if value is None or value.is_meta or isinstance(value, nn.parameter.UninitializedTensorMixin):
+        if value is None or value.is_meta or nn.parameter.is_lazy(value):
             return None
         return nn.Parameter(value.detach().to("meta"), value.requires_grad)
 
@@ -123,8 +122,15 @@ def _on_meta() -> Iterator[None]:
 
 
 def _built(source: str, make: Callable[[], Any]) -> Any:
+    """What ``make`` makes, its weights on the meta device unless its constructor needs their values."""
     try:
-        return make()
+        try:
+            with _on_meta():
+                return make()
+        except (RuntimeError, NotImplementedError) as error:
+            if "meta" not in str(error):
+                raise
+            return make()
     except ConvcostError:
         raise
     except Exception as error:
@@ -152,14 +158,14 @@ def _torchvision(source: str, name: str) -> Found:
     known = models.list_models()
     if name not in known:
         raise SourceError(f"torchvision has no model {name!r}{nearest(name, known)}")
-    keys = {"weights": None}
+    keys: dict[str, Any] = {"weights": None}
     if name in models.list_models(module=models.detection) or name in models.list_models(module=models.segmentation):
         keys["weights_backbone"] = None
     if name in ("googlenet", "inception_v3"):
         keys["init_weights"] = False  # its default draws every weight, slowly, and warns that it does
     whole = _built(source, lambda: models.get_model(name, **keys))
     size = _torchvision_size(models, name, whole)
-    return Found(_inner(source, whole, inner), About(name=name, title=name, source=source), size)
+    return Found(_inner(source, meta_copy(whole), inner), About(name=name, title=name, source=source), size)
 
 
 def _torchvision_size(models: Any, name: str, module: nn.Module) -> tuple[int, ...]:
@@ -197,7 +203,9 @@ def _timm(source: str, name: str) -> Found:
         raise SourceError(f"timm has no model {name!r}{nearest(name, timm.list_models())}")
     module = _built(source, lambda: timm.create_model(name))
     config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None) or {}
-    return Found(module, About(name=name, title=name, source=source), tuple(config.get("input_size") or IMAGE))
+    return Found(
+        meta_copy(module), About(name=name, title=name, source=source), tuple(config.get("input_size") or IMAGE)
+    )
 
 
 # --- package.module:factory

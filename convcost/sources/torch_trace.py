@@ -26,7 +26,7 @@ _MOVING = frozenset((torch.ops.aten.to.device, torch.ops.aten.to.dtype_layout, t
 _UNFOLLOWED = "its value depends on data, which shapes alone do not give"
 
 
-class Trace(TorchDispatchMode):
+class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records every operator on meta tensors as a step. Host tensors are computed for real and not recorded.
 
     Args:
@@ -35,7 +35,7 @@ class Trace(TorchDispatchMode):
     """
 
     def __init__(self, state: dict[int, int], train: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.state = state
         self.train = train
         self.steps: list[Step] = []

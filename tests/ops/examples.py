@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from convcost.graph import Tensor
@@ -20,6 +20,11 @@ class Example(NamedTuple):
 
 def _each(op: str, *shapes: tuple[int, ...], dtype: str = "float32", **fields: Any) -> Example:
     return Example(op, fields, tuple(Tensor(shape, dtype) for shape in shapes))
+
+
+def _recorded(op: str, *shapes: tuple[int, ...], results: Sequence[tuple[int, ...]], **fields: Any) -> Example:
+    dtype = "" if shapes else "float32"
+    return _each(op, *shapes, results=[{"shape": shape, "dtype": dtype} for shape in results], **fields)
 
 
 class Step(NamedTuple):
@@ -154,4 +159,25 @@ EXAMPLES: tuple[Example, ...] = (
     _each("relative_position_bias", LOGITS, window_size=4),
     _each("window_mask", LOGITS, LAST_IMAGE, window_size=4, shift=2),
     _each("patch_merge", LAST_IMAGE),
+    _each("elementwise", IMAGE, function="aten.exp.default", arguments=["$0"]),
+    _each("elementwise", IMAGE, (2, 12, 1, 1), function="aten.add.Tensor", arguments=["$0", "$1"], keywords=[["alpha", 2]]),
+    _each("elementwise", IMAGE, function="aten.exp_.default", arguments=["$0"], inplace=True),
+    _each("compare", IMAGE, function="aten.gt.Scalar", arguments=["$0", 0]),
+    _each("contiguous", IMAGE),
+    Example("cast", {"dtype": "float16"}, (Tensor(IMAGE),)),
+    _recorded("reduce", IMAGE, results=[(2, 12, 9)], function="aten.amax.default", arguments=["$0", 2]),
+    _recorded("reduce", IMAGE, results=[IMAGE], function="aten.cumsum.default", arguments=["$0", 1]),
+    _recorded("view", TOKENS, results=[(2, 9)], function="aten.select.int", arguments=["$0", 2, 0]),
+    _recorded("copy", TOKENS, results=[(4, 9, 12)], function="aten.repeat_interleave.self_int", arguments=["$0", 2, 0]),
+    _recorded("index", IMAGE, results=[(2, 12, 10, 9)], function="aten.channel_shuffle.default", arguments=["$0", 3]),
+    _recorded("sort", TOKENS, results=[TOKENS], row=12, function="aten.msort.default", arguments=["$0"]),
+    _recorded("write", IMAGE, results=[IMAGE], function="aten.fill_.Scalar", arguments=["$0", 1.0]),
+    _recorded("create", results=[(4, 4)], function="aten.eye.default", arguments=[4]),
+    _recorded("operator", TOKENS, results=[TOKENS], mac_count=7, function="aten.sin.default", arguments=["$0"]),
+    _recorded("unmodelled", TOKENS, results=[TOKENS], function="aten.cos.default", arguments=["$0"]),
+    Example("constant", {"shape": [3, 4], "dtype": "int64"}, ()),
+    _each("buffer", shape=[3, 4], feeds="norm"),
 )  # fmt: skip
+
+FIXED = ("parameter", "buffer", "constant", *{example.op for example in EXAMPLES if "results" in example.fields})
+"""Ops whose outputs are what they are, whatever arrives: values of their own, and operators as they were called."""

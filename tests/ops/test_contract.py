@@ -12,7 +12,7 @@ from convcost.graph import ITEM_BYTES, Tensor
 from convcost.ops import REGISTRY, Composite, Op, make, ready
 from convcost.ops.base import GROUPS, Reach
 from convcost.ops.counts import KINDS
-from ops.examples import EXAMPLES, Example, expanded
+from ops.examples import EXAMPLES, FIXED, Example, expanded
 
 PARAMETERS = [pytest.param(example, id=str(example)) for example in EXAMPLES]
 PLAIN = [p for p in PARAMETERS if not issubclass(REGISTRY[p.values[0].op], Composite)]
@@ -119,7 +119,7 @@ def test_memory(example, train):
 @pytest.mark.parametrize("example", PLAIN)
 def test_in_place_only_where_it_was_asked_for(example):
     kinds = {placement.kind for placement in built(example).placement(example.inputs, True)}
-    wanted = bool(example.fields.get("inplace")) or example.op == "causal_mask"
+    wanted = bool(example.fields.get("inplace")) or example.op in ("causal_mask", "write")
     assert ("in_place" in kinds) == wanted
 
 
@@ -127,7 +127,7 @@ def test_in_place_only_where_it_was_asked_for(example):
 def test_bind_is_idempotent_and_free_of_the_batch(example):
     op = built(example)
     assert op.bind(example.inputs) == op
-    if example.op != "parameter":
+    if example.op not in FIXED:
         assert ready(op, doubled(example.inputs)) == op
 
 
@@ -140,7 +140,7 @@ def test_round_trip(example):
     assert hash(op) == hash(built(example))
 
 
-@pytest.mark.parametrize("example", [p for p in PARAMETERS if p.values[0].op != "parameter"])
+@pytest.mark.parametrize("example", [p for p in PARAMETERS if p.values[0].op not in FIXED])
 @pytest.mark.parametrize("train", [False, True])
 def test_double_batch_doubles_the_work(example, train):
     op = built(example)
