@@ -152,6 +152,10 @@ PER_ELEMENT: dict[str, PerElement] = {
     "upsample_bilinear": _interpolation(4),
     "upsample_trilinear": _interpolation(8),
     "upsample_bicubic": _interpolation(16),
+    "upsample_antialias": PerElement(
+        "elementwise", "sum of w*x over the window, one axis after the other",
+        (("multiply", 1), ("add", 1)), (("add", -1),),
+    ),
     "upsample_area": PerElement("elementwise", "mean of the window", (("add", 1),), (("add", -1), ("divide", 1))),
 }  # fmt: skip
 

@@ -14,6 +14,8 @@ from .base import UNKNOWN, Counts, Op, Positive, Reach, Sizes, Step, Tensors, re
 from .combine import counted
 from .windows import AXES, adaptive_reads, need_rank, spread
 
+_SUPPORT = {"bilinear": 1, "bicubic": 2}
+"""Input positions on either side of the point that is read, where the picture does not shrink."""
 _RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 
 
@@ -85,7 +87,7 @@ class _Resize(Op, frozen=True):
         ones = (1,) * len(up)
         if self.mode in ("nearest", "area"):
             return Reach("window", up, ones, (0,) * len(up), up)
-        wide = 2 if self.mode == "bicubic" else 1  # input positions on either side of the point that is read
+        wide = _SUPPORT.get(self.mode, 1)
         extent = tuple(2 * wide * factor - factor % 2 for factor in up)
         margin = tuple((size - factor) // 2 for size, factor in zip(extent, up, strict=True))
         return Reach("window", extent, ones, margin, up)
@@ -100,12 +102,6 @@ class _Resize(Op, frozen=True):
             for name, size, factor, result in parts
         )
 
-    def twin(self) -> Any:
-        from .twins import layer
-
-        # PyTorch refuses align_corners for the modes that have none, False as well as True.
-        return layer(self.nn_class, {**msgspec.structs.asdict(self), "align_corners": self.align_corners or None})
-
 
 @register
 class Upsample(_Resize, frozen=True):
@@ -114,13 +110,57 @@ class Upsample(_Resize, frozen=True):
     op = "upsample"
     nn_class = "Upsample"
 
+    def twin(self) -> Any:
+        from .twins import layer
+
+        # PyTorch refuses align_corners for the modes that have none, False as well as True.
+        return layer(self.nn_class, {**msgspec.structs.asdict(self), "align_corners": self.align_corners or None})
+
 
 @register
 class Interpolate(_Resize, frozen=True):
-    """Resizes (N, C, *spatial) by ``scale_factor`` or to ``size``, mode nearest by default. Source: F.interpolate."""
+    """Resizes (N, C, *spatial) by ``scale_factor`` or to ``size``, mode nearest by default. Source: F.interpolate.
+
+    ``antialias`` widens the window of bilinear and bicubic where the picture shrinks, and takes the width before the
+    height.
+    """
 
     op = "interpolate"
-    nn_class = "Upsample"
+
+    antialias: bool = False
+
+    def check(self, inputs: Tensors) -> None:
+        super().check(inputs)
+        if self.antialias and self.mode not in _SUPPORT:
+            raise OpError(f"{self.op}: antialias is for {' and '.join(_SUPPORT)}, not for mode {self.mode}")
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        if not self.antialias:
+            return super().work(inputs, outputs, train)
+        batch, channels, height, width = inputs[0].shape
+        rows, columns = outputs[0].shape[2:]
+        wide = height * self._window_sizes(width, columns, 1)
+        high = columns * self._window_sizes(height, rows, 0)
+        maps = batch * channels
+        return counted("upsample_antialias", maps * (wide + high), maps * columns * (height + rows))
+
+    def _window_sizes(self, size: int, result: int, axis: int) -> int:
+        """Input positions that all outputs of an axis read together. Source: ATen's UpSampleKernel.cpp."""
+        factors = self._factors(2)
+        step = 1 / factors[axis] if factors[axis] else size / result
+        if self.align_corners:
+            step = (size - 1) / (result - 1) if result > 1 else 0.0
+        support = _SUPPORT[self.mode] * max(step, 1.0)
+        centres = (step * (position + 0.5) for position in range(result))
+        return sum(min(int(x + support + 0.5), size) - max(int(x - support + 0.5), 0) for x in centres)
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return UNKNOWN if self.antialias else super().reach(inputs, outputs)
+
+    def twin(self) -> Any:
+        from .twins import Interpolated
+
+        return Interpolated({**msgspec.structs.asdict(self), "align_corners": self.align_corners or None})
 
 
 class _Shuffle(Op, frozen=True):

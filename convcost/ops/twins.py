@@ -28,6 +28,21 @@ def _each(value: Sizes, rank: int) -> Sequence[int]:
     return (value,) * rank if isinstance(value, int) else value
 
 
+class Interpolated(nn.Module):
+    """F.interpolate with its arguments."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.arguments = dict(fields)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.arguments.items())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``x`` at another resolution."""
+        return nn.functional.interpolate(x, **self.arguments)
+
+
 class Method(nn.Module):
     """A method of tensors with its arguments: x.permute(dims=(0, 2, 3, 1)); in place it is ``sigmoid_``."""
 

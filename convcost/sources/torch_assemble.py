@@ -192,7 +192,12 @@ def _attention(steps: list[Step]) -> list[Step]:
 def _names(trace: Trace, steps: Sequence[Step]) -> list[str]:
     """Each layer after its module, with the op's word behind it where a module runs several."""
     direct = Counter(step.call for step in steps)
-    busy = {call.around for number, call in enumerate(trace.calls) if number and direct[number]}
+    busy: set[int] = set()  # calls with a layer somewhere inside: their path is a prefix, not a name
+    for number in direct:
+        around = trace.calls[number].around
+        while around >= 0 and around not in busy:
+            busy.add(around)
+            around = trace.calls[around].around
     names = []
     taken: Counter[str] = Counter()
     for step in steps:

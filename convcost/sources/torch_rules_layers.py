@@ -130,7 +130,9 @@ def _group_norm(
     trace: Any, x: Tensor, groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn: bool = True,
 ) -> Typed | None:  # fmt: skip
-    if (weight is None) != (bias is None):
+    if weight is not None and bias is None:
+        return _scaled_norm(norm.GroupNorm(groups, eps, False, x.shape[1]), x, weight, ())
+    if weight is None and bias is not None:
         return None
     return Typed(norm.GroupNorm(groups, eps, weight is not None, x.shape[1]), (x,), given(weight, bias))
 
@@ -193,10 +195,11 @@ def _adaptive_max_pool(trace: Any, x: Tensor, output_size: Any) -> Typed | None:
     return Typed(cls(one(output_size)), (x,), single=False) if cls else None
 
 
-def _resize(x: Tensor, mode: str, size: Any, factors: Any, align_corners: bool = False) -> Typed:
-    if factors:
-        return plain(resample.Interpolate(one(factors), None, mode, align_corners), x)  # type: ignore[arg-type]
-    return plain(resample.Interpolate(None, one(size), mode, align_corners), x)  # type: ignore[arg-type]
+def _resize(
+    x: Tensor, mode: Any, size: Any, factors: Any, align_corners: bool = False, antialias: bool = False
+) -> Typed:
+    factor, size = (one(factors), None) if factors else (None, one(size))
+    return plain(resample.Interpolate(factor, size, mode, align_corners, antialias), x)
 
 
 @rule(*(f"aten.upsample_nearest{rank}d.vec" for rank in (1, 2, 3)))
@@ -213,6 +216,16 @@ def _interpolated(trace: Any, x: Tensor, size: Any, align_corners: bool, factors
 @rule("aten.upsample_bicubic2d.vec")
 def _bicubic(trace: Any, x: Tensor, size: Any, align_corners: bool, factors: Any = None) -> Typed:
     return _resize(x, "bicubic", size, factors, align_corners)
+
+
+@rule("aten._upsample_bilinear2d_aa.default")
+def _bilinear_antialias(trace: Any, x: Tensor, size: Any, align_corners: bool, *factors: float | None) -> Typed:
+    return _resize(x, "bilinear", size, None if None in factors else factors, align_corners, antialias=True)
+
+
+@rule("aten._upsample_bicubic2d_aa.default")
+def _bicubic_antialias(trace: Any, x: Tensor, size: Any, align_corners: bool, *factors: float | None) -> Typed:
+    return _resize(x, "bicubic", size, None if None in factors else factors, align_corners, antialias=True)
 
 
 @rule("aten.pixel_shuffle.default")

@@ -52,15 +52,22 @@ def capture_source(source: str, batch: int | None, input_size: InputSize, train:
         SourceError: no such name, a factory that raises, a module that cannot be captured.
         MissingExtraError: torchvision or timm is not installed.
     """
-    scheme, _, name = source.partition(":")
-    found = {"torchvision": _torchvision, "timm": _timm}.get(scheme, _factory)(source, name)
-    found.module.train(train)
-    args, kwargs = _inputs(found, batch, input_size)
+    found, args, kwargs = found_source(source, batch, input_size, train)
     try:
         return record(found.module, args, kwargs, found.about)
     except SourceError as error:
         hint = "" if input_size else f" (given: {_shown(args)}; --input gives another size)"
         raise SourceError(f"{source}: {error}{hint}") from error.__cause__
+
+
+def found_source(
+    source: str, batch: int | None = None, input_size: InputSize = None, train: bool = False
+) -> tuple[Found, list[Any], dict[str, Any]]:
+    """The module that a SOURCE names, on the meta device, with what it is to be called with. See capture_source."""
+    scheme, _, name = source.partition(":")
+    found = {"torchvision": _torchvision, "timm": _timm}.get(scheme, _factory)(source, name)
+    found.module.train(train)
+    return found, *_inputs(found, batch, input_size)
 
 
 def _shown(args: Sequence[Any]) -> str:

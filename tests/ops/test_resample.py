@@ -113,3 +113,22 @@ def test_pixel_shuffles_move_whole_windows(factor):
 def test_refusals_name_the_numbers(name, fields, shape, message):
     with pytest.raises(OpError, match=message):
         run(name, shape, **fields)
+
+
+@pytest.mark.parametrize(("width", "result", "taps"), [(4, 2, 3 + 3), (8, 2, 6 + 6), (2, 4, 1 + 2 + 2 + 1)])
+def test_an_antialiased_window_is_as_wide_as_the_picture_shrinks(width, result, taps):
+    """Output o reads |i + 0.5 - (o + 0.5)*step| < step for a step of 2: 0..2 and 1..3 of 4 positions."""
+    torch = pytest.importorskip("torch")
+    op, inputs, outputs, _ = run("interpolate", (1, 1, 1, width), size=[1, result], mode="bilinear", antialias=True)
+    # A row of one picture: the width's windows, then a window of one row for each of the results.
+    assert op.work(inputs, outputs, False) == {"elementwise": (2 * taps - result) + (2 * result - result)}
+    sample = torch.nn.functional.interpolate
+    slopes = torch.autograd.functional.jacobian(
+        lambda z: sample(z, size=(1, result), mode="bilinear", antialias=True), torch.rand(1, 1, 1, width)
+    )
+    assert int(slopes.count_nonzero()) == taps
+
+
+def test_antialias_is_for_weighted_neighbours():
+    with pytest.raises(OpError, match="antialias is for bilinear and bicubic, not for mode nearest"):
+        run("interpolate", (1, 3, 4, 4), size=2, antialias=True)
