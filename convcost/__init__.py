@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .analysis import LayerRecord, Report, analyze
     from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
     from .graph import Graph, Node, Tensor, Weight
+    from .measure.build import build
+    from .measure.validate import validate
     from .sources import load
     from .sources.export import export
     from .sources.torch_capture import capture
@@ -19,6 +21,8 @@ _HOMES = {
     "analysis": ("LayerRecord", "Report", "analyze"),
     "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
     "graph": ("Graph", "Node", "Tensor", "Weight"),
+    "measure.build": ("build",),
+    "measure.validate": ("validate",),
     "sources": ("load",),
     "sources.export": ("export",),
     "sources.torch_capture": ("capture",),
@@ -42,10 +46,12 @@ __all__ = [
     "Weight",
     "__version__",
     "analyze",
+    "build",
     "capture",
     "export",
     "load",
     "operator_rule",
+    "validate",
 ]
 
 

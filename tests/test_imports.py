@@ -29,16 +29,17 @@ RUNTIME = {
     "ops": {"errors", "units", "graph"},
     "sources": {"errors", "units", "graph", "ops"},
     "analysis": {"errors", "units", "graph", "ops"},
+    "measure": {"errors", "units", "graph", "ops", "sources", "analysis"},
     "render": {"errors", "units"},
-    "cli": {"errors", "units", "graph", "ops", "sources", "analysis", "render"},
+    "cli": {"errors", "units", "graph", "ops", "sources", "analysis", "measure", "render"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 # What it may name besides in annotations only (under TYPE_CHECKING).
 TYPING = {
     "graph": {"ops.base"},  # a node has an op
-    "render": {"analysis.records", "analysis.explain", "ops.base"},  # what is shown
-    "__init__": {"analysis", "errors", "graph", "sources"},  # public names, imported when they are first used
+    "render": {"analysis.records", "analysis.explain", "measure.records", "ops.base"},  # what is shown
+    "__init__": {"analysis", "errors", "graph", "measure", "sources"},  # public names, imported when first used
 }
 # Single looks upwards, each with its reason.
 EXCEPTIONS = {
@@ -46,6 +47,7 @@ EXCEPTIONS = {
     ("analysis.records", "render.html_table"): "a notebook asks the record itself for its HTML",
     ("analysis.json", "__init__"): "the version stands in the JSON",
     ("cli.group", "__init__"): "and behind --version",
+    ("cli.validate", "__init__"): "and in the JSON of validations",
     ("sources.export.__init__", "__init__"): "and in the first line of a spec that it has written",
 }
 # What is PyTorch's from end to end: imported inside functions as a whole.

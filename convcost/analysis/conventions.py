@@ -25,10 +25,12 @@ def _torch(layer: LayerRecord, train: bool) -> int:
 
 def _fvcore(layer: LayerRecord, train: bool) -> int:
     """fvcore 0.1.5: one per multiply-accumulate, and its own counts for normalisation, pooling and enlargement."""
+    name, op = layer.op, layer.node.op
+    if isinstance(getattr(op, "padding", None), str):
+        return 0  # it does not know the operator behind padding "same" and "valid"
     macs = _matrix_macs(layer)
     if macs:
         return macs
-    name, op = layer.op, layer.node.op
     elements = layer.cost.inputs[0].elements if layer.cost.inputs else 0
     affine = any(weight.kind == "parameter" for weight in op.weights())
     if name.startswith("batch_norm") and not train and getattr(op, "track_running_stats", True):

@@ -24,6 +24,7 @@ from .base import (
     register,
 )
 from .combine import Matmul, Scale, counted
+from .generic import Contiguous
 from .layout import Permute, Reshape, Transpose, Unflatten
 from .linear import Linear
 from .slicing import Select
@@ -172,19 +173,21 @@ class MultiheadAttention(Composite, frozen=True):
         parts += attend(_QKV, depth)
         parts += [
             Part("heads_last", Permute((0, 2, 1, 3)), (("mixed", 0),)),
-            Part("merged", Reshape((0, 0, width)), (("heads_last", 0),)),
+            Part("copied", Contiguous(), (("heads_last", 0),)),  # no view puts the heads side by side
+            Part("merged", Reshape((0, 0, width)), (("copied", 0),)),
             Part("out_proj", Linear(width, bias=self.bias), (("merged", 0),)),
         ]
         return tuple(parts)
 
     def _together(self, width: int, depth: int) -> list[Part]:
-        """Self-attention: one projection to (N, L, 3, heads, depth), of which q, k and v are views."""
+        """Self-attention: one projection to (N, L, 3, heads, depth), copied to (N, 3, heads, L, depth) for q, k and v."""
         parts = [
             Part("in_proj", Linear(3 * width, bias=self.bias), (("input", 0),)),
             Part("split", Unflatten(-1, (3, self.num_heads, depth)), (("in_proj", 0),)),
             Part("heads_first", Permute((0, 2, 3, 1, 4)), (("split", 0),)),
+            Part("qkv", Contiguous(), (("heads_first", 0),)),  # PyTorch copies them apart
         ]
-        parts += [Part(name, Select(1, index), (("heads_first", 0),)) for index, name in enumerate("qkv")]
+        parts += [Part(name, Select(1, index), (("qkv", 0),)) for index, name in enumerate("qkv")]
         return parts
 
     def _apart(self, width: int, depth: int) -> list[Part]:

@@ -221,6 +221,14 @@ class Create(_Recorded, frozen=True, kw_only=True):
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
         return 0
 
+    def twin(self) -> Any:
+        if self.arguments or self.name not in ("to", "to_copy"):
+            return super().twin()
+        # A value that the host had computed was sent to where the network is; what it was is not known.
+        from .twins_called import Sent
+
+        return Sent(self.results[0].shape, self.results[0].dtype)
+
 
 @register
 class Constant(Op, frozen=True):

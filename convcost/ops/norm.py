@@ -9,7 +9,7 @@ None of them widens the receptive field here: that a statistic is taken over all
 from __future__ import annotations
 
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -51,7 +51,23 @@ def _affine_steps(shape: Shape, weight: bool, bias: bool) -> tuple[Step, ...]:
     return (Step("params", formula, filled + "*".join(map(str, shape)), (1 + bias) * prod(shape)),)
 
 
-class _ChannelNorm(_Norm, frozen=True):
+class _AffineNorm(_Norm, frozen=True):
+    """A norm with a factor for each channel, and an offset too unless ``bias`` is false."""
+
+    @property
+    def _has_bias(self) -> bool:
+        return bool(self.affine and self.bias)  # type: ignore[attr-defined]
+
+    def twin(self) -> Any:
+        from .twins import layer
+
+        fields = msgspec.structs.asdict(self)
+        if fields["bias"]:
+            del fields["bias"]  # PyTorch has the argument since 2.13
+        return layer(self.nn_class, fields)
+
+
+class _ChannelNorm(_AffineNorm, frozen=True):
     """Normalisation of each channel of (N, C, *spatial), with running statistics that replace the input's own in eval.
 
     Statistics are taken in training, and in eval where none are tracked.
@@ -63,6 +79,7 @@ class _ChannelNorm(_Norm, frozen=True):
     momentum: float | None = 0.1
     affine: bool = True
     track_running_stats: bool = True
+    bias: bool = True
     num_features: Positive | None = None
 
     def bind(self, inputs: Tensors) -> Op:
@@ -80,7 +97,7 @@ class _ChannelNorm(_Norm, frozen=True):
 
     def weights(self) -> tuple[Weight, ...]:
         shape = (self.num_features or 0,)
-        weights = _affine(shape, self.affine, self.affine)
+        weights = _affine(shape, self.affine, self._has_bias)
         if not self.track_running_stats:
             return weights
         return (
@@ -92,14 +109,14 @@ class _ChannelNorm(_Norm, frozen=True):
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         sets, statistics = self._sets(inputs[0]), train or not self.track_running_stats
-        total = _normalised(inputs[0].elements, sets, statistics, self.affine, self.affine)
+        total = _normalised(inputs[0].elements, sets, statistics, self.affine, self._has_bias)
         if train and self.track_running_stats:
             total += _count("running_statistics", 0, sets)
         return {"normalisation": total}
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         channels = self.num_features or 0
-        steps = _affine_steps((channels,), self.affine, self.affine)
+        steps = _affine_steps((channels,), self.affine, self._has_bias)
         if not self.track_running_stats:
             return steps
         formula = "2*C + 1 (running mean, running variance, counter)"
@@ -301,7 +318,7 @@ class RmsNorm(_TrailingNorm, frozen=True):
 
 
 @register
-class GroupNorm(_Norm, frozen=True):
+class GroupNorm(_AffineNorm, frozen=True):
     """Group normalisation: (N, C, ...) -> same, statistics over C/num_groups channels each. arXiv 1803.08494."""
 
     op = "group_norm"
@@ -311,6 +328,7 @@ class GroupNorm(_Norm, frozen=True):
     num_groups: Positive
     eps: float = 1e-5
     affine: bool = True
+    bias: bool = True
     num_channels: Positive | None = None
 
     def bind(self, inputs: Tensors) -> Op:
@@ -327,19 +345,19 @@ class GroupNorm(_Norm, frozen=True):
             raise OpError(f"{self.op}: num_groups {self.num_groups} must divide the {x.shape[1]} channels")
 
     def weights(self) -> tuple[Weight, ...]:
-        return _affine((self.num_channels or 0,), self.affine, self.affine)
+        return _affine((self.num_channels or 0,), self.affine, self._has_bias)
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         x = inputs[0]
         sets = x.shape[0] * self.num_groups
-        return {"normalisation": _normalised(x.elements, sets, True, self.affine, self.affine)}
+        return {"normalisation": _normalised(x.elements, sets, True, self.affine, self._has_bias)}
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         # Statistics; with gamma and beta, a kernel that folds all into a factor and an offset; their application.
         return 2 + self.affine
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        return _affine_steps((self.num_channels or 0,), self.affine, self.affine)
+        return _affine_steps((self.num_channels or 0,), self.affine, self._has_bias)
 
 
 @register

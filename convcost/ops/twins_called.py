@@ -63,3 +63,18 @@ class Kept(nn.Module):
     def forward(self) -> torch.Tensor:
         """The tensor itself."""
         return self.buffer
+
+
+class Sent(nn.Module):
+    """A tensor of zeros, made at each call where the network is."""
+
+    place: torch.Tensor
+
+    def __init__(self, shape: Sequence[int], dtype: str) -> None:
+        super().__init__()
+        self.shape, self.dtype = tuple(shape), getattr(torch, dtype)
+        self.register_buffer("place", torch.empty(0), persistent=False)
+
+    def forward(self) -> torch.Tensor:
+        """A new one."""
+        return torch.zeros(self.shape, dtype=self.dtype, device=self.place.device)

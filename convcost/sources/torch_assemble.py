@@ -32,6 +32,7 @@ class State:
         self.tensors = [tensor for _, tensor, _ in found]
         self.kinds = [kind for _, _, kind in found]
         self.numbers = {id(tensor): number for number, tensor in enumerate(self.tensors)}
+        self.counters = frozenset(id(x) for name, x, _ in found if name.endswith("num_batches_tracked"))
         self._by_name = {name: number for number, name in enumerate(self.names)}
 
     def beside(self, number: int, name: str) -> int | None:

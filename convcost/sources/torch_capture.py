@@ -47,7 +47,7 @@ def capture(module: nn.Module, *args: Any, about: About | None = None, **kwargs:
 def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], about: About | None = None) -> Graph:
     """The graph of a module on the meta device that belongs to nobody else."""
     state = State(module)
-    trace = Trace(state.numbers, module.training)
+    trace = Trace(state.numbers, state.counters, module.training)
     inputs: list[tuple[str, Tensor]] = []
     moved: dict[int, torch.Tensor] = {}
 

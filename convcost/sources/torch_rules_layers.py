@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from ..ops import conv, embedding, generic, layout, linear, norm, pool, resample, slicing
-from ..ops.base import Op
-from .torch_records import Typed, tensor_of
+from ..ops import conv, embedding, linear, norm, pool, resample, slicing
+from .torch_records import Typed
 from .torch_rules import given, one, plain, rule
-
-if TYPE_CHECKING:
-    from .torch_trace import Trace
 
 _CONVS = {1: conv.Conv1d, 2: conv.Conv2d, 3: conv.Conv3d}
 _TRANSPOSED = {1: conv.ConvTranspose1d, 2: conv.ConvTranspose2d, 3: conv.ConvTranspose3d}
@@ -86,27 +82,12 @@ def _instance_norm(
 
 
 def _channel_norm(classes: Any, x: Tensor, affine: Any, stats: Any, momentum: float, eps: float) -> Typed | None:
-    if x.dim() not in classes or affine[0] is None is not affine[1]:
+    weight, bias = affine
+    if x.dim() not in classes or (weight is None and bias is not None):
         return None
-    if affine[1] is None is not affine[0]:
-        return _scaled_norm(
-            classes[x.dim()](eps, momentum, False, stats[0] is not None, x.shape[1]), x, affine[0], stats
-        )
-    op = classes[x.dim()](eps, momentum, affine[0] is not None, stats[0] is not None, x.shape[1])
+    plain_or_both = weight is None or bias is not None
+    op = classes[x.dim()](eps, momentum, weight is not None, stats[0] is not None, plain_or_both, x.shape[1])
     return Typed(op, (x,), given(*affine, *stats))
-
-
-def _scaled_norm(op: Op, x: Tensor, weight: Tensor, stats: Any) -> Typed:
-    """A weight without a bias, as weight standardisation has it: the norm, and a product in place."""
-    shape = (-1, *(1,) * (x.dim() - 2))
-    scale = generic.Elementwise(function="aten.mul_.Tensor", arguments=("$0", "$1"), inplace=True)
-
-    def parts(trace: Trace) -> int:
-        normal = trace.add(op, [trace.ref(x)], [trace.ref(y) for y in given(*stats)])
-        column = trace.add(layout.Reshape(shape), [trace.ref(weight)])
-        return trace.add(scale, [(normal, 0), (column, 0)])
-
-    return Typed(op, (x, weight, *given(*stats)), outputs=(tensor_of(x),), parts=parts)
 
 
 @rule("aten.layer_norm.default")
@@ -130,11 +111,10 @@ def _group_norm(
     trace: Any, x: Tensor, groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn: bool = True,
 ) -> Typed | None:  # fmt: skip
-    if weight is not None and bias is None:
-        return _scaled_norm(norm.GroupNorm(groups, eps, False, x.shape[1]), x, weight, ())
     if weight is None and bias is not None:
         return None
-    return Typed(norm.GroupNorm(groups, eps, weight is not None, x.shape[1]), (x,), given(weight, bias))
+    op = norm.GroupNorm(groups, eps, weight is not None, weight is None or bias is not None, x.shape[1])
+    return Typed(op, (x,), given(weight, bias))
 
 
 @rule("aten.embedding.default")

@@ -96,8 +96,10 @@ def _log_softmax(trace: Any, x: Tensor, dim: int, other: Any = None) -> Typed | 
 
 @rule("aten.dropout.default", "aten.dropout_.default")
 def _dropout(trace: Any, x: Tensor, p: float, train: bool) -> Typed | None:
-    # Without a probability there is no layer; a value of the other mode than the network's is left to its parts.
-    return plain(stochastic.Dropout(p), x) if p and train == trace.train else None
+    # Where nothing is dropped the output is the input, which is a layer all the same: taken apart, it would be a copy.
+    if train and p and not trace.train:
+        return None  # a layer that drops in evaluation too is left to its parts
+    return plain(stochastic.Dropout(p if train == trace.train else 0.0), x)
 
 
 @rule("aten.channel_shuffle.default", "aten.native_channel_shuffle.default")

@@ -67,7 +67,8 @@ def found_source(
     scheme, _, name = source.partition(":")
     found = {"torchvision": _torchvision, "timm": _timm}.get(scheme, _factory)(source, name)
     found.module.train(train)
-    return found, *_inputs(found, batch, input_size)
+    args, kwargs = _inputs(found, batch, input_size)
+    return found, args, kwargs
 
 
 def _shown(args: Sequence[Any]) -> str:
@@ -103,7 +104,7 @@ def _batched(value: Any, batch: int | None) -> Any:
 
 
 @contextmanager
-def _on_meta() -> Iterator[None]:
+def without_weights() -> Iterator[None]:
     """Parameters and buffers that modules register meanwhile go to the meta device, one by one as they are made.
 
     Building under ``torch.device("meta")`` would stop the many constructors that compute with tensors.
@@ -132,7 +133,7 @@ def _built(source: str, make: Callable[[], Any]) -> Any:
     """What ``make`` makes, its weights on the meta device unless its constructor needs their values."""
     try:
         try:
-            with _on_meta():
+            with without_weights():
                 return make()
         except (RuntimeError, NotImplementedError) as error:
             if "meta" not in str(error):

@@ -23,6 +23,7 @@ from .torch_rules import LAYOUT, RULES
 _NAMESPACES_PASSED = ("prim",)
 _MOVING = frozenset((torch.ops.aten.to.device, torch.ops.aten.to.dtype_layout, torch.ops.aten._to_copy.default))
 """Operators that send a value to a device."""
+_COUNTING = frozenset((torch.ops.aten.add_.Tensor, torch.ops.aten.add_.Scalar))
 _UNFOLLOWED = "its value depends on data, which shapes alone do not give"
 
 
@@ -31,12 +32,14 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Args:
         state: parameters and buffers by identity, each with its number.
+        counters: identities of the batch norms' counts of batches.
         train: whether the network is in training mode.
     """
 
-    def __init__(self, state: dict[int, int], train: bool) -> None:
+    def __init__(self, state: dict[int, int], counters: frozenset[int], train: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.state = state
+        self.counters = counters
         self.train = train
         self.steps: list[Step] = []
         self.calls: list[Call] = [Call("", 0, -1)]
@@ -117,6 +120,8 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors = list(generic.tensors_in((args, kwargs.values()) if kwargs else args))
         if not any(tensor.is_meta for tensor in tensors):
             return self._on_host(func, args, kwargs, tensors)
+        if func in _COUNTING and id(args[0]) in self.counters:
+            return self._run(func, args, kwargs)  # batch norm's count of batches, which its op stands for
         self.last = str(func)
         if any(not tensor.is_meta for tensor in tensors):
             args, kwargs = generic.mapped((args, kwargs), self._to_meta)

@@ -61,7 +61,8 @@ TOKENS = (
     (16, 9),
     ["permute: [0, 2, 1]", "layer_norm", "linear: 32", "gelu", "linear: {out_features: 16, bias: false}"],
 )
-NETWORKS = {"cnn": CNN, "decoder": DECODER, "lines": LINES, "volumes": VOLUMES, "tokens": TOKENS}
+SAME = ((3, 8, 8), ["conv2d: {out_channels: 6, kernel_size: 3, padding: same}", "batch_norm2d"])
+NETWORKS = {"cnn": CNN, "same": SAME, "decoder": DECODER, "lines": LINES, "volumes": VOLUMES, "tokens": TOKENS}
 
 ATTENTION = """
     name: attention
@@ -100,6 +101,8 @@ def module(name):
             nn.Dropout(),
             nn.Linear(128, 10),
         )
+    if name == "same":
+        return nn.Sequential(nn.Conv2d(3, 6, 3, padding="same"), nn.BatchNorm2d(6))
     if name == "decoder":
         return nn.Sequential(
             nn.ConvTranspose2d(8, 6, 4, 2, 1),

@@ -78,6 +78,7 @@ EXAMPLES: tuple[Example, ...] = (
             ("adaptive_max_pool", {"output_size": 4}),
             ("batch_norm", {}),
             ("batch_norm", {"affine": False, "track_running_stats": False}),
+            ("batch_norm", {"bias": False}),
             ("instance_norm", {}),
             ("instance_norm", {"affine": True, "track_running_stats": True}),
             ("dropout", {}),
@@ -98,6 +99,7 @@ EXAMPLES: tuple[Example, ...] = (
     _each("layer_norm", TOKENS),
     _each("rms_norm", TOKENS),
     _each("group_norm", IMAGE, num_groups=3),
+    _each("group_norm", IMAGE, num_groups=3, bias=False),
     *(
         _each(op, IMAGE, **fields)
         for op in (
@@ -178,6 +180,7 @@ EXAMPLES: tuple[Example, ...] = (
     _recorded("sort", TOKENS, results=[TOKENS], row=12, function="aten.msort.default", arguments=["$0"]),
     _recorded("write", IMAGE, results=[IMAGE], function="aten.fill_.Scalar", arguments=["$0", 1.0]),
     _recorded("create", results=[(4, 4)], function="aten.eye.default", arguments=[4]),
+    _recorded("create", results=[(5,)], function="aten.to.device"),  # sent from the host
     _recorded("operator", TOKENS, results=[TOKENS], mac_count=7, function="aten.sin.default", arguments=["$0"]),
     _recorded("unmodelled", TOKENS, results=[TOKENS], function="aten.cos.default", arguments=["$0"]),
     Example("constant", {"shape": [3, 4], "dtype": "int64"}, ()),

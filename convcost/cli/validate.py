@@ -1,0 +1,124 @@
+"""The command ``convcost validate``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ConvcostError, MissingExtraError, UsageError
+from ..render import FORMATS, render
+from ..sources import library
+from .options import analysis_options, input_size, opened, output_options
+
+if TYPE_CHECKING:
+    from ..measure.records import Validation
+
+
+@click.command("validate")
+@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@click.option("--all", "everything", is_flag=True, help="Every architecture that ships.")
+@click.option("--device", default="meta", show_default=True, metavar="DEVICE",
+              help="Where it runs: meta (shapes only), cpu, cuda or cuda:1.")  # fmt: skip
+@analysis_options
+@click.option("--train", is_flag=True, help="Run in training mode: dropout works, batch norm makes statistics.")
+@click.option("--verbose", "-v", is_flag=True, help="Every check of every network, and every difference.")
+@output_options(FORMATS)
+def command(
+    sources: tuple[str, ...], everything: bool, device: str, batch: int | None, inputs: Any, dtype: str | None,
+    train: bool, verbose: bool, format: str, units: str, output: str | None,
+) -> None:  # fmt: skip
+    """Hold the figures of each SOURCE against PyTorch, layer by layer.
+
+    The network is built in PyTorch and run. Output shapes, parameters, buffers and memory of each layer must be what
+    PyTorch has, and multiply-accumulates what torch.utils.flop_counter and fvcore count, or exactly what their own
+    rules give. A PyTorch module is run itself too, and compared module by module.
+
+    Exit status: 0 if nothing differs without an explanation, 1 otherwise.
+    """
+    names = _names(sources, everything)
+    validations = _validated(names, device, batch, input_size(inputs), dtype, train)
+    if format == "json":
+        with opened(output) as out:
+            out.write(_json(validations))
+    else:
+        from ..render.validation import document
+
+        with opened(output) as out:
+            render(document(validations, verbose), format, out, units)
+    if not all(found.ok for found in validations):
+        raise SystemExit(2 if any(found.error for found in validations) else 1)
+
+
+def _names(sources: tuple[str, ...], everything: bool) -> list[str]:
+    if everything and sources:
+        raise UsageError("--all stands for every architecture that ships; leave the names out")
+    if not everything and not sources:
+        raise UsageError("validate needs a SOURCE, or --all")
+    return [name for name, _, _ in library.shipped()] if everything else list(dict.fromkeys(sources))
+
+
+def _validated(
+    names: Sequence[str], device: str, batch: int | None, size: Any, dtype: str | None, train: bool
+) -> list[Validation]:
+    """The record of each network. One that cannot be validated stops only itself, unless it is the only one."""
+    try:
+        from ..measure.devices import device_of
+        from ..measure.validate import failed, validate
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(
+            'convcost validate runs PyTorch, and torch is not installed: pip install "convcost[torch]"'
+        ) from None
+    device_of(device)
+    found = []
+    with _progress(len(names)) as advance:
+        for name in names:
+            advance(name)
+            try:
+                found.append(validate(name, device, batch, size, dtype, train))
+            except ConvcostError as error:
+                if len(names) == 1:
+                    raise
+                found.append(failed(name, device, error))
+    return found
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    """A bar on standard error while several networks run, if that is a terminal."""
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        started = False
+
+        def advance(name: str) -> None:
+            nonlocal started
+            bar.update(task, description=name[:24], advance=int(started))
+            started = True
+
+        yield advance
+
+
+def _json(validations: Sequence[Validation]) -> str:
+    import msgspec
+
+    from .. import __version__
+
+    content = {
+        "schema": 1,
+        "convcost": __version__,
+        "ok": all(found.ok for found in validations),
+        "validations": [found.to_dict() for found in validations],
+    }
+    return msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n"

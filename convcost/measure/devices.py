@@ -1,0 +1,52 @@
+"""Devices and dtypes by their names."""
+
+from __future__ import annotations
+
+import torch
+
+from ..errors import UsageError, nearest
+from ..graph import FLOATING
+
+DEVICES = ("meta", "cpu", "cuda")
+
+
+def device_of(name: str | torch.device) -> torch.device:
+    """The device that is called so.
+
+    Raises:
+        UsageError: there is no such device, or not here.
+    """
+    kind = str(name).partition(":")[0]
+    if kind not in DEVICES:
+        raise UsageError(f"unknown device {str(name)!r:.40}{nearest(kind, DEVICES)} (allowed: {', '.join(DEVICES)})")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"{str(name)!r:.40} is no device; write {kind} or {kind}:0") from None
+    if kind == "cuda":
+        _check_cuda(device)
+    return device
+
+
+def _check_cuda(device: torch.device) -> None:
+    if torch.version.cuda is None and torch.version.hip is None:
+        raise UsageError(f"no CUDA: torch {torch.__version__} is built without it; use meta or cpu")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        raise UsageError("no CUDA device is available here; use meta or cpu")
+    if (device.index or 0) >= count:
+        raise UsageError(f"there is no CUDA device {device.index}; the last one is cuda:{count - 1}")
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """The floating-point dtype that is called so.
+
+    Raises:
+        UsageError: it is not one of those that a network can have.
+    """
+    if name not in FLOATING:
+        raise UsageError(
+            f"a network cannot be built in {name!r}{nearest(name, FLOATING)} (allowed: {', '.join(FLOATING)})"
+        )
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
