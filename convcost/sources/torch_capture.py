@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules import module as hooks
+from torch.utils._pytree import tree_map_only
 
 from ..errors import ConvcostError, SourceError, UsageError
 from ..graph import About, Graph, Tensor
@@ -41,11 +43,18 @@ def capture(module: nn.Module, *args: Any, about: About | None = None, **kwargs:
     """
     if not isinstance(module, nn.Module):
         raise UsageError(f"capture takes a torch.nn.Module, not {module!r:.80}")
+    if isinstance(module, torch.jit.ScriptModule):
+        raise SourceError(
+            f"{type(module).__name__} is TorchScript, whose operators run where they cannot be watched: capture the "
+            "Python module that it was made from"
+        )
     return record(meta_copy(getattr(module, "_orig_mod", module)), args, kwargs, about)
 
 
 def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], about: About | None = None) -> Graph:
     """The graph of a module on the meta device that belongs to nobody else."""
+    if any(map(nn.parameter.is_lazy, chain(module.parameters(), module.buffers()))):
+        _materialise(module, args, kwargs)
     state = State(module)
     trace = Trace(state.numbers, state.counters, module.training)
     inputs: list[tuple[str, Tensor]] = []
@@ -75,6 +84,19 @@ def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], ab
     outputs: list[Ref] = [trace.ref(x) for x in _tensors(result)]
     about = about or About(type(module).__name__, type(module).__name__, source="PyTorch module")
     return assemble(trace, state, inputs, outputs, about)
+
+
+def _materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Let lazy modules find their shapes in a pass of its own, so that none of it is taken for the network's work."""
+    try:
+        with torch.no_grad():
+            module(*tree_map_only(torch.Tensor, _meta, tuple(args)), **tree_map_only(torch.Tensor, _meta, dict(kwargs)))
+    except Exception as error:
+        raise SourceError(f"{type(module).__name__}: {type(error).__name__}: {error}") from error
+
+
+def _meta(x: torch.Tensor) -> torch.Tensor:
+    return x.detach().to("meta")
 
 
 def _argument_names(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:

@@ -84,7 +84,7 @@ def _prelu(trace: Any, x: Tensor, weight: Tensor) -> Typed:
     return Typed(activation.Prelu(weight.numel()), (x,), given(weight))
 
 
-@rule("aten.softmax.int", "aten._softmax.default")
+@rule("aten.softmax.int", "aten._softmax.default", "aten._safe_softmax.default")
 def _softmax(trace: Any, x: Tensor, dim: int, other: Any = None) -> Typed | None:
     return plain(activation.Softmax(dim), x) if not other and x.dim() else None
 

@@ -253,7 +253,13 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if generic.depends_on_data(func):
             self.unfollowed = f"{func}: {_UNFOLLOWED}"
             raise SourceError(self.unfollowed)
-        return func(*args, **kwargs)
+        try:
+            return func(*args, **kwargs)
+        except NotImplementedError as error:
+            if "data-independent" not in str(error):
+                raise
+            self.unfollowed = f"{func}: {_UNFOLLOWED}"  # such as a choice by truth values, whose number is unknown
+            raise SourceError(self.unfollowed) from None
 
 
 def _device_to_meta(device: torch.device) -> torch.device:

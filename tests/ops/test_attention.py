@@ -98,10 +98,10 @@ def test_vit_base_by_hand():
     steps = steps_of("multihead_attention", (1, 197, 768), num_heads=12)
     assert parameters(steps) == 4 * (768 * 768 + 768)
     assert macs(steps) == 4 * 197 * 768 * 768 + 2 * 12 * 197 * 197 * 64
-    # One projection, two scalings, two products, a softmax, a copy that sets the heads side by side, and the
-    # projection out; all else are views.
+    # One projection and a copy that sets queries, keys and values apart, two scalings, two products, a softmax, a
+    # copy that sets the heads side by side, and the projection out; all else are views.
     assert [step.op.op for step in steps if step.op.launches(step.inputs, False)] == [
-        "linear", "scale", "scale", "matmul", "attention_softmax", "matmul", "contiguous", "linear",
+        "linear", "contiguous", "scale", "scale", "matmul", "attention_softmax", "matmul", "contiguous", "linear",
     ]  # fmt: skip
     work = sum(sum(step.op.work(step.inputs, step.outputs, False).values()) for step in steps)
     biases, scalings = 4 * 197 * 768, 2 * 197 * 768
