@@ -90,7 +90,8 @@ def test_every_data_file_is_used(path):
     shipped = {Path(file).resolve() for file in library.files()}
     if path.resolve() in shipped or path.match("tests/golden_*.csv") or path.match("tests/sources/bad/*.yaml"):
         return
-    readers = [*REPOSITORY.glob("tests/**/*.py"), *PATHS, *REPOSITORY.glob("docs/*"), REPOSITORY / "README.md"]
+    pages = [*REPOSITORY.glob("docs/*"), *REPOSITORY.glob("reports/*.md"), REPOSITORY / "README.md"]
+    readers = [*REPOSITORY.glob("tests/**/*.py"), *REPOSITORY.glob("benchmarks/*.py"), *PATHS, *pages]
     texts = [reader.read_text(encoding="utf-8") for reader in readers if reader.is_file()]
     assert any(path.name in text for text in texts)
 
