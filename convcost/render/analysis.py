@@ -301,15 +301,14 @@ def _claims_sheet(checked: Sequence[Verdict]) -> Sheet:
 def conventions(report: Report, convention: str | None, style: str = "iec") -> list[str]:
     """The lines that say what the numbers mean."""
     settings, totals = report.settings, report.totals
-    shapes = ", ".join(
-        units.shape(shape) if name == "input" else f"{name} {units.shape(shape)}"
-        for name, shape in settings.input_shapes.items()
-    )
+    named = {name: units.shape(shape) for name, shape in settings.input_shapes.items()}
+    several = ", ".join(f"{name} {shape}" for name, shape in named.items())
+    inputs = f"Inputs {several}" if len(named) > 1 else f"Input {''.join(named.values()) or 'none'}"
     kinds = ", ".join(
         f"{kind} {units.count(number, style)}" for kind, number in totals.flops_by_kind.items() if kind != "mac"
     )
     lines = [
-        f"Input {shapes}, {settings.dtype}, {settings.mode}. Weights {_bytes(totals.weight_bytes, style)}, "
+        f"{inputs}, {settings.dtype}, {settings.mode}. Weights {_bytes(totals.weight_bytes, style)}, "
         f"buffers {totals.buffers:,}, depth {totals.depth}.",
         f"FLOPs = 2 x MACs + everything else, {units.count(totals.flops, style)} here"
         + (f" ({kinds})." if kinds else "."),
