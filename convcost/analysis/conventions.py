@@ -11,16 +11,18 @@ from .records import ConventionTotal
 if TYPE_CHECKING:
     from .records import LayerRecord, Report
 
-_TORCH_COUNTS = ("conv", "linear", "matmul")
+_MATRIX_PRODUCTS = ("conv", "linear", "matmul")
+_RECURRENT = ("lstm", "gru", "rnn")
 
 
 def _matrix_macs(layer: LayerRecord) -> int:
     """Multiply-accumulates of the operators that torch and fvcore know; LeNet-5's output is not one of them."""
-    return layer.macs if layer.op.startswith(_TORCH_COUNTS) else 0
+    return layer.macs if layer.op.startswith(_MATRIX_PRODUCTS) else 0
 
 
 def _torch(layer: LayerRecord, train: bool) -> int:
-    return 2 * _matrix_macs(layer)
+    """On the meta device it sees the matrix products inside recurrent layers; fvcore never does."""
+    return 2 * (layer.macs if layer.op in _RECURRENT else _matrix_macs(layer))
 
 
 def _fvcore(layer: LayerRecord, train: bool) -> int:

@@ -180,7 +180,7 @@ class MultiheadAttention(Composite, frozen=True):
         return tuple(parts)
 
     def _together(self, width: int, depth: int) -> list[Part]:
-        """Self-attention: one projection to (N, L, 3, heads, depth), copied to (N, 3, heads, L, depth) for q, k and v."""
+        """Self-attention: one projection to (N, L, 3, heads, depth), copied to (N, 3, heads, L, depth)."""
         parts = [
             Part("in_proj", Linear(3 * width, bias=self.bias), (("input", 0),)),
             Part("split", Unflatten(-1, (3, self.num_heads, depth)), (("in_proj", 0),)),

@@ -8,7 +8,8 @@ import msgspec
 
 from ..errors import OpError
 from ..graph import Tensor, Weight
-from .base import GLOBAL, POINT, Counts, Op, Positive, Reach, Step, Tensors, register
+from ..units import shape as times
+from .base import GLOBAL, POINT, UNKNOWN, Counts, Op, Positive, Reach, Step, Tensors, register
 
 
 def bound_features(op: str, x: Tensor, features: int | None) -> int:
@@ -75,6 +76,73 @@ class Linear(_LastDimension, frozen=True):
         leading = "*".join(map(str, inputs[0].shape[:-1]))
         steps.append(Step("MACs", "leading dimensions*weights", f"{leading}*{weights:,}", self.macs(inputs, outputs)))
         return tuple(steps)
+
+
+@register
+class Bilinear(Op, frozen=True):
+    """y_k = x1^T W_k x2 + b_k over the last dimensions: (N, ..., in1), (N, ..., in2) -> (N, ..., out_features).
+
+    Per output in1*in2 multiply-accumulates for x1^T W_k and in2 for its product with x2. Source: nn.Bilinear.
+    """
+
+    op = "bilinear"
+    nn_class = "Bilinear"
+    group = "fc"
+    arity = (2, 2)
+    autocast = "low"
+
+    out_features: Positive
+    bias: bool = True
+    in1_features: Positive | None = None
+    in2_features: Positive | None = None
+
+    def bind(self, inputs: Tensors) -> Op:
+        self.check(inputs)
+        return msgspec.structs.replace(self, in1_features=inputs[0].shape[-1], in2_features=inputs[1].shape[-1])
+
+    def check(self, inputs: Tensors) -> None:
+        for x, features in zip(inputs, (self.in1_features, self.in2_features), strict=True):
+            bound_features(self.op, x, features)
+        if inputs[0].shape[:-1] != inputs[1].shape[:-1]:
+            shapes = " and ".join(times(x.shape) for x in inputs)
+            raise OpError(f"{self.op} of {shapes}: all dimensions but the last must be equal")
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        return (Tensor((*inputs[0].shape[:-1], self.out_features), inputs[0].dtype),)
+
+    def weights(self) -> tuple[Weight, ...]:
+        weight = Weight("weight", (self.out_features, self.in1_features or 0, self.in2_features or 0))
+        return (weight, Weight("bias", (self.out_features,))) if self.bias else (weight,)
+
+    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
+        first, second = (x.shape[-1] for x in inputs)
+        return outputs[0].elements * (first * second + second)
+
+    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
+        return {"bias": outputs[0].elements} if self.bias else {}
+
+    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
+        return UNKNOWN
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+        first, second = (x.shape[-1] for x in inputs)
+        out, weights = self.out_features, self.out_features * first * second
+        biases = out * self.bias
+        leading = "*".join(map(str, outputs[0].shape[:-1]))
+        return (
+            Step(
+                "params",
+                "out*in1*in2 + out" if self.bias else "out*in1*in2",
+                f"{out}*{first}*{second}" + f" + {out}" * self.bias,
+                weights + biases,
+            ),
+            Step(
+                "MACs",
+                "leading dimensions*out*(in1*in2 + in2)",
+                f"{leading}*{out}*({first}*{second} + {second})",
+                self.macs(inputs, outputs),
+            ),
+        )
 
 
 @register

@@ -96,7 +96,11 @@ BY_NAME: dict[str, Callable[..., Any]] = {
     "aten.slice.Tensor": _slice,
     "aten.narrow.default": _narrow,
     "aten.chunk.default": _chunk,
-    **dict.fromkeys(("aten.split.Tensor", "aten.split.sizes", "aten.split_with_sizes.default"), _split),
+    **dict.fromkeys(
+        ("aten.split.Tensor", "aten.split.sizes", "aten.split_with_sizes.default", "aten.unsafe_split.Tensor",
+         "aten.unsafe_split_with_sizes.default"),
+        _split,
+    ),
     "aten.unbind.int": _unbind,
     **dict.fromkeys(("aten.contiguous.default", "aten.clone.default"), _never),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..ops import conv, embedding, linear, norm, pool, resample, slicing
+from ..ops import conv, embedding, linear, norm, pool, recurrent, resample, slicing
 from .torch_records import Typed
 from .torch_rules import given, one, plain, rule
 
@@ -63,6 +63,51 @@ def _linear(trace: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -
     if x.dim() < 2 or weight.dim() != 2:
         return None
     return Typed(linear.Linear(weight.shape[0], weight.shape[1], bias is not None), (x,), given(weight, bias))
+
+
+@rule("aten.bilinear.default")
+def _bilinear(trace: Any, x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None = None) -> Typed | None:
+    if x.dim() < 2 or x.shape[:-1] != y.shape[:-1]:
+        return None
+    op = linear.Bilinear(weight.shape[0], bias is not None, weight.shape[1], weight.shape[2])
+    return Typed(op, (x, y), given(weight, bias))
+
+
+@rule("aten.lstm.input")
+def _lstm(
+    trace: Any, x: Tensor, first: Any, weights: Any, biases: bool, layers: int, dropout: float, train: bool,
+    bidirectional: bool, batch_first: bool,
+) -> Typed | None:  # fmt: skip
+    return _recurrent(
+        trace, recurrent.Lstm, x, first, weights, biases, layers, dropout, train, bidirectional, batch_first
+    )
+
+
+def _recurrent(
+    trace: Any, cls: Any, x: Tensor, first: Any, weights: Any, biases: bool, layers: int, dropout: float, train: bool,
+    bidirectional: bool, batch_first: bool, **fields: Any,
+) -> Typed | None:  # fmt: skip
+    if dropout and train != trace.train:
+        return None
+    if cls is recurrent.Lstm and weights[2 + 2 * biases : 3 + 2 * biases] and first[0].shape != first[1].shape:
+        fields["proj_size"] = first[0].shape[-1]
+    op = cls(
+        hidden_size=weights[0].shape[0] // cls.gates, num_layers=layers, bias=biases, batch_first=batch_first,
+        dropout=dropout, bidirectional=bidirectional, input_size=x.shape[-1], **fields,
+    )  # fmt: skip
+    return Typed(op, (x, *first), tuple(weights), single=False)
+
+
+def _one_state(cls: Any, **fields: Any) -> Any:
+    def make(trace: Any, x: Tensor, first: Tensor, weights: Any, *settings: Any) -> Typed | None:
+        return _recurrent(trace, cls, x, (first,), weights, *settings, **fields)
+
+    return make
+
+
+rule("aten.gru.input")(_one_state(recurrent.Gru))
+rule("aten.rnn_tanh.input")(_one_state(recurrent.Rnn))
+rule("aten.rnn_relu.input")(_one_state(recurrent.Rnn, nonlinearity="relu"))
 
 
 @rule("aten.batch_norm.default")
