@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import OpError
 from . import (
     activation,
+    adaptive_max_pool,
     attention,
     combine,
     conv,
@@ -27,6 +28,7 @@ __all__ = [
     "Composite",
     "Op",
     "activation",
+    "adaptive_max_pool",
     "attention",
     "combine",
     "conv",

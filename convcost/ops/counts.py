@@ -165,7 +165,9 @@ POINTWISE: dict[str, int] = {
          "bitwise_not", "logical_not", "detach", "alias", "view_as_real", "view_as_complex", "fill"),
         0,
     ),
-    **dict.fromkeys(("clamp", "hardtanh", "rsqrt", "addcmul", "addcdiv", "log1p", "expm1", "rsub", "hypot"), 2),
+    **dict.fromkeys(
+        ("clamp", "hardtanh", "rsqrt", "addcmul", "addcdiv", "log1p", "expm1", "rsub", "hypot", "rrelu_with_noise"), 2
+    ),
     **dict.fromkeys(("lerp", "logaddexp", "sigmoid", "softsign", "celu"), 3),
     **dict.fromkeys(("silu", "hardswish", "hardsigmoid"), 4),
     **dict.fromkeys(("tanh", "gelu"), 5),

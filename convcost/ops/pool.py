@@ -264,7 +264,7 @@ class Subsample2d(_Window, frozen=True):
         return Twin(self.in_channels or 0, self.kernel_size, self.stride)
 
 
-class _Adaptive(_Reduction, frozen=True):
+class AdaptivePool(_Reduction, frozen=True):
     """Pooling to a given output size: output i reads positions floor(i*N/out) to ceil((i + 1)*N/out), exclusive."""
 
     rank: ClassVar[int]
@@ -299,7 +299,7 @@ class _Adaptive(_Reduction, frozen=True):
         return Reach("window", window, window, (0,) * self.rank)
 
 
-class _AdaptiveAvgPool(_Adaptive, frozen=True):
+class _AdaptiveAvgPool(AdaptivePool, frozen=True):
     counted = "avg_pool"
 
 
@@ -327,33 +327,6 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool, frozen=True):
 
     op = "adaptive_avg_pool3d"
     nn_class = "AdaptiveAvgPool3d"
-    rank = 3
-
-
-@register
-class AdaptiveMaxPool1d(_Adaptive, frozen=True):
-    """1-D max pooling to a size: (N, C, L) -> (N, C, output_size)."""
-
-    op = "adaptive_max_pool1d"
-    nn_class = "AdaptiveMaxPool1d"
-    rank = 1
-
-
-@register
-class AdaptiveMaxPool2d(_Adaptive, frozen=True):
-    """2-D max pooling to a size: (N, C, H, W) -> (N, C, *output_size)."""
-
-    op = "adaptive_max_pool2d"
-    nn_class = "AdaptiveMaxPool2d"
-    rank = 2
-
-
-@register
-class AdaptiveMaxPool3d(_Adaptive, frozen=True):
-    """3-D max pooling to a size: (N, C, D, H, W) -> (N, C, *output_size)."""
-
-    op = "adaptive_max_pool3d"
-    nn_class = "AdaptiveMaxPool3d"
     rank = 3
 
 

@@ -56,7 +56,7 @@ def assemble(
     trace: Trace, state: State, inputs: Sequence[tuple[str, Tensor]], outputs: Sequence[Ref], about: About
 ) -> Graph:
     """The graph of a recorded pass."""
-    steps = _attention(trace.steps)
+    steps = _with_indices(_attention(trace.steps), outputs)
     owned = _owned(steps, state)
     steps, feeds = _learned(steps, owned)
     builder = _Builder(trace, state, owned, feeds)
@@ -72,6 +72,17 @@ def assemble(
         mode="train" if trace.train else "eval",
         dtype=state.dtype,
     )
+
+
+def _with_indices(steps: list[Step], outputs: Sequence[Ref]) -> list[Step]:
+    """PyTorch's adaptive max pooling always gives indices; the op does where somebody reads them."""
+    read = {ref for step in steps for ref in (*step.inputs, *step.weights)} | {*outputs}
+    return [
+        msgspec.structs.replace(step, op=msgspec.structs.replace(step.op, return_indices=True))
+        if step.op.op.startswith("adaptive_max_pool") and (at, 1) in read
+        else step
+        for at, step in enumerate(steps)
+    ]
 
 
 # --- weights

@@ -21,6 +21,7 @@ def _stochastic_depth(module: Any, x: Any) -> Op | None:
 
 FOLDED: dict[str, Callable[[Any, Any], Op | None]] = {
     "torch.nn.modules.normalization.LocalResponseNorm": _local_response_norm,
+    "torch.nn.modules.normalization.CrossMapLRN2d": _local_response_norm,
     "torchvision.ops.stochastic_depth.StochasticDepth": _stochastic_depth,
 }
 """Classes by their full name, so that none has to be imported, and the op of a call on ``x``."""

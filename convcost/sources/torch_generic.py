@@ -13,6 +13,7 @@ from ..ops import generic
 from ..ops.base import Op
 from ..ops.combine import broadcast, promoted
 from ..ops.counts import REDUCING
+from .torch_counted import COUNTED
 from .torch_custom import custom
 from .torch_records import dtype_of, tensor_of
 
@@ -31,7 +32,18 @@ _INDEXING = frozenset(
      "take_along_dim", "index_put", "embedding", "one_hot", "masked_scatter", "repeat_interleave", "select_scatter",
      "slice_scatter", "_unsafe_index", "index_fill")
 )  # fmt: skip
-_POINTWISE = frozenset(("floor_divide", "isin", "bucketize", "searchsorted", "nan_to_num", "fake_quantize"))
+_POINTWISE = frozenset(
+    (
+        "threshold",
+        "rrelu_with_noise",
+        "floor_divide",
+        "isin",
+        "bucketize",
+        "searchsorted",
+        "nan_to_num",
+        "fake_quantize",
+    )
+)
 """Functions of single elements that PyTorch does not tag as such."""
 _SORTS = frozenset(("sort", "topk", "argsort", "median", "kthvalue", "mode", "nanmedian"))
 _CREATES = frozenset(
@@ -149,6 +161,9 @@ def op_for(func: Any, args: Any, kwargs: Any, inputs: Sequence[torch.Tensor], ma
     if registered is not None:
         return generic.Operator(**call, results=tuple(map(tensor_of, made)), **registered)
     results = _results(inputs, made)
+    counted = COUNTED.get(func)
+    if counted is not None:
+        return generic.Operator(**call, results=results, operation_count=counted(args, made))
     if func.namespace != "aten":
         return generic.Unmodelled(**call, results=results)
     name = base(func)

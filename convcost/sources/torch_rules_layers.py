@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..ops import conv, embedding, linear, norm, pool, recurrent, resample, slicing
+from ..ops import adaptive_max_pool, conv, embedding, linear, norm, pool, recurrent, resample, slicing
 from .torch_records import Typed
 from .torch_rules import given, one, plain, rule
 
@@ -170,7 +170,11 @@ def _embedding(trace: Any, weight: Tensor, indices: Tensor, *_: Any, **__: Any) 
 _MAX = {1: pool.MaxPool1d, 2: pool.MaxPool2d, 3: pool.MaxPool3d}
 _AVG = {1: pool.AvgPool1d, 2: pool.AvgPool2d, 3: pool.AvgPool3d}
 _ADAPTIVE_AVG = {1: pool.AdaptiveAvgPool1d, 2: pool.AdaptiveAvgPool2d, 3: pool.AdaptiveAvgPool3d}
-_ADAPTIVE_MAX = {1: pool.AdaptiveMaxPool1d, 2: pool.AdaptiveMaxPool2d, 3: pool.AdaptiveMaxPool3d}
+_ADAPTIVE_MAX = {
+    1: adaptive_max_pool.AdaptiveMaxPool1d,
+    2: adaptive_max_pool.AdaptiveMaxPool2d,
+    3: adaptive_max_pool.AdaptiveMaxPool3d,
+}
 
 
 def _max_pool(

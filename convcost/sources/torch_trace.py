@@ -24,6 +24,7 @@ _NAMESPACES_PASSED = ("prim",)
 _MOVING = frozenset((torch.ops.aten.to.device, torch.ops.aten.to.dtype_layout, torch.ops.aten._to_copy.default))
 """Operators that send a value to a device."""
 _COUNTING = frozenset((torch.ops.aten.add_.Tensor, torch.ops.aten.add_.Scalar))
+_READING = torch.ops.aten._local_scalar_dense.default
 _UNFOLLOWED = "its value depends on data, which shapes alone do not give"
 
 
@@ -122,6 +123,8 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._on_host(func, args, kwargs, tensors)
         if func in _COUNTING and id(args[0]) in self.counters:
             return self._run(func, args, kwargs)  # batch norm's count of batches, which its op stands for
+        if func is _READING and id(args[0]) in self.counters:
+            return 1  # batch norm without a momentum divides by its count: any number will do
         self.last = str(func)
         if any(not tensor.is_meta for tensor in tensors):
             args, kwargs = generic.mapped((args, kwargs), self._to_meta)

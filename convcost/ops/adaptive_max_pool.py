@@ -1,0 +1,47 @@
+"""Max pooling to a given size. Source: nn.AdaptiveMaxPool1d, 2d and 3d."""
+
+from __future__ import annotations
+
+from ..graph import Tensor
+from .base import FRESH, Placement, Tensors, register
+from .pool import AdaptivePool
+
+
+class _AdaptiveMaxPool(AdaptivePool, frozen=True):
+    """Max pooling to a size; with ``return_indices`` the second output says where each maximum was."""
+
+    return_indices: bool = False
+
+    def outputs(self, inputs: Tensors) -> Tensors:
+        (y,) = super().outputs(inputs)
+        return (y, Tensor(y.shape, "int64")) if self.return_indices else (y,)
+
+    def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
+        return (FRESH,) * (1 + self.return_indices)
+
+
+@register
+class AdaptiveMaxPool1d(_AdaptiveMaxPool, frozen=True):
+    """1-D max pooling to a size: (N, C, L) -> (N, C, output_size)."""
+
+    op = "adaptive_max_pool1d"
+    nn_class = "AdaptiveMaxPool1d"
+    rank = 1
+
+
+@register
+class AdaptiveMaxPool2d(_AdaptiveMaxPool, frozen=True):
+    """2-D max pooling to a size: (N, C, H, W) -> (N, C, *output_size)."""
+
+    op = "adaptive_max_pool2d"
+    nn_class = "AdaptiveMaxPool2d"
+    rank = 2
+
+
+@register
+class AdaptiveMaxPool3d(_AdaptiveMaxPool, frozen=True):
+    """3-D max pooling to a size: (N, C, D, H, W) -> (N, C, *output_size)."""
+
+    op = "adaptive_max_pool3d"
+    nn_class = "AdaptiveMaxPool3d"
+    rank = 3
