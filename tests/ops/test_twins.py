@@ -18,8 +18,9 @@ from ops.examples import EXAMPLES, FIXED, expanded
 torch = pytest.importorskip("torch")
 FlopCounterMode = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode
 
-# PyTorch's counter knows convolutions and matrix products, and rbf is neither; a registered rule says what it likes.
-UNCOUNTED = {"rbf", "operator"}
+# PyTorch's counter knows convolutions and matrix products, and rbf and bilinear are neither; a registered rule says
+# what it likes.
+UNCOUNTED = {"rbf", "bilinear", "operator"}
 # Their results are truth values, or made of nothing that learns.
 WITHOUT_GRADIENT = {"compare", "create", "constant", "buffer"}
 
@@ -39,7 +40,10 @@ STEPS = {
 each_step = pytest.mark.parametrize(("op", "inputs"), STEPS.values(), ids=STEPS)
 each_mode = pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
 # PyTorch's, on its speed.
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
+    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
+]
 
 
 def twin(op, device, train):
