@@ -1,0 +1,28 @@
+"""The layers on which other counters go wrong: benchmarks/peers.py shows them side by side."""
+
+from __future__ import annotations
+
+import pytest
+
+from convcost import analyze, capture
+
+torch = pytest.importorskip("torch")
+from peer_cases import ATTENTION, CASES  # noqa: E402
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_multiply_accumulates_are_the_arithmetic(case):
+    module = case.make().eval()
+    report = analyze(capture(module, torch.rand(case.shape)))
+    assert report.totals.macs == case.macs
+    assert report.totals.params == sum(x.numel() for x in module.parameters())
+    assert report.coverage.unmodelled == ()
+
+
+def test_there_are_sixteen():
+    assert len(CASES) == 16
+
+
+def test_the_arithmetic_of_attention():
+    """197 tokens of width 768: 464,781,312 for the projections and 59,610,624 for the products."""
+    assert ATTENTION == 464_781_312 + 59_610_624
