@@ -175,7 +175,7 @@ def main() -> None:
     text = [
         "# Counters beside the truth", "",
         "`python benchmarks/peers.py`: multiply-accumulates that each counter reports, divided by the truth; FLOPs are",
-        "halved. CPU, batch 1, eval mode, each counter's defaults. Bold: off by more than 1 %, or the error it ends in.",
+        "halved. CPU, batch 1, eval mode, each counter's defaults. Bold: off by more than 1 %, or its error.",
         f"{_versions()}, Python {platform.python_version()}.", "",
         "## Layers", "", *table(layers, columns), "",
         "The truth is arithmetic:", "", *reasons, "",

@@ -40,10 +40,7 @@ STEPS = {
 each_step = pytest.mark.parametrize(("op", "inputs"), STEPS.values(), ids=STEPS)
 each_mode = pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
 # PyTorch's, on its speed.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
-    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
 
 def twin(op, device, train):

@@ -214,7 +214,6 @@ def test_every_layer_has_a_case():
     assert {name for name, *_ in CASES} == layers()
 
 
-@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @each_mode
 @each_case
 def test_layer(case, train):
