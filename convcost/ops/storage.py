@@ -80,7 +80,7 @@ def _first_clash(
         for position, node in enumerate(nodes):
             arriving = []
             for reference in node.inputs:
-                if written.get(storage[reference], -1) > reference[0]:
+                if written.get(storage[reference], reference[0]) > reference[0]:
                     return node, nodes[written[storage[reference]]]
                 source, output = reference
                 arriving.append(tensors[source][output] if source >= 0 else inputs[-1 - source])
@@ -93,6 +93,6 @@ def _first_clash(
                     if placement.kind == "in_place":
                         written[home] = position
         for reference in outputs:
-            if written.get(storage[reference], -1) > reference[0]:
+            if written.get(storage[reference], reference[0]) > reference[0]:
                 return None, nodes[written[storage[reference]]]
     return None

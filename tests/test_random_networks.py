@@ -1,0 +1,111 @@
+"""Random networks: what the rules say of them, and what PyTorch does when they run on the meta device.
+
+``CONVCOST_CASES`` says how many.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from convcost import analyze
+from convcost.ops import REGISTRY
+from support.random_networks import networks
+
+torch = pytest.importorskip("torch")
+FlopCounterMode = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode
+
+from convcost import build, capture
+
+CASES = int(os.environ.get("CONVCOST_CASES", "400"))
+UNCOUNTED = {"rbf", "bilinear"}  # PyTorch's counter knows convolutions and matrix products
+MAY_COPY = {"flatten", "reshape"}  # views by our rule, which knows no strides
+dtypes = st.sampled_from(["float32", "float32", "float16", "bfloat16", "float64"])
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Using padding='same' with even kernel",
+    "ignore:dropout option adds dropout",
+)
+
+
+class Run:
+    """A forward pass on meta: the outputs of every layer, and the bytes of those that are in memory of their own."""
+
+    def __init__(self, graph, batch, dtype, train):
+        self.module = build(graph, "meta", dtype).train(train).requires_grad_(False)  # a parameter may be overwritten
+        self.inputs = [
+            torch.empty((batch, *x.shape[1:]), dtype=getattr(torch, x.dtype if x.dtype == "int64" else dtype), device="meta")
+            for _, x in graph.inputs
+        ]
+        self.outputs, self.fresh, self.contiguous, self.flops = {}, {}, {}, {}
+        self.storages = {
+            x.untyped_storage()._cdata: x
+            for x in (*self.inputs, *self.module.parameters(), *self.module.buffers())
+        }
+        for node in graph:
+            self.module.get_submodule(node.name).register_forward_hook(self.watch(node.name))
+        self.counter = FlopCounterMode(display=False)
+        with self.counter:
+            self.result = self.module(*self.inputs)
+
+    def watch(self, name):
+        def hook(module, args, result):
+            found = result if isinstance(result, tuple) else (result,)
+            self.outputs[name] = found
+            self.contiguous[name] = all(x.is_contiguous() for x in args)
+            new = {x.untyped_storage()._cdata: x for x in found if x.untyped_storage()._cdata not in self.storages}
+            self.fresh[name] = sum(x.numel() * x.element_size() for x in new.values())
+            self.storages |= new
+
+        return hook
+
+
+def described(x):
+    return tuple(x.shape), str(x.dtype).removeprefix("torch.")
+
+
+def agreed(network, batch, dtype, train):
+    """Hold a network's figures against its run, and against the capture of the module that ran."""
+    graph = network.graph
+    report = analyze(graph, batch=batch, dtype=dtype, train=train)
+    try:
+        run = Run(graph, batch, dtype, train)
+    except ValueError as error:
+        assert train, error
+        assert "Expected more than 1" in str(error)
+        assert any("cannot be trained" in warning for warning in report.warnings), network.spec
+        return "refused in training"
+    for layer in report.layers:
+        outputs = run.outputs[layer.name]
+        assert [(x.shape, x.dtype) for x in layer.cost.outputs] == [described(x) for x in outputs], layer.name
+        if layer.op not in MAY_COPY or run.contiguous[layer.name]:
+            assert layer.activation_bytes == run.fresh[layer.name], layer.name
+        own = run.module.get_submodule(layer.name)
+        assert layer.params == sum(x.numel() for x in own.parameters()), layer.name
+        assert layer.buffers == sum(x.numel() for x in own.buffers()), layer.name
+    counted = sum(layer.macs for layer in report.layers if layer.op not in UNCOUNTED)
+    assert 2 * counted == run.counter.get_total_flops()
+    captured = analyze(capture(run.module, *run.inputs))
+    assert (captured.totals.params, captured.totals.buffers) == (report.totals.params, report.totals.buffers)
+    assert captured.totals.macs == counted
+    assert captured.coverage.unmodelled == ()
+    return "agreed"
+
+
+def test_random_networks_cost_what_pytorch_says():
+    seen, ops = Counter(), Counter()
+
+    @settings(max_examples=CASES, deadline=None, derandomize=True, database=None, suppress_health_check=HealthCheck)
+    @given(networks(), st.integers(2, 4), dtypes, st.booleans())
+    def check(network, batch, dtype, train):
+        if network.graph is None:
+            return
+        seen[agreed(network, batch, dtype, train)] += 1
+        ops.update({node.op.op for node in network.graph})
+
+    check()
+    print(seen, ops, sorted(set(REGISTRY) - set(ops)))
