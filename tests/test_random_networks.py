@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcost import analyze
-from convcost.ops import REGISTRY
+from convcost.ops import REGISTRY, Composite, generic
 from support.random_networks import networks
 
 torch = pytest.importorskip("torch")
@@ -21,8 +21,9 @@ FlopCounterMode = pytest.importorskip("torch.utils.flop_counter").FlopCounterMod
 
 from convcost import build, capture
 
-CASES = int(os.environ.get("CONVCOST_CASES", "400"))
+CASES = int(os.environ.get("CONVCOST_CASES", "600"))
 UNCOUNTED = {"rbf", "bilinear"}  # PyTorch's counter knows convolutions and matrix products
+UNSEEN = {"rbf"}  # its squares are a multiplication like any other to a capture
 MAY_COPY = {"flatten", "reshape"}  # views by our rule, which knows no strides
 dtypes = st.sampled_from(["float32", "float32", "float16", "bfloat16", "float64"])
 
@@ -38,13 +39,14 @@ class Run:
     def __init__(self, graph, batch, dtype, train):
         self.module = build(graph, "meta", dtype).train(train).requires_grad_(False)  # a parameter may be overwritten
         self.inputs = [
-            torch.empty((batch, *x.shape[1:]), dtype=getattr(torch, x.dtype if x.dtype == "int64" else dtype), device="meta")
+            torch.empty(
+                (batch, *x.shape[1:]), dtype=getattr(torch, x.dtype if x.dtype == "int64" else dtype), device="meta"
+            )
             for _, x in graph.inputs
         ]
         self.outputs, self.fresh, self.contiguous, self.flops = {}, {}, {}, {}
         self.storages = {
-            x.untyped_storage()._cdata: x
-            for x in (*self.inputs, *self.module.parameters(), *self.module.buffers())
+            x.untyped_storage()._cdata: x for x in (*self.inputs, *self.module.parameters(), *self.module.buffers())
         }
         for node in graph:
             self.module.get_submodule(node.name).register_forward_hook(self.watch(node.name))
@@ -68,17 +70,26 @@ def described(x):
     return tuple(x.shape), str(x.dtype).removeprefix("torch.")
 
 
+def macs(report, *but):
+    return sum(layer.macs for layer in report.layers if layer.op not in but)
+
+
 def agreed(network, batch, dtype, train):
     """Hold a network's figures against its run, and against the capture of the module that ran."""
     graph = network.graph
     report = analyze(graph, batch=batch, dtype=dtype, train=train)
     try:
         run = Run(graph, batch, dtype, train)
+    except RuntimeError as error:
+        # Some of PyTorch's own functions do not take values that were permuted; a spec knows no strides.
+        assert "view size is not compatible" in str(error)
+        return "refused"
     except ValueError as error:
-        assert train, error
         assert "Expected more than 1" in str(error)
-        assert any("cannot be trained" in warning for warning in report.warnings), network.spec
-        return "refused in training"
+        # A value that is no batch can have one value per channel in evaluation, too.
+        constant = any(node.op.op == "parameter" for node in graph)
+        assert constant or (train and any("cannot be trained" in warning for warning in report.warnings)), error
+        return "refused"
     for layer in report.layers:
         outputs = run.outputs[layer.name]
         assert [(x.shape, x.dtype) for x in layer.cost.outputs] == [described(x) for x in outputs], layer.name
@@ -87,11 +98,10 @@ def agreed(network, batch, dtype, train):
         own = run.module.get_submodule(layer.name)
         assert layer.params == sum(x.numel() for x in own.parameters()), layer.name
         assert layer.buffers == sum(x.numel() for x in own.buffers()), layer.name
-    counted = sum(layer.macs for layer in report.layers if layer.op not in UNCOUNTED)
-    assert 2 * counted == run.counter.get_total_flops()
+    assert 2 * macs(report, *UNCOUNTED) == run.counter.get_total_flops()
     captured = analyze(capture(run.module, *run.inputs))
     assert (captured.totals.params, captured.totals.buffers) == (report.totals.params, report.totals.buffers)
-    assert captured.totals.macs == counted
+    assert captured.totals.macs == macs(report, *UNSEEN)
     assert captured.coverage.unmodelled == ()
     return "agreed"
 
@@ -108,4 +118,10 @@ def test_random_networks_cost_what_pytorch_says():
         ops.update({node.op.op for node in network.graph})
 
     check()
-    print(seen, ops, sorted(set(REGISTRY) - set(ops)))
+    assert seen["agreed"] > CASES * 0.9, seen
+    # Attention is written out in a graph; an operator as it was called comes from captures only.
+    drawn = {
+        name for name, op in REGISTRY.items() if not issubclass(op, Composite) and op.__module__ != generic.__name__
+    }
+    missing = drawn - set(ops)
+    assert len(missing) < (1 if CASES >= 2000 else 10), missing

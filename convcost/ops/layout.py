@@ -222,7 +222,11 @@ class Transpose(View, frozen=True):
 
 @register
 class ChannelShuffle(Op, frozen=True):
-    """Interleaves the channels of ``groups`` groups, (N, C, ...) -> (N, C, ...): a copy. Source: arXiv 1707.01083."""
+    """Interleaves the channels of ``groups`` groups, (N, C, ...) -> (N, C, ...): a copy. Source: arXiv 1707.01083.
+
+    With one group, or one channel in each, the channels stay where they are, and the output is a view (on the CPU
+    PyTorch copies then too).
+    """
 
     op = "channel_shuffle"
     nn_class = "ChannelShuffle"
@@ -243,4 +247,13 @@ class ChannelShuffle(Op, frozen=True):
         return {}
 
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
-        return (FRESH,)
+        return (VIEW,) if self._stays(inputs[0]) else (FRESH,)
+
+    def _stays(self, x: Tensor) -> bool:
+        return self.groups in (1, x.shape[1])
+
+    def reads(self, inputs: Tensors, outputs: Tensors) -> int:
+        return 0 if self._stays(inputs[0]) else inputs[0].bytes
+
+    def launches(self, inputs: Tensors, train: bool) -> int:
+        return 0 if self._stays(inputs[0]) else 1

@@ -357,11 +357,37 @@ class Random:
         return True
 
 
+def shifted_windows(draw: Draw, network: Random) -> None:
+    """Attention within windows of the image, taken for (N, H, W, C), as far as the sizes allow."""
+    image, window, heads = network.values[0], draw(st.integers(1, 4)), draw(small)
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("window_partition", {"window_size": window}),
+        ("unflatten", {"dim": 2, "sizes": [heads, -1]}),
+        ("transpose", {"dim0": 1, "dim1": 2}),
+        ("matmul", {"transpose_b": True}),
+        ("relative_position_bias", {"window_size": window}),
+        ("window_mask", {"window_size": window, "shift": draw(st.integers(0, window - 1))}),
+        ("attention_softmax", {}),
+        ("linear", {"out_features": draw(side)}),
+        ("transpose", {"dim0": 1, "dim1": 2}),
+        ("contiguous", {}),
+        ("flatten", {"start_dim": 2}),
+        ("window_reverse", {"window_size": window}),
+    ]
+    x = image
+    for op, fields in steps:
+        more = {"matmul": [x], "window_mask": [image], "window_reverse": [image]}.get(op, [])
+        if network.add(Layer(op, fields, [x, *more])):
+            x = network.values[-1]
+
+
 @st.composite
 def networks(draw: Draw) -> Random:
     """A network with an image and, unread perhaps, five words as its inputs."""
     sizes = [draw(st.sampled_from([1, 2, 3, 4, 6])), *(draw(side) for _ in range(draw(st.integers(1, 3))))]
     network = Random({"image": (sizes, "float32"), WORDS.name: (WORDS.shape[1:], WORDS.dtype)})
+    if len(sizes) == 3 and draw(st.integers(0, 3)) == 0:
+        shifted_windows(draw, network)
     for _ in range(draw(st.integers(1, 12))):
         usable = [value for value in network.values if value.dtype == "float32" and len(value.shape) > 1]
         x = draw(st.sampled_from([*usable[-1:] * 3, *usable[-4:]]))
