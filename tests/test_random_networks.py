@@ -12,14 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import convcost
 from convcost import analyze
 from convcost.ops import REGISTRY, Composite, generic
 from support.random_networks import networks
 
 torch = pytest.importorskip("torch")
 FlopCounterMode = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode
-
-from convcost import build, capture
 
 CASES = int(os.environ.get("CONVCOST_CASES", "600"))
 UNCOUNTED = {"rbf", "bilinear"}  # PyTorch's counter knows convolutions and matrix products
@@ -37,7 +36,9 @@ class Run:
     """A forward pass on meta: the outputs of every layer, and the bytes of those that are in memory of their own."""
 
     def __init__(self, graph, batch, dtype, train):
-        self.module = build(graph, "meta", dtype).train(train).requires_grad_(False)  # a parameter may be overwritten
+        self.module = (
+            convcost.build(graph, "meta", dtype).train(train).requires_grad_(False)
+        )  # a parameter may be overwritten
         self.inputs = [
             torch.empty(
                 (batch, *x.shape[1:]), dtype=getattr(torch, x.dtype if x.dtype == "int64" else dtype), device="meta"
@@ -99,7 +100,7 @@ def agreed(network, batch, dtype, train):
         assert layer.params == sum(x.numel() for x in own.parameters()), layer.name
         assert layer.buffers == sum(x.numel() for x in own.buffers()), layer.name
     assert 2 * macs(report, *UNCOUNTED) == run.counter.get_total_flops()
-    captured = analyze(capture(run.module, *run.inputs))
+    captured = analyze(convcost.capture(run.module, *run.inputs))
     assert (captured.totals.params, captured.totals.buffers) == (report.totals.params, report.totals.buffers)
     assert captured.totals.macs == macs(report, *UNSEEN)
     assert captured.coverage.unmodelled == ()

@@ -276,8 +276,14 @@ def tokens(draw: Draw, x: Value, others: Sequence[Value]) -> Layer | None:
         return None
     name = draw(
         st.sampled_from(
-            ["class_token", "position_embedding", "multihead_attention", "scaled_dot_product_attention", "causal_mask"]
-            + [*RECURRENT]
+            [
+                "class_token",
+                "position_embedding",
+                "multihead_attention",
+                "scaled_dot_product_attention",
+                "causal_mask",
+                *RECURRENT,
+            ]
         )
     )
     fields: dict[str, Any] = {}
