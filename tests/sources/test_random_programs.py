@@ -98,6 +98,11 @@ FUNCTIONS = {
 }
 
 
+# Batches whose dimensions do not lie evenly in memory are copied within these, before the product and for its length:
+# scratch, and no result. So that the watcher sees results alone, they are given operands that lie evenly.
+PRODUCTS = {"one_hot", "matmul", "einsum", "linear", "addmm", "baddbmm", "attention"}
+
+
 def assigned(x):
     x[0] = 1.0
     x[..., :1] *= 2
@@ -116,7 +121,10 @@ class Program(nn.Module):
         for name, back, dim in self.calls:
             value = values[-1 - back % len(values)]
             alike = [other for other in values if other.shape == value.shape]
-            made = FUNCTIONS[name](value, alike[0], dim % value.dim())
+            other = alike[0]
+            if name in PRODUCTS:
+                value, other = value.contiguous(), other.contiguous()
+            made = FUNCTIONS[name](value, other, dim % value.dim())
             if made.dim() < 2:
                 made = made.reshape(1, -1)
             while made.dim() > 5 or made.numel() > 20_000:
