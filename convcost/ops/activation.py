@@ -11,13 +11,17 @@ from .base import (
     FRESH,
     GLOBAL,
     IN_PLACE,
+    INPUT,
+    OUTPUT,
     POINT,
     Counts,
     Group,
+    Kernels,
     Op,
     Placement,
     Positive,
     Reach,
+    Saved,
     Step,
     Tensors,
     register,
@@ -30,6 +34,7 @@ class _Activation(Op, frozen=True):
     """A function of each element: any shape -> the same shape."""
 
     group: ClassVar[Group] = "activation"
+    keeps = INPUT
 
     @property
     def _line(self) -> str:
@@ -51,9 +56,27 @@ class _InPlace(_Activation, frozen=True, kw_only=True):
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
         return (IN_PLACE if self.inplace else FRESH,)
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        # Where the gradient is a function of the input, autograd copies it before it is overwritten.
+        return Saved(extra=(inputs[0],)) if self.inplace else INPUT
+
+
+class _ByResult(_InPlace, frozen=True, kw_only=True):
+    """An activation whose gradient is a function of its result."""
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return OUTPUT
+
+
+class _ByEither(_InPlace, frozen=True, kw_only=True):
+    """An activation whose gradient is a function of its input, and of its result where that has replaced the input."""
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return OUTPUT if self.inplace else INPUT
+
 
 @register
-class Relu(_InPlace, frozen=True):
+class Relu(_ByResult, frozen=True):
     """max(x, 0)."""
 
     op = "relu"
@@ -69,7 +92,7 @@ class Relu6(_InPlace, frozen=True):
 
 
 @register
-class LeakyRelu(_InPlace, frozen=True):
+class LeakyRelu(_ByEither, frozen=True):
     """x where positive, else negative_slope*x (0.01)."""
 
     op = "leaky_relu"
@@ -79,7 +102,7 @@ class LeakyRelu(_InPlace, frozen=True):
 
 
 @register
-class Elu(_InPlace, frozen=True):
+class Elu(_ByEither, frozen=True):
     """x where positive, else alpha*(exp(x) - 1). Source: arXiv 1511.07289."""
 
     op = "elu"
@@ -89,7 +112,7 @@ class Elu(_InPlace, frozen=True):
 
 
 @register
-class Selu(_InPlace, frozen=True):
+class Selu(_ByEither, frozen=True):
     """elu with fixed constants. Source: arXiv 1706.02515."""
 
     op = "selu"
@@ -97,7 +120,7 @@ class Selu(_InPlace, frozen=True):
 
 
 @register
-class Sigmoid(_InPlace, frozen=True):
+class Sigmoid(_ByResult, frozen=True):
     """1/(1 + exp(-x))."""
 
     op = "sigmoid"
@@ -105,7 +128,7 @@ class Sigmoid(_InPlace, frozen=True):
 
 
 @register
-class Tanh(_InPlace, frozen=True):
+class Tanh(_ByResult, frozen=True):
     """Hyperbolic tangent."""
 
     op = "tanh"
@@ -120,6 +143,9 @@ class ScaledTanh(_Activation, frozen=True):
 
     amplitude: float = 1.7159
     slope: float = 0.6666666666666666
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return Saved(extra=outputs)  # the tanh, before it is scaled
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # multiply, tanh, multiply
@@ -236,6 +262,7 @@ class _Softmax(_Activation, frozen=True):
     """
 
     autocast = "float32"
+    keeps = OUTPUT
     line: ClassVar[str] = "softmax"
 
     dim: int = -1
@@ -285,6 +312,8 @@ class Maxout(_Activation, frozen=True):
     """The maximum of each ``pieces`` neighbours along ``dim``: (N, C, ...) -> (N, C/pieces, ...). arXiv 1302.4389."""
 
     op = "maxout"
+
+    keeps = Saved(inputs=(0,), outputs=(0,))
 
     pieces: Positive
     dim: int = 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..graph import Tensor
-from .base import FRESH, Placement, Tensors, register
-from .pool import AdaptivePool
+from .base import FRESH, Kernels, Placement, Saved, Tensors, register
+from .pool import AdaptivePool, with_indices
 
 
 class _AdaptiveMaxPool(AdaptivePool, frozen=True):
@@ -18,6 +18,9 @@ class _AdaptiveMaxPool(AdaptivePool, frozen=True):
 
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
         return (FRESH,) * (1 + self.return_indices)
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return with_indices(outputs)
 
 
 @register

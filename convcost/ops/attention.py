@@ -11,6 +11,7 @@ from ..units import shape as times
 from .activation import AttentionSoftmax
 from .base import (
     IN_PLACE,
+    NOTHING,
     POINT,
     Composite,
     Counts,
@@ -43,6 +44,7 @@ class CausalMask(Op, frozen=True):
     """
 
     op = "causal_mask"
+    keeps = NOTHING
     group = "attention"
     inplace: ClassVar[bool] = True
 

@@ -65,6 +65,27 @@ MERGE = Reach("merge")
 UNKNOWN = Reach("unknown")
 
 
+Kernels = Literal["cuda", "cpu", "meta"]
+"""Whose kernels run: they differ in what they keep. Meta tensors take the CPU's, with attention written out."""
+
+
+class Saved(msgspec.Struct, frozen=True, gc=False):
+    """What autograd keeps of a call for its backward pass.
+
+    ``inputs`` and ``outputs`` by number, each with all of the memory that it lies in; ``extra`` are tensors that nobody
+    else sees: statistics, indices, masks, copies. Parameters and buffers are kept anyway and not named.
+    """
+
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+    extra: Tensors = ()
+
+
+NOTHING = Saved()
+INPUT = Saved(inputs=(0,))
+OUTPUT = Saved(outputs=(0,))
+
+
 class Step(msgspec.Struct, frozen=True):
     """One line of an explanation: ``label``: ``formula`` = ``substitution`` = ``value``.
 
@@ -99,6 +120,8 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     """The module of torch.nn that is its twin, if it takes all fields of the bound op by their names."""
     method: ClassVar[str] = ""
     """The method of torch.Tensor that its twin calls with all fields by their names; with ``inplace``, ``method_``."""
+    keeps: ClassVar[Saved | None] = None
+    """What autograd keeps of every call; an op without it has a rule ``saved``."""
     input_dtype: ClassVar[str] = "float32"
     """The dtype of its input where nobody says another; an embedding reads int64 indices."""
 
@@ -140,6 +163,18 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
         """Where each output lives. Default: one fresh output."""
         return (FRESH,)
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved | None:
+        """What autograd keeps of a call in training, whose result needs a gradient. Default: ``keeps``.
+
+        Args:
+            needs: for each input, whether it needs a gradient.
+            kernels: whose.
+
+        Returns:
+            None if it is not known: a memory report names the op.
+        """
+        return self.keeps
 
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
         """Bytes of the inputs that are read, weights not included. Default: all of every input."""
@@ -198,6 +233,8 @@ class Part(msgspec.Struct, frozen=True):
 class Composite(Op, frozen=True, gc=False):
     """An op that is written as one layer and executed as several: it has parts in place of rules."""
 
+    keeps = NOTHING  # its parts do
+
     def parts(self, inputs: Tensors) -> tuple[Part, ...]:
         """The ops that it stands for, in order of execution; the last one gives the output."""
         raise NotImplementedError
@@ -221,11 +258,14 @@ def register(cls: OpClass) -> OpClass:
     """Class decorator: enter an op under its ``op`` name.
 
     Raises:
-        TypeError: if the name is taken, or the class has no rule for ``outputs`` or ``work``, or no twin.
+        TypeError: if the name is taken, or the class has no rule for ``outputs``, ``work`` or what autograd keeps, or no
+            twin.
     """
     for rule in ("outputs", "work"):
         if getattr(cls, rule) is getattr(Op, rule):
             raise TypeError(f"{cls.__name__} has no rule {rule!r}; an op that costs nothing says so in code")
+    if cls.keeps is None and cls.saved is Op.saved:
+        raise TypeError(f"{cls.__name__} does not say what autograd keeps: it needs keeps, or a rule 'saved'")
     if cls.twin is Op.twin and not (cls.nn_class or cls.method):
         raise TypeError(f"{cls.__name__} has no PyTorch twin: it needs an nn_class, a method, or a twin of its own")
     if cls.op in REGISTRY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import OpError
 from ..graph import FLOATING, Shape, Tensor
@@ -11,19 +11,23 @@ from .base import (
     FRESH,
     GLOBAL,
     IN_PLACE,
+    NOTHING,
     POINT,
     UNKNOWN,
     Counts,
     Group,
+    Kernels,
     Op,
     Placement,
     Reach,
+    Saved,
     Step,
     Tensors,
     register,
 )
 from .counts import PER_ELEMENT
 from .layout import axis
+from .saved_by import product
 
 _INTEGERS = ("bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
@@ -89,6 +93,7 @@ class _Elementwise(Op, frozen=True):
     """One operation between all inputs, from left to right, which are broadcast to a common shape."""
 
     arity = (2, None)
+    keeps = NOTHING
 
     def check(self, inputs: Tensors) -> None:
         self._result(inputs)
@@ -140,6 +145,25 @@ class _Arithmetic(_Elementwise, frozen=True):
         return (IN_PLACE if self.inplace else FRESH,)
 
 
+class _Product(_Arithmetic, frozen=True):
+    """A product or quotient: what it keeps of each step from left to right."""
+
+    quotient: ClassVar[bool] = False
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        kept, extra = set(), []
+        left, needed = inputs[0], needs[0]
+        for k, x in enumerate(inputs[1:], 1):
+            step = product((left, x), (needed, needs[k]), self.inplace, self.quotient)
+            extra += step.extra
+            kept |= {k} & {k * place for place in step.inputs}
+            if 0 in step.inputs:  # the first input, or a product that nobody else sees
+                kept |= {0} if k == 1 else set()
+                extra += [left] if k > 1 else []
+            left, needed = self._result((left, x)), needed or needs[k]
+        return Saved(inputs=tuple(sorted(kept)), extra=tuple(extra))
+
+
 @register
 class Add(_Arithmetic, frozen=True):
     """Adds its inputs, broadcast to one shape: the end of a residual block."""
@@ -155,17 +179,18 @@ class Sub(_Arithmetic, frozen=True):
 
 
 @register
-class Mul(_Arithmetic, frozen=True):
+class Mul(_Product, frozen=True):
     """Multiplies its inputs, broadcast to one shape: (N, C, H, W) with (N, C, 1, 1) scales channels."""
 
     op = "mul"
 
 
 @register
-class Div(_Arithmetic, frozen=True):
+class Div(_Product, frozen=True):
     """Divides the first input by all others, broadcast to one shape; integers give float32."""
 
     op = "div"
+    quotient = True
 
     def _dtype(self, pair: Tensors) -> str:
         dtype = promoted(pair)
@@ -178,12 +203,17 @@ class Maximum(_Elementwise, frozen=True):
 
     op = "maximum"
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        steps = [self._result(inputs[: k + 1]) for k in range(1, len(inputs) - 1)]
+        return Saved(inputs=tuple(range(len(inputs))), extra=tuple(steps))
+
 
 @register
 class Concat(Op, frozen=True):
     """Joins its inputs along ``dim`` (default 1: channels); all other dimensions are equal. Source: torch.cat."""
 
     op = "concat"
+    keeps = NOTHING
     arity = (1, None)
     autocast = "promote"
 
@@ -240,6 +270,9 @@ class Matmul(Op, frozen=True):
     transpose_b: bool = False
     learned: bool = False
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return Saved(inputs=(0,) * needs[1] + (1,) * needs[0])
+
     @property
     def books(self) -> Group:
         return "fc" if self.learned else self.group
@@ -287,6 +320,7 @@ class Scale(Op, frozen=True):
     """Multiplies every element by the number ``factor``; nothing is learned."""
 
     op = "scale"
+    keeps = NOTHING
 
     factor: float
 
@@ -305,6 +339,8 @@ class Scale(Op, frozen=True):
 
 class _Reduction(Op, frozen=True):
     """Takes one value from all those along ``dim``, one dimension or several; ``keepdim`` leaves them with size 1."""
+
+    keeps = NOTHING
 
     dim: int | tuple[int, ...]
     keepdim: bool = False

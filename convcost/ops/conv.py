@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from math import prod
 from typing import Any, ClassVar, Literal
 
@@ -9,7 +10,21 @@ import msgspec
 
 from ..errors import OpError
 from ..graph import Shape, Tensor, Weight
-from .base import Counts, Margins, NonNegative, Op, Positive, Reach, Sizes, Step, Tensors, register
+from .base import (
+    INPUT,
+    Counts,
+    Kernels,
+    Margins,
+    NonNegative,
+    Op,
+    Positive,
+    Reach,
+    Saved,
+    Sizes,
+    Step,
+    Tensors,
+    register,
+)
 from .windows import (
     Window,
     fitting_paddings,
@@ -29,6 +44,7 @@ class _Convolution(Op, frozen=True):
 
     group = "conv"
     autocast = "low"
+    keeps = INPUT
     rank: ClassVar[int]
 
     def _bound_channels(self, x: Tensor, channels: int | None, out_channels: int, groups: int) -> int:
@@ -107,6 +123,18 @@ class _Conv(_Convolution, frozen=True):
         if self.connections is not None:
             return sum(map(len, self.connections))
         return (self.in_channels or 0) // self.groups * self.out_channels
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        x = inputs[0]
+        if self.connections is not None:  # the channels of each set of rows are copied side by side
+            sets = [row for row, _ in groupby(self.connections)]
+            return Saved(extra=tuple(Tensor((x.shape[0], len(row), *x.shape[2:]), x.dtype) for row in sets))
+        uneven = [abs(axis.after - axis.before) for axis in self._window]
+        if not any(uneven):
+            return INPUT
+        # More padding on one side: that is set around a copy.
+        sizes = (size + more for size, more in zip(x.shape[2:], uneven, strict=True))
+        return Saved(extra=(Tensor((*x.shape[:2], *sizes), x.dtype),))
 
     def weights(self) -> tuple[Weight, ...]:
         kernel = self._kernel

@@ -10,7 +10,7 @@ import msgspec
 from ..errors import OpError
 from ..graph import FLOATING, Shape, Tensor, Weight
 from ..units import shape as times
-from .base import UNKNOWN, Counts, Group, Op, Placement, Positive, Reach, Step, Tensors, register
+from .base import INPUT, NOTHING, UNKNOWN, Counts, Group, Op, Placement, Positive, Reach, Step, Tensors, register
 from .combine import counted
 from .layout import axis
 
@@ -23,6 +23,7 @@ class Embedding(Op, frozen=True):
     """
 
     op = "embedding"
+    keeps = INPUT
     nn_class = "Embedding"
     input_dtype = "int64"
 
@@ -59,6 +60,7 @@ class Parameter(Op, frozen=True):
     """
 
     op = "parameter"
+    keeps = NOTHING
     arity = (0, 0)
 
     shape: tuple[Positive, ...]
@@ -112,6 +114,7 @@ class ClassToken(Op, frozen=True):
     """Sets one learned token before the others: (N, L, C) -> (N, L + 1, C). Source: arXiv 2010.11929."""
 
     op = "class_token"
+    keeps = NOTHING
     autocast = "float32"  # its weight stays float32, and so the result is promoted
 
     embed_dim: Positive | None = None
@@ -156,6 +159,7 @@ class PositionEmbedding(Op, frozen=True):
     """
 
     op = "position_embedding"
+    keeps = NOTHING
     autocast = "float32"  # its weight stays float32, and so the result is promoted
 
     tokens: Positive | None = None
@@ -199,6 +203,7 @@ class LayerScale(Op, frozen=True):
     """
 
     op = "layer_scale"
+    keeps = INPUT
     autocast = "float32"  # its weight stays float32, and so the result is promoted
 
     init: float = 1e-6

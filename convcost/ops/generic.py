@@ -10,9 +10,26 @@ from typing import Any, ClassVar
 
 from ..errors import OpError
 from ..graph import FLOATING, Tensor, Weight
-from .base import FRESH, IN_PLACE, UNKNOWN, VIEW, Counts, Group, NonNegative, Op, Placement, Reach, Tensors, register
+from .base import (
+    FRESH,
+    IN_PLACE,
+    NOTHING,
+    UNKNOWN,
+    VIEW,
+    Counts,
+    Group,
+    Kernels,
+    NonNegative,
+    Op,
+    Placement,
+    Reach,
+    Saved,
+    Tensors,
+    register,
+)
 from .combine import broadcast, promoted
 from .counts import POINTWISE, REDUCING
+from .saved_by import by_function, indices
 
 Argument = Any
 """None, a truth value, a number, a text ("$0": the first input; "torch.int64": a dtype), or a tuple of such."""
@@ -39,6 +56,9 @@ class _Called(Op, frozen=True, kw_only=True):
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return UNKNOWN
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved | None:
+        return by_function(self.name, getattr(self, "inplace", False), inputs, outputs, needs)
 
 
 class _Recorded(_Called, frozen=True, kw_only=True):
@@ -122,6 +142,9 @@ class View(_Recorded, frozen=True, kw_only=True):
     op = "view"
     places = VIEW
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return NOTHING
+
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
         return 0
 
@@ -134,6 +157,7 @@ class Contiguous(Op, frozen=True):
     """A copy of a value in the order of its dimensions: any shape -> the same shape. Source: Tensor.contiguous."""
 
     op = "contiguous"
+    keeps = NOTHING
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return inputs
@@ -152,6 +176,7 @@ class Cast(Op, frozen=True):
     """A copy of a value in another ``dtype``: any shape -> the same shape. Source: Tensor.to."""
 
     op = "cast"
+    keeps = NOTHING
 
     dtype: str
 
@@ -173,12 +198,18 @@ class Copy(_Recorded, frozen=True, kw_only=True):
 
     op = "copy"
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return by_function(self.name, False, inputs, outputs, needs) or NOTHING  # values moved
+
 
 @register
 class Index(_Recorded, frozen=True, kw_only=True):
     """Values picked or placed by integer indices: index, gather, scatter. What it picks is read, and the indices."""
 
     op = "index"
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return indices(inputs)
 
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
         indices = sum(x.bytes for x in inputs[1:])
@@ -205,6 +236,9 @@ class Write(_Recorded, frozen=True, kw_only=True):
     op = "write"
     places = IN_PLACE
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return indices(inputs)
+
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
         return sum(x.bytes for x in inputs[1:])
 
@@ -214,6 +248,9 @@ class Create(_Recorded, frozen=True, kw_only=True):
     """A value from nothing: zeros, arange, random numbers."""
 
     op = "create"
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return NOTHING
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return self.results
@@ -236,6 +273,7 @@ class Constant(Op, frozen=True):
 
     op = "constant"
     arity = (0, 0)
+    keeps = NOTHING
 
     shape: tuple[NonNegative, ...]
     dtype: str = "float32"
@@ -315,3 +353,6 @@ class Unmodelled(_Recorded, frozen=True, kw_only=True):
 
     op = "unmodelled"
     modelled = False
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved | None:
+        return None

@@ -13,6 +13,7 @@ from ..units import shape as times
 from .base import (
     FRESH,
     MERGE,
+    NOTHING,
     POINT,
     UNKNOWN,
     VIEW,
@@ -48,6 +49,8 @@ def fill(op: str, sizes: Shape, elements: int, of: str) -> Shape:
 
 class View(Op, frozen=True):
     """An op without work: its outputs are views of its input."""
+
+    keeps = NOTHING
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return (Tensor(self._shape(inputs[0].shape), inputs[0].dtype),)
@@ -229,6 +232,7 @@ class ChannelShuffle(Op, frozen=True):
     """
 
     op = "channel_shuffle"
+    keeps = NOTHING
     nn_class = "ChannelShuffle"
 
     groups: Positive

@@ -9,7 +9,21 @@ import msgspec
 from ..errors import OpError
 from ..graph import Tensor, Weight
 from ..units import shape as times
-from .base import GLOBAL, POINT, UNKNOWN, Counts, Op, Positive, Reach, Step, Tensors, register
+from .base import (
+    GLOBAL,
+    INPUT,
+    POINT,
+    UNKNOWN,
+    Counts,
+    Kernels,
+    Op,
+    Positive,
+    Reach,
+    Saved,
+    Step,
+    Tensors,
+    register,
+)
 
 
 def bound_features(op: str, x: Tensor, features: int | None) -> int:
@@ -56,6 +70,7 @@ class Linear(_LastDimension, frozen=True):
     op = "linear"
     nn_class = "Linear"
     autocast = "low"
+    keeps = INPUT
 
     bias: bool = True
 
@@ -90,6 +105,7 @@ class Bilinear(Op, frozen=True):
     group = "fc"
     arity = (2, 2)
     autocast = "low"
+    keeps = Saved(inputs=(0, 1))
 
     out_features: Positive
     bias: bool = True
@@ -160,6 +176,10 @@ class Rbf(_LastDimension, frozen=True):
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {"elementwise": inputs[0].elements * self.out_features}
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        x = inputs[0]  # the differences, squared
+        return Saved(extra=(Tensor((*x.shape[:-1], self.out_features, x.shape[-1]), x.dtype),))
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # subtract, square, sum

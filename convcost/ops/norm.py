@@ -16,7 +16,7 @@ import msgspec
 from ..errors import OpError
 from ..graph import Shape, Tensor, Weight
 from ..units import shape as times
-from .base import Counts, Op, Positive, Sizes, Step, Tensors, register
+from .base import Counts, Kernels, Op, Positive, Saved, Sizes, Step, Tensors, register
 from .counts import PER_ELEMENT
 from .windows import need_rank
 
@@ -38,6 +38,11 @@ def _normalised(elements: int, sets: int, statistics: bool, weight: bool, bias: 
     """Operations that normalise ``elements`` by ``sets`` of a mean and a variance, and take these if ``statistics``."""
     total = _count("normalise", elements, sets) + _count("statistics", elements, sets) * statistics
     return total + _count("norm_weight", elements) * weight + _count("norm_bias", elements) * bias
+
+
+def _statistics(sets: int, kinds: int = 2) -> Tensors:
+    """What is kept for each set in ``kinds`` vectors, in float32 whatever the values have: mean and 1/deviation."""
+    return (Tensor((sets,)),) * kinds
 
 
 def _affine(shape: Shape, weight: bool, bias: bool) -> tuple[Weight, ...]:
@@ -129,6 +134,9 @@ class _BatchNorm(_ChannelNorm, frozen=True):
     def _sets(self, x: Tensor) -> int:
         return x.shape[1]
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return Saved(inputs=(0,), extra=_statistics(self._sets(inputs[0])))
+
     def launches(self, inputs: Tensors, train: bool) -> int:
         # cuDNN does all in one call; the batch counter is an addition of its own.
         return 1 + (train and self.track_running_stats)
@@ -198,6 +206,11 @@ class _InstanceNorm(_ChannelNorm, frozen=True):
         # The running statistics of the images are averaged over the batch.
         batch, channels = inputs[0].shape[:2]
         return {"normalisation": work["normalisation"] + _count("mean", 2 * batch * channels, 2 * channels)}
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        # The weight is repeated for the batch, as are the running statistics.
+        sets = self._sets(inputs[0])
+        return Saved(inputs=(0,), extra=_statistics(sets, 2 + self.affine + 2 * self.track_running_stats))
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         # Batch norm with N*C channels: vectors are repeated for the batch, running ones averaged and copied back.
@@ -280,6 +293,9 @@ class LayerNorm(_TrailingNorm, frozen=True):
     def _has_bias(self) -> bool:
         return self.elementwise_affine and self.bias
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return Saved(inputs=(0,), extra=_statistics(self._sets(inputs[0])))
+
     def weights(self) -> tuple[Weight, ...]:
         return _affine(self._shape, self.elementwise_affine, self._has_bias)
 
@@ -304,6 +320,9 @@ class RmsNorm(_TrailingNorm, frozen=True):
 
     eps: float | None = None
     elementwise_affine: bool = True
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return Saved(inputs=(0,), extra=_statistics(self._sets(inputs[0]), 1))
 
     def weights(self) -> tuple[Weight, ...]:
         return _affine(self._shape, self.elementwise_affine, False)
@@ -352,6 +371,9 @@ class GroupNorm(_AffineNorm, frozen=True):
         sets = x.shape[0] * self.num_groups
         return {"normalisation": _normalised(x.elements, sets, True, self.affine, self._has_bias)}
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return Saved(inputs=(0,), extra=_statistics(inputs[0].shape[0] * self.num_groups))
+
     def launches(self, inputs: Tensors, train: bool) -> int:
         # Statistics; with gamma and beta, a kernel that folds all into a factor and an offset; their application.
         return 2 + self.affine
@@ -384,6 +406,12 @@ class LocalResponseNorm(_Norm, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         elements = inputs[0].elements
         return {"normalisation": _count("local_response_norm", elements * self.size, elements)}
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        # The input, squared and divided; the padded squares, averaged; the sum, of which the power is taken; the power.
+        x = inputs[0]
+        padded = Tensor((x.shape[0], x.shape[1] + self.size - 1, *x.shape[2:]), x.dtype)
+        return Saved(inputs=(0,), extra=(padded, x, x))
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 8  # square, pad (fill and copy), average pool, multiply, add, power, divide

@@ -13,13 +13,17 @@ from ..units import shape as times
 from .base import (
     FRESH,
     GLOBAL,
+    INPUT,
+    NOTHING,
     UNKNOWN,
     Counts,
+    Kernels,
     Margins,
     Op,
     Placement,
     Positive,
     Reach,
+    Saved,
     Sizes,
     Step,
     Tensors,
@@ -44,6 +48,7 @@ class _Reduction(Op, frozen=True):
     """What all poolings share: every output is reduced from some values of one channel."""
 
     group = "pool"
+    keeps = INPUT
     counted: ClassVar[str] = "max_pool"
     """The line of the table of counts."""
 
@@ -137,6 +142,15 @@ class _MaxPool(_Window, frozen=True):
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
         return (FRESH,) * (1 + self.return_indices)
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return with_indices(outputs)
+
+
+def with_indices(outputs: Tensors) -> Saved:
+    """What max pooling keeps: its input, and where each maximum was, whether somebody asks for that or not."""
+    asked = len(outputs) > 1
+    return Saved(inputs=(0,), outputs=(1,) * asked, extra=() if asked else (Tensor(outputs[0].shape, "int64"),))
+
 
 class _AvgPool(_Window, frozen=True):
     """Average pooling; ``count_include_pad`` changes values, not costs."""
@@ -222,6 +236,10 @@ class Subsample2d(_Window, frozen=True):
     op = "subsample2d"
     rank = 2
     counted = "subsample2d"
+    keeps = None
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return Saved(inputs=(0,) * needs[0], extra=outputs)  # the sums, before they are scaled
 
     in_channels: Positive | None = None
 
@@ -302,6 +320,9 @@ class AdaptivePool(_Reduction, frozen=True):
 class _AdaptiveAvgPool(AdaptivePool, frozen=True):
     counted = "avg_pool"
 
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        return NOTHING if set(self._sizes) == {1} else INPUT  # to one value it is a mean
+
 
 @register
 class AdaptiveAvgPool1d(_AdaptiveAvgPool, frozen=True):
@@ -359,6 +380,7 @@ class GlobalAvgPool(_GlobalPool, frozen=True):
     """The mean of each map: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``. Source: arXiv 1312.4400."""
 
     op = "global_avg_pool"
+    keeps = NOTHING
     counted = "avg_pool"
     taken_by = "mean"
 
@@ -368,4 +390,5 @@ class GlobalMaxPool(_GlobalPool, frozen=True):
     """The maximum of each map: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``."""
 
     op = "global_max_pool"
+    keeps = Saved(inputs=(0,), outputs=(0,))
     taken_by = "amax"

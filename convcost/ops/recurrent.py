@@ -16,6 +16,7 @@ from .base import (
     FRESH,
     UNKNOWN,
     Counts,
+    Kernels,
     NonNegative,
     Op,
     Placement,
@@ -127,6 +128,9 @@ class _Recurrent(Op, frozen=True):
 
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
         return (FRESH,) * (1 + len(self._states(inputs[0])))
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> None:
+        return None  # cuDNN's reserve, or what every step of PyTorch's own loops keeps
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return UNKNOWN

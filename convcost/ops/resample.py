@@ -10,7 +10,21 @@ import msgspec
 from ..errors import OpError
 from ..graph import Shape, Tensor
 from ..units import shape as times
-from .base import UNKNOWN, Counts, Op, Positive, Reach, Sizes, Step, Tensors, register
+from .base import (
+    INPUT,
+    NOTHING,
+    UNKNOWN,
+    Counts,
+    Kernels,
+    Op,
+    Positive,
+    Reach,
+    Saved,
+    Sizes,
+    Step,
+    Tensors,
+    register,
+)
 from .combine import counted
 from .windows import AXES, adaptive_reads, need_rank, spread
 
@@ -30,6 +44,10 @@ class _Resize(Op, frozen=True):
     size: Sizes | None = None
     mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area"] = "nearest"
     align_corners: bool = False
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        # The mean of an area is adaptive average pooling, or, where one position is left, a mean.
+        return INPUT if self.mode == "area" and set(outputs[0].shape[2:]) != {1} else NOTHING
 
     def _factors(self, rank: int) -> tuple[float, ...]:
         factors = self.scale_factor
@@ -165,6 +183,8 @@ class Interpolate(_Resize, frozen=True):
 
 class _Shuffle(Op, frozen=True):
     """Moves values between channels and positions of (N, C, H, W): a copy."""
+
+    keeps = NOTHING
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {}

@@ -11,6 +11,7 @@ from ..graph import Shape, Tensor, Weight
 from ..units import shape as times
 from .base import (
     FRESH,
+    NOTHING,
     UNKNOWN,
     VIEW,
     Counts,
@@ -50,6 +51,8 @@ def _apart(x: Tensor, window: int) -> bool:
 
 class _Moves(Op, frozen=True):
     """Moves values without changing any."""
+
+    keeps = NOTHING
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {}
@@ -142,6 +145,7 @@ class _OnLogits(Op, frozen=True):
     """Adds something to the logits of attention in windows, (N*windows, heads, window_size^2, window_size^2)."""
 
     group = "attention"
+    keeps = NOTHING
 
     window_size: Positive
 

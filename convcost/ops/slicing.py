@@ -7,7 +7,20 @@ from typing import Any, ClassVar
 from ..errors import OpError
 from ..graph import Shape, Tensor
 from ..units import shape as times
-from .base import POINT, UNKNOWN, Counts, Margins, NonNegative, Op, Positive, Reach, Sizes, Tensors, register
+from .base import (
+    NOTHING,
+    POINT,
+    UNKNOWN,
+    Counts,
+    Margins,
+    NonNegative,
+    Op,
+    Positive,
+    Reach,
+    Sizes,
+    Tensors,
+    register,
+)
 from .layout import View, axis
 from .windows import need_rank, spread
 
@@ -144,6 +157,7 @@ class _ZeroPad(Op, frozen=True):
     integer dimension grows by both.
     """
 
+    keeps = NOTHING
     rank: ClassVar[int]
 
     padding: Margins
@@ -214,6 +228,7 @@ class Pad(Op, frozen=True):
     """
 
     op = "pad"
+    keeps = NOTHING
 
     padding: tuple[NonNegative, ...]
 
@@ -303,6 +318,7 @@ class Roll(Op, frozen=True):
     """Moves a value by ``shifts`` along ``dims``; what leaves at one end enters at the other. Source: torch.roll."""
 
     op = "roll"
+    keeps = NOTHING
     method = "roll"
 
     shifts: int | tuple[int, ...]

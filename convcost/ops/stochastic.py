@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from ..errors import OpError
-from .base import FRESH, IN_PLACE, VIEW, Counts, Op, Placement, Probability, Tensors, register
+from ..graph import Tensor
+from .base import (
+    FRESH,
+    IN_PLACE,
+    NOTHING,
+    VIEW,
+    Counts,
+    Kernels,
+    Op,
+    Placement,
+    Probability,
+    Saved,
+    Tensors,
+    register,
+)
 from .combine import counted
 from .windows import need_rank
 
@@ -41,7 +55,17 @@ class Dropout(_Random, frozen=True):
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         # One kernel does it all, but not in place and not for p = 1.
-        return 1 if train and 0 < self.p < 1 and not self.inplace else super().launches(inputs, train)
+        return 1 if train and self._fused else super().launches(inputs, train)
+
+    @property
+    def _fused(self) -> bool:
+        return 0 < self.p < 1 and not self.inplace
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        if not self.p:
+            return NOTHING
+        x = inputs[0]  # the mask: numbers to multiply with, or truth values where one kernel does it all
+        return Saved(extra=(Tensor(x.shape, "bool") if kernels == "cuda" and self._fused else x,))
 
 
 class _FeatureDropout(_Random, frozen=True):
@@ -55,6 +79,11 @@ class _FeatureDropout(_Random, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         batch, channels, *_ = outputs[0].shape
         return counted("feature_dropout", outputs[0].elements, batch * channels) if train and self.p else {}
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        x = inputs[0]
+        mask = Tensor((*x.shape[:2], *(1,) * self.rank), x.dtype)
+        return Saved(extra=(mask,)) if self.p else NOTHING
 
 
 @register
@@ -113,6 +142,11 @@ class StochasticDepth(Op, frozen=True):
     def launches(self, inputs: Tensors, train: bool) -> int:
         # The mask is drawn, divided by 1 - p (unless that is 0) and multiplied with.
         return 0 if not train or not self.p else 2 + (self.p < 1)
+
+    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
+        x = inputs[0]
+        mask = Tensor((x.shape[0] if self.mode == "row" else 1, *(1,) * (len(x.shape) - 1)), x.dtype)
+        return Saved(extra=(mask,)) if self.p else NOTHING
 
     def twin(self) -> Any:
         from .twins import StochasticDepth as Twin
