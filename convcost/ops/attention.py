@@ -182,14 +182,14 @@ class MultiheadAttention(Composite, frozen=True):
         return tuple(parts)
 
     def _together(self, width: int, depth: int) -> list[Part]:
-        """Self-attention: one projection to (N, L, 3, heads, depth), copied to (N, 3, heads, L, depth)."""
+        """Self-attention: one projection to (N, L, 3, heads, depth), copied to (3, N, heads, L, depth)."""
         parts = [
             Part("in_proj", Linear(3 * width, bias=self.bias), (("input", 0),)),
             Part("split", Unflatten(-1, (3, self.num_heads, depth)), (("in_proj", 0),)),
-            Part("heads_first", Permute((0, 2, 3, 1, 4)), (("split", 0),)),
+            Part("heads_first", Permute((2, 0, 3, 1, 4)), (("split", 0),)),
             Part("qkv", Contiguous(), (("heads_first", 0),)),  # PyTorch copies them apart
         ]
-        parts += [Part(name, Select(1, index), (("qkv", 0),)) for index, name in enumerate("qkv")]
+        parts += [Part(name, Select(0, index), (("qkv", 0),)) for index, name in enumerate("qkv")]
         return parts
 
     def _apart(self, width: int, depth: int) -> list[Part]:

@@ -122,6 +122,8 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     """The method of torch.Tensor that its twin calls with all fields by their names; with ``inplace``, ``method_``."""
     keeps: ClassVar[Saved | None] = None
     """What autograd keeps of every call; an op without it has a rule ``saved``."""
+    passes_gradient: ClassVar[bool] = True
+    """False if its results need no gradient, whatever its inputs do."""
     input_dtype: ClassVar[str] = "float32"
     """The dtype of its input where nobody says another; an embedding reads int64 indices."""
 

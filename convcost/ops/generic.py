@@ -248,6 +248,7 @@ class Create(_Recorded, frozen=True, kw_only=True):
     """A value from nothing: zeros, arange, random numbers."""
 
     op = "create"
+    passes_gradient = False
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return NOTHING

@@ -322,7 +322,9 @@ class RmsNorm(_TrailingNorm, frozen=True):
     elementwise_affine: bool = True
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        return Saved(inputs=(0,), extra=_statistics(self._sets(inputs[0]), 1))
+        # One kernel does it all on CUDA; elsewhere it is written out, and the product with the weight keeps its factor.
+        written_out = self.elementwise_affine and kernels != "cuda"
+        return Saved(inputs=(0,), extra=(*_statistics(self._sets(inputs[0]), 1), *(outputs * written_out)))
 
     def weights(self) -> tuple[Weight, ...]:
         return _affine(self._shape, self.elementwise_affine, False)

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from ..ops import adaptive_max_pool, conv, embedding, linear, norm, pool, recurrent, resample, slicing
-from .torch_records import Typed
+from .torch_generic import CONTIGUOUS, shares
+from .torch_records import Typed, tensor_of
 from .torch_rules import given, one, plain, rule
 
 _CONVS = {1: conv.Conv1d, 2: conv.Conv2d, 3: conv.Conv3d}
@@ -62,7 +63,16 @@ def _convolution(
 def _linear(trace: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Typed | None:
     if x.dim() < 2 or weight.dim() != 2:
         return None
-    return Typed(linear.Linear(weight.shape[0], weight.shape[1], bias is not None), (x,), given(weight, bias))
+    op = linear.Linear(weight.shape[0], weight.shape[1], bias is not None)
+    weights = given(weight, bias)
+    if x.dim() == 2 or shares(x, x.reshape(-1, x.shape[-1])):
+        return Typed(op, (x,), weights)
+
+    def parts(trace: Any) -> int:  # rows that do not lie one after the other are copied
+        copied = trace.add(CONTIGUOUS, [trace.ref(x)])
+        return int(trace.add(op, [(copied, 0)], [trace.ref(weight) for weight in weights]))
+
+    return Typed(op, (x, *weights), outputs=op.outputs((tensor_of(x),)), parts=parts)
 
 
 @rule("aten.bilinear.default")
