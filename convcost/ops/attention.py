@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, ClassVar
 
 import msgspec
 
 from ..errors import OpError
+from ..graph import ITEM_BYTES
 from ..units import shape as times
 from .activation import AttentionSoftmax
 from .base import (
@@ -15,6 +17,7 @@ from .base import (
     POINT,
     Composite,
     Counts,
+    Kernels,
     Op,
     Part,
     Placement,
@@ -60,6 +63,10 @@ class CausalMask(Op, frozen=True):
 
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
         return (IN_PLACE,)
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        positions = prod(inputs[0].shape[-2:])
+        return positions * (1 + ITEM_BYTES[inputs[0].dtype]) + 2 * ITEM_BYTES[inputs[0].dtype]
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 6  # ones, tril, 0 and -inf as scalars, where, add

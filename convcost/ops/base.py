@@ -178,6 +178,13 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         """
         return self.keeps
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        """Most bytes that a call holds at once beside its inputs, outputs and weights, where no gradient is wanted.
+
+        These are values that PyTorch makes on the way; workspaces inside a kernel are not among them. Default: 0.
+        """
+        return 0
+
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
         """Bytes of the inputs that are read, weights not included. Default: all of every input."""
         return sum(tensor.bytes for tensor in inputs)
@@ -260,8 +267,8 @@ def register(cls: OpClass) -> OpClass:
     """Class decorator: enter an op under its ``op`` name.
 
     Raises:
-        TypeError: if the name is taken, or the class has no rule for ``outputs``, ``work`` or what autograd keeps, or no
-            twin.
+        TypeError: if the name is taken, or the class has no twin, or no rule for ``outputs``, ``work`` or what autograd
+            keeps.
     """
     for rule in ("outputs", "work"):
         if getattr(cls, rule) is getattr(Op, rule):

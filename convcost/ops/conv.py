@@ -136,6 +136,19 @@ class _Conv(_Convolution, frozen=True):
         sizes = (size + more for size, more in zip(x.shape[2:], uneven, strict=True))
         return Saved(extra=(Tensor((*x.shape[:2], *sizes), x.dtype),))
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        extra = self.saved(inputs, outputs, (True,), kernels).extra
+        if self.connections is None:
+            return sum(x.bytes for x in extra)
+        # Set by set: the channels of the set before, those of this one, and the results so far.
+        rows = [len(list(rows)) for _, rows in groupby(self.connections)]
+        results = [outputs[0].bytes * count // len(self.connections) for count in rows]
+        most = before = made = 0
+        for chosen, result in zip(extra, results, strict=True):
+            most = max(most, before + made + chosen.bytes, made + chosen.bytes + result)
+            before, made = chosen.bytes, made + result
+        return max(most, before + 2 * made) - made
+
     def weights(self) -> tuple[Weight, ...]:
         kernel = self._kernel
         if self.connections is not None:

@@ -137,6 +137,10 @@ class _BatchNorm(_ChannelNorm, frozen=True):
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return Saved(inputs=(0,), extra=_statistics(self._sets(inputs[0])))
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        # Their place is taken in evaluation too on the meta device, and nowhere else.
+        return 8 * self._sets(inputs[0]) if kernels == "meta" or train or not self.track_running_stats else 0
+
     def launches(self, inputs: Tensors, train: bool) -> int:
         # cuDNN does all in one call; the batch counter is an addition of its own.
         return 1 + (train and self.track_running_stats)
@@ -211,6 +215,10 @@ class _InstanceNorm(_ChannelNorm, frozen=True):
         # The weight is repeated for the batch, as are the running statistics.
         sets = self._sets(inputs[0])
         return Saved(inputs=(0,), extra=_statistics(sets, 2 + self.affine + 2 * self.track_running_stats))
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        vectors = 2 + self.affine + self._has_bias + 2 * self.track_running_stats
+        return 4 * vectors * self._sets(inputs[0])
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         # Batch norm with N*C channels: vectors are repeated for the batch, running ones averaged and copied back.
@@ -296,6 +304,9 @@ class LayerNorm(_TrailingNorm, frozen=True):
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return Saved(inputs=(0,), extra=_statistics(self._sets(inputs[0])))
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return 8 * self._sets(inputs[0])
+
     def weights(self) -> tuple[Weight, ...]:
         return _affine(self._shape, self.elementwise_affine, self._has_bias)
 
@@ -325,6 +336,10 @@ class RmsNorm(_TrailingNorm, frozen=True):
         # One kernel does it all on CUDA; elsewhere it is written out, and the product with the weight keeps its factor.
         written_out = self.elementwise_affine and kernels != "cuda"
         return Saved(inputs=(0,), extra=(*_statistics(self._sets(inputs[0]), 1), *(outputs * written_out)))
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        normalised = outputs[0].bytes if self.elementwise_affine and kernels != "cuda" else 0
+        return 4 * self._sets(inputs[0]) + normalised
 
     def weights(self) -> tuple[Weight, ...]:
         return _affine(self._shape, self.elementwise_affine, False)
@@ -376,6 +391,9 @@ class GroupNorm(_AffineNorm, frozen=True):
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return Saved(inputs=(0,), extra=_statistics(inputs[0].shape[0] * self.num_groups))
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return 8 * inputs[0].shape[0] * self.num_groups
+
     def launches(self, inputs: Tensors, train: bool) -> int:
         # Statistics; with gamma and beta, a kernel that folds all into a factor and an offset; their application.
         return 2 + self.affine
@@ -414,6 +432,12 @@ class LocalResponseNorm(_Norm, frozen=True):
         x = inputs[0]
         padded = Tensor((x.shape[0], x.shape[1] + self.size - 1, *x.shape[2:]), x.dtype)
         return Saved(inputs=(0,), extra=(padded, x, x))
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        # Three of: squares, averages, products, sums, powers. Or the squares and the same with zeros around them.
+        x = inputs[0]
+        padded = x.bytes // x.shape[1] * (x.shape[1] + self.size - 1)
+        return max(2 * x.bytes, padded)
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 8  # square, pad (fill and copy), average pool, multiply, add, power, divide

@@ -145,6 +145,14 @@ class _MaxPool(_Window, frozen=True):
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return with_indices(outputs)
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return indices_bytes(outputs)
+
+
+def indices_bytes(outputs: Tensors) -> int:
+    """Where each maximum was: max pooling works it out, whether somebody asks for it or not."""
+    return 0 if len(outputs) > 1 else 8 * outputs[0].elements
+
 
 def with_indices(outputs: Tensors) -> Saved:
     """What max pooling keeps: its input, and where each maximum was, whether somebody asks for that or not."""
@@ -240,6 +248,9 @@ class Subsample2d(_Window, frozen=True):
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return Saved(inputs=(0,) * needs[0], extra=outputs)  # the sums, before they are scaled
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return 2 * outputs[0].bytes  # the sums, and their products with the weight
 
     in_channels: Positive | None = None
 

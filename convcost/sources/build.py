@@ -86,7 +86,9 @@ class _Builder:
         recorded = self.spec.root.get("recorded") == "true"
         if not recorded:
             self.check_reached(expansion, outputs)
-        graph = Graph(expansion.draft.nodes, inputs, outputs, self.about(), check=False)
+        graph = Graph(
+            expansion.draft.nodes, inputs, outputs, self.about(), check=False, repeats=expansion.draft.repeats
+        )
         if not recorded:
             self.check_in_place(graph, expansion)
         return graph

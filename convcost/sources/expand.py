@@ -164,6 +164,7 @@ class Expansion:
             raise OpError(f"repeat is {as_written(count)}; it must be a whole number, 0 or more")
         if count > MAX_NODES:
             raise OpError(f"repeat {count:,} would give more than {MAX_NODES:,} layers")
+        start = len(self.draft.nodes)
         for number in range(1, count + 1):
             self.step()
             override = layer.first if number == 1 else None
@@ -176,6 +177,8 @@ class Expansion:
             flow = self.call(layer, name, frame, flow, override)
             if layer.name:
                 frame.enter(f"{layer.name}_{number}", flow)
+        if count > 1:
+            self.draft.repeats.append((start, len(self.draft.nodes)))
         return flow
 
     def step(self, count: int = 1) -> None:

@@ -70,8 +70,8 @@ class Storages:
         """For each node and output, whether a gradient reaches it: a parameter stands before it."""
         needs: list[tuple[bool, ...]] = [()] * len(self.costs) + [(False,)] * len(self.inputs)
         for position, (node, cost) in enumerate(zip(self.graph.nodes, self.costs, strict=True)):
-            reached = any([needs[source][output] for source, output in node.inputs]) or (
-                node.owner != GIVEN and any([weight.kind == "parameter" for weight in node.op.weights()])
+            reached = any(needs[source][output] for source, output in node.inputs) or (
+                node.owner != GIVEN and any(weight.kind == "parameter" for weight in node.op.weights())
             )
             reached = reached and node.op.passes_gradient
             needs[position] = tuple([reached and output.dtype in FLOATING for output in cost.outputs])
