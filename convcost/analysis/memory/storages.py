@@ -9,6 +9,7 @@ import msgspec
 from ...graph import FLOATING, GIVEN, Graph, Tensor
 from ...ops.base import Tensors
 from ...ops.storage import placements
+from ..costs import AMP
 from ..records import Cost, Report
 from ..totals import input_tensors
 
@@ -35,6 +36,7 @@ class Storages:
         self.report = report
         self.graph: Graph = report.graph
         self.costs: list[Cost] = [layer.cost for layer in report.layers]
+        self.mixed = report.settings.dtype in AMP
         train = report.settings.mode == "train"
         table: list[Storage] = []
         inputs = len(self.graph.inputs)
@@ -65,6 +67,13 @@ class Storages:
     def tensor(self, source: int, output: int) -> Tensor:
         """The value that a reference names."""
         return self.costs[source].outputs[output] if source >= 0 else self.given[-1 - source]
+
+    def cast_bytes(self, position: int) -> int:
+        """Bytes of the copies in another dtype that mixed precision makes of a node's inputs."""
+        if not self.mixed:
+            return 0
+        arriving = zip(self.graph.nodes[position].inputs, self.costs[position].inputs, strict=True)
+        return sum(x.bytes for (source, output), x in arriving if x.dtype != self.tensor(source, output).dtype)
 
     def needs_gradient(self) -> list[tuple[bool, ...]]:
         """For each node and output, whether a gradient reaches it: a parameter stands before it."""
