@@ -11,7 +11,7 @@ from ..graph import Graph
 from . import library
 from .build import graph_from_spec, graph_from_text
 from .spec import compile_spec
-from .yaml_reader import MAX_BYTES, read
+from ..yaml_reader import MAX_BYTES, read
 
 __all__ = ["graph_from_text", "load", "load_shipped"]
 

@@ -17,7 +17,7 @@ from .expressions import CONSTANTS, unknown_name
 from .spec import compile_spec
 from .terms import SHAPE_NAMES, Term, Word, term
 from .vocabulary import is_op, texts
-from .yaml_reader import Mapping, Row, Value, at, read
+from ..yaml_reader import Mapping, Row, Value, at, read
 
 _COUNT = re.compile(r"[1-9][0-9]{,17}\Z")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import nearest
 from .terms import Term
-from .yaml_reader import Mapping, Mark
+from ..yaml_reader import Mapping, Mark
 
 
 class Layer:

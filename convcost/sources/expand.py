@@ -21,7 +21,7 @@ from .fields import field_value
 from .frames import Frame, LayerValue, entries, passes_layer
 from .terms import SHAPE_NAMES, Constant, Term, Word
 from .vocabulary import is_op, op_class
-from .yaml_reader import Mark, at
+from ..yaml_reader import Mark, at
 
 MAX_STEPS = 100_000
 MAX_DEPTH = 64

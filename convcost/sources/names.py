@@ -11,7 +11,7 @@ from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS
 from .head import Head
 from .terms import SHAPE_NAMES, Term, term, words
 from .vocabulary import STRUCTURES, is_op, is_operator
-from .yaml_reader import Mapping, Mark, Row, Value
+from ..yaml_reader import Mapping, Mark, Row, Value
 
 MAX_NAMES = 1_000
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..errors import SpecError, Where, nearest
 from .expressions import WORD
-from .yaml_reader import Mapping, Mark, Row, Value, at
+from ..yaml_reader import Mapping, Mark, Row, Value, at
 
 MAX_NAME = 60
 MAX_PROBLEMS = 30

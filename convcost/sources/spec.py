@@ -14,7 +14,7 @@ from .expressions import WORD
 from .names import Names
 from .terms import REFERENCE, Term, verbatim
 from .vocabulary import STRUCTURES, is_op, op_class
-from .yaml_reader import Mapping, Mark, Row, Value
+from ..yaml_reader import Mapping, Mark, Row, Value
 
 ADVERBS = ("name", "from", "repeat", "first", "last", "when", "shares", "weights")
 

@@ -26,13 +26,14 @@ class Plan(msgspec.Struct, frozen=True):
     """How a step is made.
 
     ``accumulate``: the gradients of earlier micro-batches are there already. ``segments``: blocks that keep only their
-    inputs and run again in the backward pass, in order.
+    inputs and run again in the backward pass, in order. ``eager``: blocks hold their arguments until they return.
     """
 
     optimizer: Optimizer
     kernels: Kernels
     accumulate: bool = False
     segments: tuple[Segment, ...] = ()
+    eager: bool = True
 
 
 class Step:
@@ -56,7 +57,7 @@ class Step:
         self.needs = storages.needs_gradient()
         self.kept: list[Kept] = kept(storages, plan.kernels)
         self.low = AMP.get(storages.report.settings.dtype)
-        self.last = deaths(storages, eager=True)
+        self.last = deaths(storages, plan.eager)
         self.born: dict[int, list[int]] = {}
         self.dying: dict[int, list[int]] = {}
         for k, storage in enumerate(storages.table):

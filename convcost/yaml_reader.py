@@ -22,7 +22,7 @@ from yaml.events import (
 )
 from yaml.reader import Reader
 
-from ..errors import SpecError, Where
+from .errors import SpecError, Where
 
 try:
     from yaml import CLoader as _Parser
