@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
+    from .memory import Memory
     from .records import Report
 
 SCHEMA = 1
@@ -40,7 +41,8 @@ def content(report: Report, convention: str | None) -> dict[str, Any]:
     }
 
 
-def text(report: Report, convention: str | None, indent: int) -> str:
-    """The content as text; ``indent`` 0 gives one line."""
-    found = msgspec.json.encode(content(report, convention))
+def text(report: Report, convention: str | None, indent: int, memory: Memory | None = None) -> str:
+    """The content as text; ``indent`` 0 gives one line; ``memory`` stands under a key of its own."""
+    more = {"memory": memory.to_dict()} if memory is not None else {}
+    found = msgspec.json.encode({**content(report, convention), **more})
     return (msgspec.json.format(found, indent=indent) if indent else found).decode()

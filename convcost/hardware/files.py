@@ -101,7 +101,9 @@ class _Reader:
         with_unit = [known for known in FIGURES if known.startswith(key)]
         if with_unit and not key.endswith(UNITS):
             self.fail(mark, f"{key!r} does not say its unit; did you mean {' or '.join(with_unit)}?")
-        self.fail(mark, f"unknown key {key!r}{nearest(key, [*FIGURES, *TEXTS])} (allowed: {', '.join((*TEXTS, *FIGURES))})")
+        self.fail(
+            mark, f"unknown key {key!r}{nearest(key, [*FIGURES, *TEXTS])} (allowed: {', '.join((*TEXTS, *FIGURES))})"
+        )
 
     def _text(self, root: Mapping, key: str) -> str:
         value = root.get(key, "")
@@ -131,5 +133,7 @@ class _Reader:
         except ValueError:
             exact = -1.0
         if not 0 < exact < 1e21 or exact != int(exact):
-            self.fail(mark, f"{key} is {value!r}; it must be a whole number above 0, without a suffix: its key says the unit")
+            self.fail(
+                mark, f"{key} is {value!r}; it must be a whole number above 0, without a suffix: its key says the unit"
+            )
         return Figure(int(number) if number.isdecimal() else int(exact), source or "not given", estimate)

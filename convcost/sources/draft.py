@@ -153,7 +153,7 @@ class Draft:
         if any(reference[0] < start and reference != entry for reference in result):
             return None
         relative = tuple((n - start, o) if n >= start else (-1, 0) for n, o in result)
-        repeats = [(a - start, b - start) for a, b in self.repeats if a >= start]
+        repeats = [(a - start, b - start) for a, b in self.repeats if start <= a and b <= part.stop]
         return Template(nodes, self.tensors[part], relative, repeats)
 
     def stamp(self, template: Template, prefix: str, entry: Reference) -> Refs:

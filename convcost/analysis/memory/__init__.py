@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .account import Memory, memory
+from .account import Memory, Setup, memory
 from .script import PARTS, Alive, Moment, Script
 
-__all__ = ["PARTS", "Alive", "Memory", "Moment", "Script", "memory"]
+__all__ = ["PARTS", "Alive", "Memory", "Moment", "Script", "Setup", "memory"]

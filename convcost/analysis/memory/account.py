@@ -154,7 +154,7 @@ class Memory:
 
     @property
     def peak_phase(self) -> str:
-        """"forward", "backward" or "optimizer"."""
+        """ "forward", "backward" or "optimizer"."""
         return self.script.marks[self._peak[0]][2]
 
     @cached_property

@@ -104,7 +104,9 @@ def fit(
         UsageError: an unknown GPU or optimizer, a captured graph, a network that takes one resolution only.
     """
     if not graph.batch_free:
-        raise UsageError(f"{graph.about.name} was captured for one batch; fit needs a spec, or a SOURCE on the command line")
+        raise UsageError(
+            f"{graph.about.name} was captured for one batch; fit needs a spec, or a SOURCE on the command line"
+        )
     room = Room(load_gpu(gpu), workspace_bytes)
 
     def at(samples: int, size: Any = None) -> Memory:

@@ -6,8 +6,9 @@ from functools import lru_cache
 
 import msgspec
 
-from ...graph import GIVEN, Tensor
+from ...graph import GIVEN, ITEM_BYTES, OWN
 from ...ops.base import Kernels, Op, Saved, Tensors
+from ..costs import AMP
 from .storages import PERSISTENT, Storages, bytes_of, own_inputs
 
 
@@ -29,6 +30,8 @@ UNKNOWN = Kept(known=False)
 def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
     """What is held for each node of a network in training."""
     needs = storages.needs_gradient()
+    low = AMP.get(storages.report.settings.dtype)
+    cast_weights: set[int] = set()
     result = []
     for position, (node, cost) in enumerate(zip(storages.graph.nodes, storages.costs, strict=True)):
         if not any(needs[position]):
@@ -52,6 +55,12 @@ def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
         if node.owner == GIVEN and node.op.group in ("conv", "fc", "norm"):
             held.add(read[node.op.arity[0]])  # the weight; a bias is not kept
         held.discard(PERSISTENT)
+        if low and node.op.autocast == "low" and node.owner != GIVEN:
+            owner = position if node.owner == OWN else node.owner
+            if owner not in cast_weights:  # autocast's copy of the weight; a bias is not kept
+                cast_weights.add(owner)
+                learned = [weight for weight in node.op.weights() if weight.name.startswith("weight")]
+                cast += sum(weight.elements for weight in learned) * ITEM_BYTES[low]
         result.append(Kept(frozenset(held), bytes_of(rule.extra) + cast))
     return result
 
@@ -65,6 +74,3 @@ def saved_bytes(storages: Storages, held: list[Kept]) -> int:
     """Bytes that backward keeps: each storage once."""
     distinct: set[int] = set().union(*[each.storages for each in held])
     return sum(storages.table[k].bytes for k in distinct) + sum(each.extra_bytes for each in held)
-
-
-__all__ = ["Kept", "Tensor", "kept", "saved_bytes"]

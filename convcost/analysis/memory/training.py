@@ -67,7 +67,7 @@ class Step:
         self.numbers: dict[int, int] = {}  # storage -> its allocation
         self.holders: Counter[int] = Counter()  # storage -> how many hold it
         self.extras: dict[int, int] = {}  # node -> allocation of what only autograd sees
-        self.casts: dict[int, int] = {}  # owner -> allocation of its weights in low precision
+        self.casts: dict[int, int] = {}  # owner -> allocation of its biases in low precision
         self.gradients: dict[Reference, int] = {}
         self.sharers: Counter[int] = Counter()  # a gradient's allocation -> how many values have theirs there
         self.arrived: set[int] = set()  # owners whose weights have gradients
@@ -91,7 +91,7 @@ class Step:
                 for k in self.dying.get(position, ()):
                     self._drop(k)
         for number in self.casts.values():
-            script.free(number)  # autocast forgets its copies; those that backward needs are among what it keeps
+            script.free(number)  # autocast forgets its copies
         for reference in set(self.storages.graph.outputs):
             source, output = reference
             if source >= 0 and self.needs[source][output]:
@@ -160,11 +160,12 @@ class Step:
                 self._drop(k)
 
     def _cast(self, position: int) -> None:
-        """Autocast's copies of a layer's weights, made when they are first used."""
+        """Autocast's copies of a layer's biases, made when they are first used; those of weights are kept for backward."""
         owner = self.nodes[position].owner
         owner = position if owner == OWN else owner
         if owner not in self.casts and self.low:
-            elements = sum(weight.elements for weight in self.parameters.get(owner, ()))
+            biases = [weight for weight in self.parameters.get(owner, ()) if not weight.name.endswith(".weight")]
+            elements = sum(weight.elements for weight in biases)
             if elements:
                 size = elements * ITEM_BYTES[self.low]
                 self.casts[owner] = self.script.allocate(size, "transient", f"{self.nodes[owner].name} in {self.low}")
@@ -241,7 +242,9 @@ class Step:
             self.gradients[reference] = number
             return
         if self.sharers[before] > 1:  # somebody else's gradient too: the sum is a new tensor
-            self.gradients[reference] = total = self.script.allocate(self._bytes(reference), "values", "sum of gradients")
+            self.gradients[reference] = total = self.script.allocate(
+                self._bytes(reference), "values", "sum of gradients"
+            )
             self.sharers[total] = 1
             self._lose(before)
         self._lose(number)
