@@ -129,10 +129,12 @@ def page(rows: Sequence[Row], peaks: bool) -> Iterator[str]:
                 f"{max(ratios):.4f}; within 2 %: {within} of {len(ratios)}."
             )
         yield ""
-        yield "Batch 8, MB (10^6 bytes). Peaks of inference leave parameters out; the ideal one lets every value die after"
-        yield "its last reader. torchinfo: its \"Forward/backward pass size\"."
+        yield "MB (10^6 bytes). Peaks of inference leave parameters out; the ideal one lets every value die after its"
+        yield 'last reader. torchinfo: its "Forward/backward pass size".'
         yield ""
-        yield "| model | kept for backward | hooks | torchinfo | torchinfo / hooks | inference peak | MemTracker | ideal | AdamW step | MemTracker |"
+        heads = ("model", "kept for backward", "hooks", "torchinfo", "torchinfo / hooks", "inference peak",
+                 "MemTracker", "ideal", "AdamW step", "MemTracker")  # fmt: skip
+        yield f"| {' | '.join(heads)} |"
         yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
         for row in done:
             if row.name not in SHOWN:

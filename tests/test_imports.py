@@ -26,19 +26,28 @@ RUNTIME = {
     "errors": set(),
     "units": set(),
     "graph": {"errors"},
+    "yaml_reader": {"errors"},
+    "hardware": {"errors", "yaml_reader"},
     "ops": {"errors", "units", "graph"},
-    "sources": {"errors", "units", "graph", "ops"},
-    "analysis": {"errors", "units", "graph", "ops"},
+    "sources": {"errors", "units", "graph", "ops", "yaml_reader"},
+    "analysis": {"errors", "units", "graph", "ops", "hardware"},
     "measure": {"errors", "units", "graph", "ops", "sources", "analysis"},
     "render": {"errors", "units"},
-    "cli": {"errors", "units", "graph", "ops", "sources", "analysis", "measure", "render"},
+    "cli": {"errors", "units", "graph", "ops", "sources", "analysis", "measure", "render", "hardware"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 # What it may name besides in annotations only (under TYPE_CHECKING).
 TYPING = {
     "graph": {"ops.base"},  # a node has an op
-    "render": {"analysis.records", "analysis.explain", "measure.records", "ops.base"},  # what is shown
+    "render": {
+        "analysis.records",
+        "analysis.explain",
+        "analysis.memory",
+        "analysis.memory.fit",
+        "measure.records",
+        "ops.base",
+    },  # what is shown
     "__init__": {"analysis", "errors", "graph", "measure", "sources"},  # public names, imported when first used
 }
 # Single looks upwards, each with its reason.

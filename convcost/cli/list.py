@@ -37,7 +37,7 @@ def command(family: str | None, gpus: bool, format: str, units: str, output: str
 
 def _gpus(family: str | None, format: str, units: str, output: str | None) -> None:
     from ..hardware import shipped_gpus
-    from ..render.memory import gpus_document
+    from ..render.fit import gpus_document
 
     wanted = (family or "").lower()
     shown = [gpu for gpu in shipped_gpus() if wanted in f"{gpu.id} {gpu.name} {gpu.architecture}".lower()]

@@ -87,3 +87,14 @@ def training_peak(module: nn.Module, shapes: Sequence[Sequence[int]], optimizer:
         torch.stack([x.sum() for x in tensors_in(result)]).sum().backward()
         chosen.step()
     return _peak(tracker)["Total"]
+
+
+def peak(allocations: Iterable[Any]) -> int:
+    """Most bytes at once of allocations that say when they came and went."""
+    events = [(each.born, each.bytes) for each in allocations]
+    events += [(each.died, -each.bytes) for each in allocations if each.died is not None]
+    live, most = 0, 0
+    for _, size in sorted(events):
+        live += size
+        most = max(most, live)
+    return most
