@@ -32,6 +32,7 @@ import click  # noqa: E402
 
 import convcost.cli  # noqa: E402
 from convcost.cli.group import COMMANDS  # noqa: E402
+from convcost.hardware import FIGURES  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
 from convcost.ops.counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
@@ -260,7 +261,17 @@ def _cell(text: str) -> str:
     return "`".join(parts)
 
 
-TABLES: dict[str, Callable[[], str]] = {"help of every command": commands, "operation counts": counts, "every op": ops}
+def hardware_keys() -> str:
+    """Every key of a hardware file."""
+    return "".join(["| key | meaning |\n|---|---|\n", *(f"| `{key}` | {text} |\n" for key, text in FIGURES.items())])
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "help of every command": commands,
+    "operation counts": counts,
+    "every op": ops,
+    "hardware keys": hardware_keys,
+}
 
 
 if __name__ == "__main__":

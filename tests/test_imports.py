@@ -45,6 +45,7 @@ TYPING = {
         "analysis.explain",
         "analysis.memory",
         "analysis.memory.fit",
+        "hardware",
         "measure.records",
         "ops.base",
     },  # what is shown

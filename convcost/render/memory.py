@@ -24,7 +24,7 @@ _WORDS = {
     "values": "values and gradients in use",
     "transient": "given back after the call",
 }
-SPARK = 60
+SPARK = 40
 """Characters of a timeline."""
 TOP = 5
 """Lines of what is alive at the peak."""

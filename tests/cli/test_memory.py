@@ -27,17 +27,6 @@ def test_the_bill_of_a_forward_pass(run):
     assert "optimizer" not in result.out
 
 
-def test_every_line_fits_80_columns(run, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    for command in (
-        ["analyze", "resnet50", "--train", "--memory", "--depth", "1", "--batch", "32"],
-        ["fit", "vgg16", "--gpu", "rtx4090", "--train"],
-        ["fit", "vgg16", "--gpu", "t4,a10,h100,b200"],
-        ["list", "--gpus"],
-    ):
-        assert max(map(len, run(*command).out.splitlines())) <= 80, command
-
-
 def test_the_memory_stands_in_the_json(run):
     plain = json.loads(run("analyze", "vgg16", "--memory", "-f", "json").out)
     memory = convcost.memory(convcost.load("vgg16"), mode="inference")
