@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import MissingExtraError, SourceError, Where, nearest
 from ..graph import Graph
+from ..yaml_reader import MAX_BYTES, read
 from . import library
 from .build import graph_from_spec, graph_from_text
 from .spec import compile_spec
-from ..yaml_reader import MAX_BYTES, read
 
 __all__ = ["graph_from_text", "load", "load_shipped"]
 

@@ -10,6 +10,7 @@ from ..errors import OpError, SpecError, as_written, nearest
 from ..graph import ITEM_BYTES, About, Claim, Graph, Reference, Tensor
 from ..ops import REGISTRY
 from ..ops.storage import overwritten
+from ..yaml_reader import Mapping, Row, Value, at, read
 from .compiled import Spec
 from .draft import check_size
 from .expand import Expansion
@@ -17,7 +18,6 @@ from .expressions import CONSTANTS, unknown_name
 from .spec import compile_spec
 from .terms import SHAPE_NAMES, Term, Word, term
 from .vocabulary import is_op, texts
-from ..yaml_reader import Mapping, Row, Value, at, read
 
 _COUNT = re.compile(r"[1-9][0-9]{,17}\Z")
 

@@ -14,6 +14,7 @@ from ..errors import OpError, SpecError, as_written, nearest
 from ..graph import Reference, Tensor
 from ..ops.base import REGISTRY, Op
 from ..units import shape as times
+from ..yaml_reader import Mark, at
 from . import vocabulary
 from .compiled import Block, Layer, Spec
 from .draft import MAX_NODES, Draft, Refs, Template
@@ -21,7 +22,6 @@ from .fields import field_value
 from .frames import Frame, LayerValue, entries, passes_layer
 from .terms import SHAPE_NAMES, Constant, Term, Word
 from .vocabulary import is_op, op_class
-from ..yaml_reader import Mark, at
 
 MAX_STEPS = 100_000
 MAX_DEPTH = 64
