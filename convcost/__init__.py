@@ -8,6 +8,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .analysis import LayerRecord, Report, analyze
+    from .analysis.memory import Memory, memory
+    from .analysis.memory.fit import Fit, fit
     from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
     from .graph import Graph, Node, Tensor, Weight
     from .measure.build import build
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "analysis": ("LayerRecord", "Report", "analyze"),
+    "analysis.memory": ("Memory", "memory"),
+    "analysis.memory.fit": ("Fit", "fit"),
     "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
     "graph": ("Graph", "Node", "Tensor", "Weight"),
     "measure.build": ("build",),
@@ -32,8 +36,10 @@ _HOMES = {
 
 __all__ = [
     "ConvcostError",
+    "Fit",
     "Graph",
     "LayerRecord",
+    "Memory",
     "MissingExtraError",
     "Node",
     "OpError",
@@ -49,7 +55,9 @@ __all__ = [
     "build",
     "capture",
     "export",
+    "fit",
     "load",
+    "memory",
     "operator_rule",
     "validate",
 ]

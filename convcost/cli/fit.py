@@ -13,19 +13,23 @@ from ..errors import UsageError
 from ..graph import Graph
 from ..hardware import load_gpu
 from ..render import FORMATS, render
-from ..render.memory import fit_document
+from ..render.fit import fit_document
 from ..sources import load
 from .options import analysis_options, input_size, memory_options, opened, output_options, setup_of
 
 
 @click.command("fit")
 @click.argument("source")
-@click.option("--gpu", "gpus", multiple=True, required=True, metavar="NAME",
-              help="A GPU of convcost list --gpus, or a hardware file of your own. Repeatable, or separated by commas.")  # fmt: skip
+@click.option(
+    "--gpu", "gpus", multiple=True, required=True, metavar="NAME",
+    help="A GPU of convcost list --gpus, or a hardware file of your own. Repeatable, or separated by commas.",
+)  # fmt: skip
 @click.option("--train", is_flag=True, help="A training step in place of a forward pass.")
 @memory_options
-@click.option("--workspace", type=click.IntRange(min=0), default=WORKSPACE >> 20, show_default=True, metavar="MIB",
-              help="Allowance for workspaces inside kernels.")  # fmt: skip
+@click.option(
+    "--workspace", type=click.IntRange(min=0), default=WORKSPACE >> 20, show_default=True, metavar="MIB",
+    help="Allowance for workspaces inside kernels.",
+)  # fmt: skip
 @analysis_options
 @output_options(FORMATS)
 def command(
@@ -38,6 +42,8 @@ def command(
     even one sample.
     """
     names = [name.strip() for each in gpus for name in each.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--gpu needs a name; convcost list --gpus shows what ships")
     rooms = [Room(load_gpu(name), workspace << 20) for name in names]
     size = input_size(inputs)
     setup = setup_of(train, optimizer, checkpoint, accumulate)

@@ -1,8 +1,9 @@
-"""The account of a network's memory, and what fits a GPU, as documents."""
+"""The account of a network's memory as a document."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .. import units
@@ -10,7 +11,6 @@ from .sheet import Column, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ..analysis.memory import Memory
-    from ..analysis.memory.fit import Fit
 
 Parts = list[Paragraph | Sheet]
 
@@ -52,7 +52,8 @@ def parts(memory: Memory, style: str = "iec") -> Parts:
     return found
 
 
-def _setting(memory: Memory) -> str:
+def setting(memory: Memory) -> str:
+    """Batch, dtype and how a step is made, in a few words."""
     setup, settings = memory.setup, memory.report.settings
     text = f"batch {settings.batch:,}, {settings.dtype}"
     if setup.mode == "train":
@@ -67,15 +68,10 @@ def _setting(memory: Memory) -> str:
 def headline(memory: Memory, style: str = "iec") -> str:
     """The peak and its place, in one sentence."""
     verb = "training" if memory.setup.mode == "train" else "inference"
-    where = (
-        "the optimizer's step" if memory.peak_phase == "optimizer" else f"{memory.peak_phase} of {memory.peak_layer}"
-    )
-    return (
-        f"{memory.report.about.title}, {verb} ({_setting(memory)}): at most {size(memory.peak_bytes, style)} at once, "
-        f"in the {where}." if memory.peak_phase != "optimizer" else
-        f"{memory.report.about.title}, {verb} ({_setting(memory)}): at most {size(memory.peak_bytes, style)} at once, "
-        f"in {where}."
-    )  # fmt: skip
+    in_step = memory.peak_phase == "optimizer"
+    where = "the optimizer's step" if in_step else f"the {memory.peak_phase} of {memory.peak_layer}"
+    title, peak = memory.report.about.title, size(memory.peak_bytes, style)
+    return f"{title}, {verb} ({setting(memory)}): at most {peak} at once, in {where}."
 
 
 def bill(memory: Memory) -> Sheet:
@@ -121,7 +117,7 @@ def spark(levels: Sequence[int], width: int) -> str:
     """Levels as blocks of eight heights, each block the largest of its share of them."""
     count = min(width, len(levels))
     edges = [k * len(levels) // count for k in range(count + 1)]
-    tops = [max(levels[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    tops = [max(levels[a:b]) for a, b in pairwise(edges)]
     high = max(levels) or 1
     return "".join("▁▂▃▄▅▆▇█"[min(7, 8 * top // (high + 1))] for top in tops)
 
@@ -146,75 +142,9 @@ def meaning(memory: Memory, style: str = "iec") -> list[str]:
         )
         text += f", {units.count(macs.recomputed, style)} run again)" if macs.recomputed else ")"
         lines.append(text + f" = {units.count(macs.flops, style)} FLOPs.")
-        lines.append(
-            f"A step from the second one on, {memory.setup.kernels.upper() if memory.setup.kernels != 'meta' else 'meta'} "
-            "kernels; gradients are freed after it."
-        )
-    lines.append(
-        "Lifetimes as observed in a run."
-        if memory.observed
-        else "Lifetimes by rule: blocks hold their arguments until they return."
-    )
+        kernels = {"cuda": "CUDA", "cpu": "CPU", "meta": "meta"}[memory.setup.kernels]
+        lines.append(f"A step from the second one on, {kernels} kernels; gradients are freed after it.")
+    by_rule = "Lifetimes by rule: blocks hold their arguments until they return."
+    lines.append("Lifetimes as observed in a run." if memory.observed else by_rule)
     lines.append("Workspaces inside kernels and the CUDA context are not in these figures.")
-    return lines
-
-
-# --- fit
-
-
-def fit_document(fits: Sequence[Fit], style: str = "iec") -> Document:
-    """What fits each GPU; of one GPU with the bill."""
-    if len(fits) == 1:
-        return Document(tuple(_one(fits[0], style)))
-    columns = (
-        Column("gpu", "GPU"), Column("memory", "Memory", "bytes"), Column("room", "Room", "bytes"),
-        Column("batch", "Batch", "plain"), Column("input", "Input", "shape"), Column("peak", "Peak", "bytes"),
-        Column("margin", "Margin", "bytes"),
-    )  # fmt: skip
-    lines = []
-    for each in fits:
-        shape = next(iter(each.input_shapes.values()))[1:]
-        batch = f"{each.batch:,}" if each.fits else "does not fit"
-        lines.append(
-            Line(
-                (each.gpu.name, each.gpu.memory_bytes, each.room.bytes, batch, shape, each.memory.allocator.peak_allocated,
-                 each.margin_bytes if each.fits else None),
-            )
-        )  # fmt: skip
-    title = fits[0].memory.report.about.title
-    words = Paragraph(f"{title}: the largest batch on each GPU ({_how(fits[0].memory)}).", "headline")
-    return Document((words, Sheet("", columns, tuple(lines)), *map(Paragraph, _terms(fits[0], style))))
-
-
-def _how(memory: Memory) -> str:
-    text = _setting(memory).partition(", ")[2]
-    return ("training, " if memory.setup.mode == "train" else "inference, ") + text
-
-
-def _one(found: Fit, style: str) -> Parts:
-    gpu, memory = found.gpu, found.memory
-    shapes = " and ".join(units.shape(shape[1:]) for shape in found.input_shapes.values())
-    title = f"{memory.report.about.title} on {gpu.name} ({_how(memory)})"
-    if found.fits:
-        text = f"{title}: batch {found.batch:,} of {shapes} fits, with {size(found.margin_bytes, style)} to spare."
-    else:
-        missing = size(-found.margin_bytes, style) if found.margin_bytes < 0 else "a piece in one"
-        batch = memory.report.settings.batch
-        text = f"{title}: does NOT fit, not even batch {batch:,} of {shapes}; {missing} is missing."
-    room = found.room
-    columns = (Column("term", "On the GPU"), Column("bytes", "Bytes", "bytes"))
-    rows = [
-        ("memory", gpu.memory_bytes), ("CUDA context", -gpu.context_bytes),
-        ("allowance for workspaces", -room.workspace_bytes), ("peak of the allocator", -memory.allocator.peak_allocated),
-    ]  # fmt: skip
-    sheet = Sheet("", columns, tuple(Line(row) for row in rows), Line(("margin", found.margin_bytes), kind="total"))
-    return [Paragraph(text, "headline"), sheet, *parts(memory, style)[1:], *map(Paragraph, _terms(found, style))]
-
-
-def _terms(found: Fit, style: str) -> list[str]:
-    context = found.gpu.figures["context_bytes"]
-    lines = [
-        f"CUDA context: {size(context.value, style)}{', an estimate' if context.estimate else ''} ({context.source}).",
-        f"Workspaces: {size(found.room.workspace_bytes, style)} are allowed for; cuDNN chooses at run time.",
-    ]
     return lines

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .. import graph
-from ..ops import combine, generic, linear
+from ..ops import combine, generic, linear, reduction
 from ..ops.activation import AttentionSoftmax
 from ..ops.attention import CausalMask, ScaledDotProductAttention
 from ..ops.base import Op
@@ -61,12 +61,12 @@ def _cat(trace: Any, tensors: Any, dim: int = 0) -> Typed:
 
 @rule("aten.mean.dim")
 def _mean(trace: Any, x: Tensor, dim: Any, keepdim: bool = False, **kwargs: Any) -> Typed | None:
-    return plain(combine.Mean(_dims(dim), keepdim), x) if dim and not kwargs.get("dtype") else None
+    return plain(reduction.Mean(_dims(dim), keepdim), x) if dim and not kwargs.get("dtype") else None
 
 
 @rule("aten.sum.dim_IntList")
 def _sum(trace: Any, x: Tensor, dim: Any, keepdim: bool = False, **kwargs: Any) -> Typed | None:
-    return plain(combine.Sum(_dims(dim), keepdim), x) if dim and not kwargs.get("dtype") else None
+    return plain(reduction.Sum(_dims(dim), keepdim), x) if dim and not kwargs.get("dtype") else None
 
 
 def _dims(dim: Any) -> int | tuple[int, ...]:
@@ -100,20 +100,27 @@ def evenly(x: Tensor, other: Tensor) -> bool:
         return True
     if other.dim() < 3:
         return generic_rules.shares(x, x.reshape(-1, x.shape[-1]))
-    stacks = torch.broadcast_shapes(x.shape[:-2], other.shape[:-2])
-    stacked = x.expand(*stacks, *x.shape[-2:]).reshape(-1, *x.shape[-2:])
+    stacked = x.expand(_stacks(x, other)).reshape(-1, *x.shape[-2:])
     return generic_rules.shares(x, stacked)
+
+
+def _stacks(x: Tensor, other: Tensor) -> tuple[int, ...]:
+    """The shape of ``x`` once it has as many matrices as a product with ``other`` takes."""
+    if other.dim() < 3:
+        return tuple(x.shape)
+    leading = combine.broadcast("matmul", (tuple(x.shape[:-2]), tuple(other.shape[:-2])))
+    return (*leading, *x.shape[-2:])
 
 
 def _even(trace: Trace, x: Tensor, other: Tensor, ref: Ref) -> Ref:
     """The step that copies ``x`` for a product with ``other``, or ``x`` itself."""
     if evenly(x, other):
         return ref
-    shape = (*torch.broadcast_shapes(x.shape[:-2], other.shape[:-2]), *x.shape[-2:]) if other.dim() > 2 else x.shape
-    if tuple(shape) == tuple(x.shape):
+    shape = _stacks(x, other)
+    if shape == tuple(x.shape):
         return (trace.add(generic_rules.CONTIGUOUS, [ref]), 0)
-    made = graph.Tensor(tuple(shape), dtype_of(x.dtype))
-    copy = generic.Copy(function="aten.expand_copy.default", arguments=("$0", tuple(shape)), results=(made,))
+    made = graph.Tensor(shape, dtype_of(x.dtype))
+    copy = generic.Copy(function="aten.expand_copy.default", arguments=("$0", shape), results=(made,))
     return (trace.add(trace.intern(copy), [ref]), 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from ops.test_twins import STEPS, filled, twin
@@ -10,19 +9,9 @@ from ops.test_twins import STEPS, filled, twin
 torch = pytest.importorskip("torch")
 
 from convcost.sources.torch_lifetimes import Lifetimes  # noqa: E402
+from support.memory_oracles import peak  # noqa: E402
 
 UNKNOWN = {"lstm", "gru", "rnn", "unmodelled"}  # cuDNN's own, or PyTorch's loops: what they keep is not known either
-
-
-def peak(allocations):
-    """Most bytes at once."""
-    events = [(each.born, each.bytes) for each in allocations]
-    events += [(each.died, -each.bytes) for each in allocations if each.died is not None]
-    live, most = 0, 0
-    for _, size in sorted(events):
-        live += size
-        most = max(most, live)
-    return most
 
 
 @pytest.mark.parametrize(("op", "inputs"), STEPS.values(), ids=STEPS)
@@ -37,8 +26,6 @@ def test_what_a_call_holds(op, inputs):
         module(*arrays)
     given = sum(x.untyped_storage().nbytes() for x in arrays)
     outputs = op.outputs(inputs)
-    fresh = sum(
-        y.bytes for y, place in zip(outputs, op.placement(inputs, False), strict=True) if place.kind == "fresh"
-    )
+    fresh = sum(y.bytes for y, place in zip(outputs, op.placement(inputs, False), strict=True) if place.kind == "fresh")
     held = op.transient(inputs, outputs, False, "meta")
     assert peak(watch.allocations()) - given - fresh == held

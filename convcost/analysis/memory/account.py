@@ -30,8 +30,8 @@ Mode = Literal["inference", "train"]
 class Setup(msgspec.Struct, frozen=True):
     """How a network runs.
 
-    ``kernels``: whose rules say what is kept ("cuda", "cpu" or "meta"). ``checkpoint``: blocks keep only their inputs and
-    run again in the backward pass. ``accumulate``: micro-batches whose gradients are summed up before a step.
+    ``kernels``: whose rules say what is kept ("cuda", "cpu" or "meta"). ``checkpoint``: blocks keep only their inputs
+    and run again in the backward pass. ``accumulate``: micro-batches whose gradients are summed up before a step.
     """
 
     mode: Mode = "train"
@@ -57,7 +57,7 @@ def memory(
 
     Args:
         graph: from ``convcost.load`` or ``convcost.capture``; a captured one in the mode that it is asked for.
-        batch, dtype, input_size: as for ``analyze``. Mixed precision keeps weights and the optimizer's state in float32.
+        batch, dtype, input_size: as for ``analyze``. Mixed precision keeps weights and the state in float32.
         mode: "inference", a forward pass without gradients; or "train", one step from the second one on.
         optimizer: "sgd", "momentum", "adam", "adamw", "adam8bit" or "none".
         kernels: whose kernels run: "cuda", "cpu" or "meta" (PyTorch's shape-only device).
@@ -79,8 +79,8 @@ def memory(
 class Memory:
     """The memory of a network over time. All figures are exact integers of bytes.
 
-    ``peak_bytes`` holds everything that is there at the worst moment: weights, buffers, the optimizer's state, gradients
-    and values. It is not the sum of the terms, which are never all there at once.
+    ``peak_bytes`` holds everything that is there at the worst moment: weights, buffers, the optimizer's state,
+    gradients and values. It is not the sum of the terms, which are never all there at once.
     """
 
     def __init__(self, report: Report, setup: Setup) -> None:
@@ -154,7 +154,7 @@ class Memory:
 
     @property
     def peak_phase(self) -> str:
-        """ "forward", "backward" or "optimizer"."""
+        """The pass that the peak is in: "forward", "backward" or "optimizer"."""
         return self.script.marks[self._peak[0]][2]
 
     @cached_property

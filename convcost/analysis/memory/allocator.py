@@ -2,8 +2,8 @@
 
 A request is rounded up to 512 bytes. Up to 1 MiB it is served from segments of 2 MiB; larger ones from segments of
 20 MiB, and from 10 MiB on from segments of their own size, rounded up to 2 MiB. The smallest free block that is large
-enough is taken, and split if what remains is worth it: 512 bytes in small segments, more than 1 MiB in large ones. Freed
-blocks join free neighbours; segments go back to CUDA only when memory runs out.
+enough is taken, and split if what remains is worth it: 512 bytes in small segments, more than 1 MiB in large ones.
+Freed blocks join free neighbours; segments go back to CUDA only when memory runs out.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ...graph import FLOATING, GIVEN, Graph, Tensor
-from ...ops.base import Tensors
+from ...ops.base import Op, Tensors
 from ...ops.storage import placements
 from ..costs import AMP
 from ..records import Cost, Report
@@ -87,9 +87,9 @@ class Storages:
         return needs
 
 
-def own_inputs(op: object, owner: int, cost: Cost) -> Tensors:
+def own_inputs(op: Op, owner: int, cost: Cost) -> Tensors:
     """What an op's rules see: its inputs without weights that are values of the graph."""
-    return cost.inputs[: op.arity[0]] if owner == GIVEN else cost.inputs  # type: ignore[attr-defined,no-any-return]
+    return cost.inputs[: op.arity[0]] if owner == GIVEN else cost.inputs
 
 
 def bytes_of(tensors: Sequence[Tensor]) -> int:

@@ -160,7 +160,7 @@ class Step:
                 self._drop(k)
 
     def _cast(self, position: int) -> None:
-        """Autocast's copies of a layer's biases, made when they are first used; those of weights are kept for backward."""
+        """Autocast's copies of a layer's biases, made at their first use; those of weights are kept for backward."""
         owner = self.nodes[position].owner
         owner = position if owner == OWN else owner
         if owner not in self.casts and self.low:
