@@ -26,29 +26,30 @@ RUNTIME = {
     "errors": set(),
     "units": set(),
     "graph": {"errors"},
+    "ops": {"errors", "units", "graph"},
     "yaml_reader": {"errors"},
     "hardware": {"errors", "yaml_reader"},
-    "ops": {"errors", "units", "graph"},
     "sources": {"errors", "units", "graph", "ops", "yaml_reader"},
     "analysis": {"errors", "units", "graph", "ops", "hardware"},
     "measure": {"errors", "units", "graph", "ops", "sources", "analysis"},
     "render": {"errors", "units"},
-    "cli": {"errors", "units", "graph", "ops", "sources", "analysis", "measure", "render", "hardware"},
+    "cli": {"errors", "units", "graph", "ops", "sources", "hardware", "analysis", "measure", "render"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 # What it may name besides in annotations only (under TYPE_CHECKING).
 TYPING = {
     "graph": {"ops.base"},  # a node has an op
+    # what is shown
     "render": {
         "analysis.records",
         "analysis.explain",
         "analysis.memory",
         "analysis.memory.fit",
-        "hardware",
+        "hardware.records",
         "measure.records",
         "ops.base",
-    },  # what is shown
+    },
     "__init__": {"analysis", "errors", "graph", "measure", "sources"},  # public names, imported when first used
 }
 # Single looks upwards, each with its reason.
@@ -180,6 +181,11 @@ def test_an_analysis_is_light():
     assert not modules & {*HEAVY, "rich", "click", "fractions", "dataclasses", "tempfile"}
 
 
+def test_a_gpu_is_light():
+    modules = loaded("from convcost.hardware import load_gpu\nload_gpu('h100')")
+    assert not modules & {*HEAVY, "rich", "click", "difflib", "convcost.ops", "convcost.sources", "convcost.analysis"}
+
+
 def test_every_public_name_is_there():
     code = "import convcost\nfor name in {names}:\n    assert getattr(convcost, name) is not None, name"
     torch_side = {name for home, names in convcost._HOMES.items() if home.startswith(TORCH_SIDE) for name in names}
@@ -199,6 +205,7 @@ def test_every_public_name_is_there():
         ["analyze", "vgg16", "--format", "markdown", "--convention", "fvcore"],
         ["explain", "vgg16", "conv1_1", "--format", "json"],
         ["list", "vgg", "--format", "json"],
+        ["list", "--gpus", "--format", "csv"],
     ],
 )
 def test_commands_are_light(arguments):

@@ -42,6 +42,8 @@ def command(
     even one sample.
     """
     names = [name.strip() for each in gpus for name in each.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--gpu needs a name; convcost list --gpus shows what ships")
     rooms = [Room(load_gpu(name), workspace << 20) for name in names]
     size = input_size(inputs)
     setup = setup_of(train, optimizer, checkpoint, accumulate)

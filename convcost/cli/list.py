@@ -13,7 +13,7 @@ from .options import opened, output_options
 
 @click.command("list")
 @click.argument("family", required=False)
-@click.option("--gpus", is_flag=True, help="The GPUs that ship, with memory, bandwidth and peak rates.")
+@click.option("--gpus", is_flag=True, help="GPUs in place of architectures: memory, bandwidth and peak rates.")
 @output_options(FORMATS)
 def command(family: str | None, gpus: bool, format: str, units: str, output: str | None) -> None:
     """Every architecture that ships, by family and year, with parameters and MACs.
@@ -37,10 +37,12 @@ def command(family: str | None, gpus: bool, format: str, units: str, output: str
 
 def _gpus(family: str | None, format: str, units: str, output: str | None) -> None:
     from ..hardware import shipped_gpus
-    from ..render.fit import gpus_document
+    from ..render.gpus import document as gpus_document
 
     wanted = (family or "").lower()
-    shown = [gpu for gpu in shipped_gpus() if wanted in f"{gpu.id} {gpu.name} {gpu.architecture}".lower()]
+    shown = [
+        gpu for gpu in shipped_gpus() if wanted in " ".join((gpu.id, gpu.name, gpu.architecture, *gpu.aliases)).lower()
+    ]
     with opened(output) as out:
         if format == "json":
             import msgspec

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .files import load_gpu, shipped_gpus
-from .records import FIGURES, Figure, Gpu
+from .records import DEFAULT_CONTEXT, KEYS, REQUIRED, TEXTS, Figure, Gpu
 
-__all__ = ["FIGURES", "Figure", "Gpu", "load_gpu", "shipped_gpus"]
+__all__ = ["DEFAULT_CONTEXT", "KEYS", "REQUIRED", "TEXTS", "Figure", "Gpu", "load_gpu", "shipped_gpus"]

@@ -1,4 +1,4 @@
-"""What fits a GPU, and the GPUs that ship, as documents."""
+"""What fits a GPU as a document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from .sheet import Column, Document, Line, Paragraph, Sheet
 if TYPE_CHECKING:
     from ..analysis.memory import Memory
     from ..analysis.memory.fit import Fit
-    from ..hardware import Gpu
 
 
 def fit_document(fits: Sequence[Fit], style: str = "iec") -> Document:
@@ -68,31 +67,3 @@ def _terms(found: Fit, style: str) -> list[str]:
         f"CUDA context: {size(context.value, style)}{', an estimate' if context.estimate else ''} ({context.source}).",
         f"Workspaces: {size(found.room.workspace_bytes, style)} are allowed for; cuDNN chooses at run time.",
     ]
-
-
-def gpus_document(gpus: Sequence[Gpu]) -> Document:
-    """The GPUs that ship."""
-    columns = (
-        Column("id", "GPU"), Column("year", "Year", "plain"), Column("memory", "Memory", "bytes"),
-        Column("bandwidth", "GB/s", "word"), Column("l2", "L2", "bytes"), Column("fp32", "FP32", "word"),
-        Column("bf16", "BF16", "word"), Column("power", "W", "plain"),
-    )  # fmt: skip
-
-    def tera(value: int | None) -> str:
-        return "" if value is None else f"{value / 1e12:.4g}"
-
-    lines = [
-        Line(
-            (
-                each.id, each.year, each.figures["memory_bytes"].value,
-                f"{(each.figure('memory_bandwidth_bytes_per_s') or 0) / 1e9:,.0f}", each.figure("l2_cache_bytes"),
-                tera(each.figure("fp32_flops_per_s")), tera(each.figure("bf16_tensor_fp32_accumulate_flops_per_s")),
-                each.figure("power_w"),
-            )
-        )
-        for each in gpus
-    ]  # fmt: skip
-    note = (
-        "FP32 and BF16 in TFLOP/s: dense peak rates, BF16 on tensor cores with float32 sums. -f json has every source."
-    )
-    return Document((Sheet("", columns, tuple(lines)), Paragraph(note)))

@@ -18,7 +18,8 @@ from convcost.render import explanation, render
 from convcost.render.analysis import document
 from convcost.render.catalogue import document as catalogue
 from convcost.render.catalogue import entry
-from convcost.render.fit import fit_document, gpus_document
+from convcost.render.fit import fit_document
+from convcost.render.gpus import document as gpus_document
 from convcost.render.memory import document as memory_document
 from convcost.sources import load_shipped
 from support.networks import chain
