@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import multiprocessing
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -58,12 +59,18 @@ class Row(NamedTuple):
     error: str = ""
 
 
+def _classes(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    return ((type(inner).__name__.lower(), inner) for inner in module.modules())
+
+
 def measure(case: Case, peaks: bool) -> Row:
     """One model; its training peaks take the longest."""
     row = Row(case.name, "x".join(map(str, (BATCH, *case.size))))
     shape = (BATCH, *case.size)
     try:
         module = case.build().to("meta").train()
+        if not peaks and any(hasattr(inner, "qkv") or "attention" in name for name, inner in _classes(module)):
+            return row._replace(convolutional=False)
         x = torch.empty(*shape, device="meta")
         graph = convcost.capture(module, x)
         found = {name: convcost.memory(graph, optimizer=name, kernels="meta") for name in OPTIMIZERS}
@@ -92,6 +99,20 @@ def measure(case: Case, peaks: bool) -> Row:
         return row._replace(error=f"{type(error).__name__}: {str(error).splitlines()[0]}")
 
 
+_CASES: list[Case] = []
+
+
+def _of_number(number_and_peaks: tuple[int, bool]) -> Row:
+    return measure(_CASES[number_and_peaks[0]], number_and_peaks[1])
+
+
+def measured(cases: list[Case], peaks: bool) -> Iterator[Row]:
+    """A row for each case, in processes that are replaced now and then: a thousand networks leave a lot behind."""
+    _CASES[:] = cases
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=20) as pool:
+        yield from pool.imap(_of_number, [(number, peaks) for number in range(len(cases))])
+
+
 def torchinfo_bytes(case: Case, shape: Sequence[int]) -> int:
     """torchinfo's "Forward/backward pass size"; -1 if it is not installed or fails."""
     try:
@@ -106,9 +127,12 @@ def torchinfo_bytes(case: Case, shape: Sequence[int]) -> int:
 
 def page(rows: Sequence[Row], peaks: bool) -> Iterator[str]:
     """What the rows come to."""
-    done = [row for row in rows if not row.error]
+    skipped = [row for row in rows if not row.error and row.hooks < 0]
+    done = [row for row in rows if not row.error and row.hooks >= 0]
     failed = [row for row in rows if row.error]
-    yield f"- {len(rows)} networks, {len(done)} captured in training mode."
+    yield f"- {len(rows)} networks, {len(done)} captured in training mode" + (
+        f", {len(skipped)} left out because they have attention." if skipped else "."
+    )
     exact = [row for row in done if row.saved == row.hooks]
     yield f"- Kept for backward, bytes equal to the hooks': {len(exact)} of {len(done)}."
     convolutional = [row for row in done if row.convolutional]
@@ -189,7 +213,7 @@ def main() -> None:
         for case in (torchvision_cases() if peaks else timm_cases())
         if case.group in ("classification", "all") and (not options.names or case.name in options.names)
     ]
-    rows = [measure(case, peaks) for case in track(cases, options.zoo, console=Console(stderr=True))]
+    rows = list(track(measured(cases, peaks), options.zoo, len(cases), console=Console(stderr=True)))
     if options.names:
         for row in rows:
             print(row)

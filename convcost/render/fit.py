@@ -30,7 +30,8 @@ def fit_document(fits: Sequence[Fit], style: str = "iec") -> Document:
         peak, margin = each.memory.allocator.peak_allocated, each.margin_bytes if each.fits else None
         lines.append(Line((each.gpu.name, each.gpu.memory_bytes, each.room.bytes, batch, shape, peak, margin)))
     title = fits[0].memory.report.about.title
-    words = Paragraph(f"{title}: the largest batch on each GPU ({_how(fits[0].memory)}).", "headline")
+    what = "resolution" if fits[0].of_resolution else "batch"
+    words = Paragraph(f"{title}: the largest {what} on each GPU ({_how(fits[0].memory)}).", "headline")
     return Document((words, Sheet("", columns, tuple(lines)), *map(Paragraph, _terms(fits[0], style))))
 
 

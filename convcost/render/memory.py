@@ -24,10 +24,15 @@ _WORDS = {
     "values": "values and gradients in use",
     "transient": "given back after the call",
 }
+
 SPARK = 40
 """Characters of a timeline."""
 TOP = 5
 """Lines of what is alive at the peak."""
+
+
+def _words(memory: Memory) -> dict[str, str]:
+    return _WORDS if memory.setup.mode == "train" else {**_WORDS, "values": "values in use"}
 
 
 def size(value: int, style: str) -> str:
@@ -78,7 +83,8 @@ def bill(memory: Memory) -> Sheet:
     """What the bytes of the peak are for."""
     columns = (Column("part", "At the peak"), Column("bytes", "Bytes", "bytes"), Column("share", "", "share"))
     peak = memory.peak_bytes
-    lines = [Line((_WORDS[part], value, (value, peak))) for part, value in memory.bill.items() if value]
+    words = _words(memory)
+    lines = [Line((words[part], value, (value, peak))) for part, value in memory.bill.items() if value]
     return Sheet("Memory", columns, tuple(lines), Line(("total", peak, (peak, peak)), kind="total"))
 
 
@@ -127,7 +133,9 @@ def alive(memory: Memory) -> Sheet:
     columns = (
         Column("label", "Largest at the peak"), Column("part", "For"), Column("bytes", "Bytes", "bytes"),
     )  # fmt: skip
-    return Sheet("", columns, tuple(Line((each.label, _WORDS[each.part], each.bytes)) for each in memory.alive[:TOP]))
+    return Sheet(
+        "", columns, tuple(Line((each.label, _words(memory)[each.part], each.bytes)) for each in memory.alive[:TOP])
+    )
 
 
 def meaning(memory: Memory, style: str = "iec") -> list[str]:

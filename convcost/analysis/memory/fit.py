@@ -41,11 +41,12 @@ class Fit:
     """What fits: ``batch`` samples of ``input_shapes``, and the memory that they take; a batch of 0 says: nothing does.
 
     ``memory`` is that of the answer, or of the smallest case if it does not fit. ``margin_bytes`` is what is left of
-    the room when the allocator is at its peak.
+    the room when the allocator is at its peak. ``of_resolution``: the batch was given, and the image was looked for.
     """
 
-    def __init__(self, room: Room, batch: int, found: Memory) -> None:
+    def __init__(self, room: Room, batch: int, found: Memory, of_resolution: bool = False) -> None:
         self.room = room
+        self.of_resolution = of_resolution
         self.batch = batch
         self.memory = found
 
@@ -203,4 +204,4 @@ def largest_size(at: Callable[[Any], Memory], room: Room, declared: list[tuple[i
     number = last(holds, min(2 * top, MAX_SIDE // STEP))
     answer = of(max(number, 1)) or of(start)
     assert answer is not None
-    return Fit(room, answer.report.settings.batch if number else 0, answer)
+    return Fit(room, answer.report.settings.batch if number else 0, answer, of_resolution=True)
