@@ -7,11 +7,9 @@ from typing import Any
 import click
 
 from ..analysis.conventions import CONVENTIONS
-from ..analysis.memory import Memory, Setup
 from ..errors import UsageError, nearest
 from ..render import FORMATS, render
 from ..render.analysis import COLUMN_KEYS, DEFAULT_COLUMNS, SORTABLE, document, layer_sheet
-from ..render.memory import parts
 from ..render.sheet import Document
 from .options import analysis_options, memory_options, opened, output_options, report_of, setup_of
 
@@ -76,9 +74,15 @@ def command(
         raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
     if format == "csv" and depth:
         raise UsageError("--depth folds the table; CSV has one row for each layer and none for blocks")
+    if format == "csv" and memory:
+        raise UsageError("CSV has one row for each layer; the account of memory is in the other formats")
     setup = setup_of(train, optimizer, checkpoint, accumulate)
     report = report_of(source, batch, inputs, dtype, train)
-    account = Memory(report, Setup(**setup)) if memory or optimizer or checkpoint or accumulate > 1 else None
+    account = None
+    if memory or optimizer or checkpoint or accumulate > 1:
+        from ..analysis.memory import Memory, Setup  # 20 ms that only who asks for it pays
+
+        account = Memory(report, Setup(**setup))
     if format == "json":
         with opened(output) as out:
             out.write(report.to_json(convention, memory=account) + "\n")
@@ -88,6 +92,8 @@ def command(
         else:
             shown = document(report, depth, columns, sort, top, convention, units)
             if account is not None:
+                from ..render.memory import parts
+
                 shown = Document((*shown.parts, *parts(account, units)))
         with opened(output) as out:
             render(shown, format, out, units)

@@ -31,7 +31,8 @@ NESTED_ALIKE = (
     "alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "convnext_tiny", "convnext_small", "convnext_base", "convnext_large",
     "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4", "efficientnet_b5",
     "efficientnet_b6", "efficientnet_b7", "inception_v3", "mnasnet1_0", "mobilenet_v2", "mobilenet_v3_small",
-    "mobilenet_v3_large", "regnet_y_400mf", "regnet_x_3_2gf", "resnet18", "resnet34", "resnext101_32x8d",
+    "mobilenet_v3_large", "regnet_y_400mf", "regnet_x_3_2gf", "resnet18", "resnet34", "resnet50", "resnet101",
+    "resnet152", "resnext50_32x4d", "resnext101_32x8d", "wide_resnet50_2",
     "shufflenet_v2_x1_0", "squeezenet1_0", "squeezenet1_1",
 )  # fmt: skip
 
