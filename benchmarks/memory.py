@@ -184,6 +184,11 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:,.1f}"
 
 
+def _row(line: dict[str, str]) -> Row:
+    kinds = {"name": str, "input": str, "unknown": str, "error": str, "convolutional": "True".__eq__}
+    return Row(**{key: kinds.get(key, int)(value) for key, value in line.items()})
+
+
 def write(zoo: str, lines: Sequence[str], folder: Path) -> None:
     """Put one zoo's part into memory.md, and leave the other's."""
     path = folder / "memory.md"
@@ -204,10 +209,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("zoo", choices=("torchvision", "timm"))
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--again", action="store_true", help="write the page from the rows that are there")
     parser.add_argument("--output", type=Path, default=ROOT / "reports")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     peaks = options.zoo == "torchvision"
+    table = options.output / f"memory_{options.zoo}.csv"
+    versions = f"{options.zoo} {version(options.zoo)}, torch {torch.__version__.partition('+')[0]}"
+    if options.again:
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = [_row(line) for line in csv.DictReader(file)]
+        write(options.zoo, [f"{versions}, batch {BATCH}.", "", *page(rows, peaks)], options.output)
+        return
     cases = [
         case
         for case in (torchvision_cases() if peaks else timm_cases())
@@ -218,11 +231,10 @@ def main() -> None:
         for row in rows:
             print(row)
         return
-    with (options.output / f"memory_{options.zoo}.csv").open("w", encoding="utf-8", newline="") as file:
+    with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row._fields)
         writer.writerows(rows)
-    versions = f"{options.zoo} {version(options.zoo)}, torch {torch.__version__.partition('+')[0]}"
     write(options.zoo, [f"{versions}, batch {BATCH}.", "", *page(rows, peaks)], options.output)
 
 
