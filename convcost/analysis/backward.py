@@ -33,7 +33,7 @@ class TrainingMacs(msgspec.Struct, frozen=True):
 
 def training_macs(storages: Storages, segments: tuple[tuple[int, int], ...] = ()) -> TrainingMacs:
     """What a step of a network in training multiplies and adds."""
-    needs = storages.needs_gradient()
+    needs = storages.needs
     forward = inputs = weights = 0
     for position, (node, cost) in enumerate(zip(storages.graph.nodes, storages.costs, strict=True)):
         if not cost.macs:

@@ -59,7 +59,12 @@ def _one(found: Fit, style: str) -> Parts:
         ("peak of the allocator", -memory.allocator.peak_allocated),
     ]
     sheet = Sheet("", columns, tuple(Line(row) for row in rows), Line(("margin", found.margin_bytes), kind="total"))
-    return [Paragraph(text, "headline"), sheet, *parts(memory, style)[1:], *map(Paragraph, _terms(found, style))]
+    return [
+        Paragraph(text, "headline"),
+        sheet,
+        *parts(memory, style, ideal=False)[1:],
+        *map(Paragraph, _terms(found, style)),
+    ]
 
 
 def _terms(found: Fit, style: str) -> list[str]:

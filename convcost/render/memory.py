@@ -45,9 +45,12 @@ def document(memory: Memory, style: str = "iec") -> Document:
     return Document(tuple(parts(memory, style)))
 
 
-def parts(memory: Memory, style: str = "iec") -> Parts:
-    """Headline, the bill at the peak, the terms, the timeline, what is alive, and what the numbers mean."""
-    found: Parts = [Paragraph(headline(memory, style), "headline"), bill(memory), terms(memory)]
+def parts(memory: Memory, style: str = "iec", ideal: bool = True) -> Parts:
+    """Headline, the bill at the peak, the terms, the timeline, what is alive, and what the numbers mean.
+
+    ``ideal``: with the peak of a runtime that lets go of every value after its last reader.
+    """
+    found: Parts = [Paragraph(headline(memory, style), "headline"), bill(memory), terms(memory, ideal)]
     found += timeline(memory, style)
     found.append(alive(memory))
     found += [Paragraph(text) for text in meaning(memory, style)]
@@ -88,7 +91,7 @@ def bill(memory: Memory) -> Sheet:
     return Sheet("Memory", columns, tuple(lines), Line(("total", peak, (peak, peak)), kind="total"))
 
 
-def terms(memory: Memory) -> Sheet:
+def terms(memory: Memory, ideal: bool) -> Sheet:
     """Every term at its own largest; they are never all there at once."""
     rows: list[tuple[str, Any]] = [("weights", memory.weight_bytes), ("buffers", memory.buffer_bytes)]
     if memory.setup.mode == "train":
@@ -97,10 +100,9 @@ def terms(memory: Memory) -> Sheet:
             ("optimizer state", memory.optimizer_bytes),
             ("kept for backward, without checkpoints", memory.saved_for_backward_bytes),
         ]
-    rows += [
-        ("peak if values died after their last reader", memory.peak_ideal_bytes),
-        ("peak as PyTorch's CUDA allocator rounds it", memory.allocator.peak_allocated),
-    ]
+    if ideal:
+        rows.append(("peak if values died after their last reader", memory.peak_ideal_bytes))
+    rows.append(("peak as PyTorch's CUDA allocator rounds it", memory.allocator.peak_allocated))
     columns = (Column("term", "Each term by itself"), Column("bytes", "Bytes", "bytes"))
     return Sheet("", columns, tuple(Line(row) for row in rows))
 

@@ -7,7 +7,7 @@ import pytest
 import convcost
 from convcost import UsageError
 from convcost.analysis.memory.allocator import Allocator, OutOfMemoryError
-from convcost.analysis.memory.fit import WORKSPACE, Room, last, served
+from convcost.analysis.memory.fit import WORKSPACE, Room, last
 from convcost.hardware import load_gpu
 from convcost.sources import graph_from_text
 
@@ -20,7 +20,18 @@ def test_the_batch_fits_and_the_next_does_not(name, how):
     assert found.fits
     for batch, fits in ((found.batch, True), (found.batch + 1, False)):
         script = convcost.memory(graph, batch, **how).script
-        assert served(script, script.sizes, found.room.bytes) is fits
+        assert Allocator(found.room.bytes).serves(script) is fits
+
+
+@pytest.mark.parametrize("how", [{}, {"checkpoint": True}, {"mode": "inference"}], ids=str)
+def test_the_scaled_account_is_that_of_the_batch(how):
+    graph = convcost.load("efficientnet_b0")
+    scaled = convcost.fit(graph, "t4", **how)
+    found = convcost.memory(graph, scaled.batch, **how)
+    assert scaled.memory.timeline == found.timeline
+    assert scaled.memory.bill == found.bill
+    assert scaled.memory.saved_for_backward_bytes == found.saved_for_backward_bytes
+    assert scaled.memory.allocator.peak_allocated == found.allocator.peak_allocated
 
 
 def test_the_room_is_memory_without_context_and_workspaces():
@@ -57,7 +68,7 @@ def test_the_largest_resolution_of_a_batch():
     assert (shape, side % 32) == ((32, 3, side, side), 0)
     for size, fits in ((side, True), (side + 32, False)):
         script = convcost.memory(graph, 32, input_size=(3, size, size)).script
-        assert served(script, script.sizes, found.room.bytes) is fits
+        assert Allocator(found.room.bytes).serves(script) is fits
 
 
 def test_a_network_of_one_resolution_says_so():

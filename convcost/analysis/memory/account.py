@@ -16,7 +16,7 @@ from ..costs import InputSize, analyze
 from ..records import Report
 from .allocator import Allocator
 from .inference import forward
-from .kept import kept, saved_bytes
+from .kept import Kept, kept, saved_bytes
 from .optimizers import Optimizer, optimizer
 from .script import PARTS, Alive, Moment, Part, Script, of_allocations
 from .segments import blocks
@@ -83,9 +83,11 @@ class Memory:
     gradients and values. It is not the sum of the terms, which are never all there at once.
     """
 
-    def __init__(self, report: Report, setup: Setup) -> None:
+    def __init__(self, report: Report, setup: Setup, script: Script | None = None) -> None:
         self.report = report
         self.setup = setup
+        if script is not None:
+            self.script = script  # known already: that of another batch, scaled
         self._optimizer: Optimizer = optimizer(setup.optimizer)
         self._segments = blocks(report.graph) if setup.checkpoint and setup.mode == "train" else ()
 
@@ -118,7 +120,7 @@ class Memory:
                 if kept_bytes:
                     script.allocate(kept_bytes, "optimizer", weight.name)
         plan = Plan(self._optimizer, setup.kernels, setup.accumulate > 1, self._segments, eager)
-        Step(self._storages, self._weights, plan, script).run()
+        Step(self._storages, self._weights, self._kept, plan, script).run()
         return script
 
     @cached_property
@@ -202,7 +204,7 @@ class Memory:
         return sum(self._optimizer.state_bytes(weight.elements, weight.dtype) for weight in parameters)
 
     @cached_property
-    def _kept(self) -> Any:
+    def _kept(self) -> list[Kept]:
         return kept(self._storages, self.setup.kernels) if self.setup.mode == "train" else []
 
     @cached_property

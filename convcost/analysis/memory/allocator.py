@@ -44,7 +44,7 @@ class Block:
 
 def rounded(size: int) -> int:
     """What a request takes: a multiple of 512 bytes, and no less."""
-    return max(MIN_BLOCK, -(-size // MIN_BLOCK) * MIN_BLOCK)
+    return -(-size // MIN_BLOCK) * MIN_BLOCK or MIN_BLOCK
 
 
 def segment_size(size: int) -> int:
@@ -80,12 +80,14 @@ class Allocator:
         wanted = rounded(size)
         small = wanted <= SMALL
         block = self._take(wanted, small) or self._segment(wanted, small)
-        if self._worth_splitting(block, wanted):
+        rest = block.size - wanted
+        if rest >= MIN_BLOCK if small else rest > SMALL:
             self._split(block, wanted)
         block.taken = True
         block.requested = size
         self.requested += size
         self.allocated += block.size
+        # A replay comes here ten thousand times.
         self.peak_requested = max(self.peak_requested, self.requested)
         self.peak_allocated = max(self.peak_allocated, self.allocated)
         return block
@@ -122,6 +124,14 @@ class Allocator:
             elif sizes[event]:
                 served[event] = self.allocate(sizes[event])
 
+    def serves(self, script: Script, sizes: Sequence[int] | None = None) -> bool:
+        """Whether a script can be served within the limit."""
+        try:
+            self.replay(script, sizes)
+        except OutOfMemoryError:
+            return False
+        return True
+
     # --- blocks
 
     def _take(self, wanted: int, small: bool) -> Block | None:
@@ -152,10 +162,6 @@ class Allocator:
                 if block.before is None and block.after is None:
                     self._forget(block)
                     self.reserved -= size
-
-    def _worth_splitting(self, block: Block, wanted: int) -> bool:
-        rest = block.size - wanted
-        return rest >= MIN_BLOCK if block.small else rest > SMALL
 
     def _split(self, block: Block, wanted: int) -> None:
         rest = Block(block.address + wanted, block.size - wanted, block.small)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,7 @@ from ...graph import Graph
 from ...hardware import Gpu, load_gpu
 from ..costs import MAX_SIZE
 from .account import Memory, memory
-from .allocator import Allocator, OutOfMemoryError
-from .script import Script
+from .allocator import Allocator
 
 WORKSPACE = 256 << 20
 """Allowance for workspaces of cuDNN and cuBLAS, which take what they need while a kernel runs: 256 MiB. How much they
@@ -141,20 +140,23 @@ def largest_batch(at: Callable[[int], Memory], room: Room) -> Fit:
         default=MAX_SIZE,
     )
 
+    def sizes(batch: int) -> list[int]:
+        return [a + batch * slope for a, slope in zip(none, each, strict=True)]
+
+    allocators: dict[int, Allocator] = {}
+
     def holds(batch: int) -> bool:
-        return served(two.script, [a + batch * slope for a, slope in zip(none, each, strict=True)], room.bytes)
+        allocators[batch] = allocator = Allocator(room.bytes)
+        return allocator.serves(two.script, sizes(batch))
 
     found = last(holds, min(max(bound, 0), MAX_SIZE))
-    return Fit(room, found, at(max(found, 1)))
-
-
-def served(script: Script, sizes: Sequence[int], limit: int) -> bool:
-    """Whether the allocator can serve a script within a limit."""
-    try:
-        Allocator(limit).replay(script, sizes)
-    except OutOfMemoryError:
-        return False
-    return True
+    answer = at(max(found, 1))
+    if found:
+        answer = Memory(answer.report, answer.setup, two.script.resized(sizes(found)))
+        answer.allocator = allocators[found]
+        kept = two.saved_for_backward_bytes
+        answer.saved_for_backward_bytes = kept + (found - 2) * (three.saved_for_backward_bytes - kept)
+    return Fit(room, found, answer)
 
 
 def last(holds: Callable[[int], bool], bound: int) -> int:
@@ -196,7 +198,7 @@ def largest_size(at: Callable[[Any], Memory], room: Room, declared: list[tuple[i
 
     def holds(number: int) -> bool:
         found = of(number)
-        return found is not None and served(found.script, found.script.sizes, room.bytes)
+        return found is not None and Allocator(room.bytes).serves(found.script)
 
     top = 1
     while top * STEP < MAX_SIDE and holds(top * 2):

@@ -29,7 +29,7 @@ UNKNOWN = Kept(known=False)
 
 def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
     """What is held for each node of a network in training."""
-    needs = storages.needs_gradient()
+    needs = storages.needs
     low = AMP.get(storages.report.settings.dtype)
     cast_weights: set[int] = set()
     result = []

@@ -65,6 +65,13 @@ class Script:
         """Look at the memory here."""
         self.marks.append((len(self.events), layer, phase))
 
+    def resized(self, sizes: list[int]) -> Script:
+        """The same events with other sizes."""
+        other = Script()
+        other.sizes, other.parts, other.labels = sizes, self.parts, self.labels
+        other.events, other.marks = self.events, self.marks
+        return other
+
     def levels(self, sizes: Sequence[int] | None = None) -> list[int]:
         """Bytes that are there at each mark; ``sizes`` in place of its own."""
         sizes = self.sizes if sizes is None else sizes

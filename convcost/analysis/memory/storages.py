@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -29,7 +30,7 @@ class Storages:
     """The storages of a report's values.
 
     ``table`` lists them; ``of[node][output]`` is the number of an output's storage, ``read[node]`` those that a node
-    reads, in the order of its inputs; ``needs[node][output]`` says whether an output needs a gradient.
+    reads, in the order of its inputs.
     """
 
     def __init__(self, report: Report) -> None:
@@ -75,7 +76,8 @@ class Storages:
         arriving = zip(self.graph.nodes[position].inputs, self.costs[position].inputs, strict=True)
         return sum(x.bytes for (source, output), x in arriving if x.dtype != self.tensor(source, output).dtype)
 
-    def needs_gradient(self) -> list[tuple[bool, ...]]:
+    @cached_property
+    def needs(self) -> list[tuple[bool, ...]]:
         """For each node and output, whether a gradient reaches it: a parameter stands before it."""
         needs: list[tuple[bool, ...]] = [()] * len(self.costs) + [(False,)] * len(self.inputs)
         for position, (node, cost) in enumerate(zip(self.graph.nodes, self.costs, strict=True)):

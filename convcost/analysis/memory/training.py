@@ -11,7 +11,7 @@ from ...graph import GIVEN, ITEM_BYTES, OWN, Reference
 from ...ops.base import Kernels
 from ..costs import AMP
 from .gradients import passed_on
-from .kept import Kept, kept
+from .kept import Kept
 from .lifetimes import deaths
 from .optimizers import Optimizer, step_bytes
 from .script import Script
@@ -44,7 +44,7 @@ class Step:
     backward pass; it is freed when nobody holds it.
     """
 
-    def __init__(self, storages: Storages, weights: list[Held], plan: Plan, script: Script) -> None:
+    def __init__(self, storages: Storages, weights: list[Held], held: list[Kept], plan: Plan, script: Script) -> None:
         self.storages = storages
         self.plan = plan
         self.script = script
@@ -54,8 +54,8 @@ class Step:
         for weight in weights:
             if weight.kind == "parameter":
                 self.parameters.setdefault(weight.node, []).append(weight)
-        self.needs = storages.needs_gradient()
-        self.kept: list[Kept] = kept(storages, plan.kernels)
+        self.needs = storages.needs
+        self.kept = held
         self.low = AMP.get(storages.report.settings.dtype)
         self.last = deaths(storages, plan.eager)
         self.born: dict[int, list[int]] = {}
