@@ -13,6 +13,7 @@ import argparse
 import csv
 import multiprocessing
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -110,7 +111,9 @@ def measured(cases: list[Case], peaks: bool) -> Iterator[Row]:
     """A row for each case, in processes that are replaced now and then: a thousand networks leave a lot behind."""
     _CASES[:] = cases
     with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=20) as pool:
-        yield from pool.imap(_of_number, [(number, peaks) for number in range(len(cases))])
+        for row in pool.imap(_of_number, [(number, peaks) for number in range(len(cases))]):
+            print(row.name, row.saved == row.hooks if row.hooks >= 0 else "-", row.error, file=sys.stderr, flush=True)
+            yield row
 
 
 def torchinfo_bytes(case: Case, shape: Sequence[int]) -> int:
@@ -209,6 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("zoo", choices=("torchvision", "timm"))
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th model, by name")
     parser.add_argument("--again", action="store_true", help="write the page from the rows that are there")
     parser.add_argument("--output", type=Path, default=ROOT / "reports")
     options = parser.parse_args()
@@ -226,6 +230,7 @@ def main() -> None:
         for case in (torchvision_cases() if peaks else timm_cases())
         if case.group in ("classification", "all") and (not options.names or case.name in options.names)
     ]
+    cases = cases[:: options.every]
     rows = list(track(measured(cases, peaks), options.zoo, len(cases), console=Console(stderr=True)))
     if options.names:
         for row in rows:

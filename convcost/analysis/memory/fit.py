@@ -13,7 +13,7 @@ from ...graph import Graph
 from ...hardware import Gpu, load_gpu
 from ..costs import MAX_SIZE
 from .account import Memory, memory
-from .allocator import Allocator
+from .allocator import Allocator, rounded
 
 WORKSPACE = 256 << 20
 """Allowance for workspaces of cuDNN and cuBLAS, which take what they need while a kernel runs: 256 MiB. How much they
@@ -143,13 +143,17 @@ def largest_batch(at: Callable[[int], Memory], room: Room) -> Fit:
     def sizes(batch: int) -> list[int]:
         return [a + batch * slope for a, slope in zip(none, each, strict=True)]
 
+    # Rounded up the sum is more: no batch above that is worth a try.
+    bound = min(max(bound, 0), MAX_SIZE)
+    while bound and (over := max(two.script.levels(list(map(rounded, sizes(bound))))) - room.bytes) > 0:
+        bound -= max(1, min(bound, over // (max(slopes) or 1)))
     allocators: dict[int, Allocator] = {}
 
     def holds(batch: int) -> bool:
         allocators[batch] = allocator = Allocator(room.bytes)
         return allocator.serves(two.script, sizes(batch))
 
-    found = last(holds, min(max(bound, 0), MAX_SIZE))
+    found = last(holds, bound)
     answer = at(max(found, 1))
     if found:
         answer = Memory(answer.report, answer.setup, two.script.resized(sizes(found)))
