@@ -28,7 +28,8 @@ def _field(layer: LayerRecord) -> str | None:
     return None if field is None else ("all" if field.whole else "x".join(map(str, field.size)))
 
 
-def _fields(layer: LayerRecord) -> str:
+def short_fields(layer: LayerRecord) -> str:
+    """The fields that differ from their defaults: ``out_channels=64, kernel_size=3x3``."""
     op = layer.node.op
     defaults = dict(zip(op.__struct_fields__[::-1], op.__struct_defaults__[::-1], strict=False))
     pairs = [(name, getattr(op, name)) for name in op.__struct_fields__]
@@ -45,7 +46,7 @@ def _short(value: Any) -> str:
 _COLUMNS: dict[str, tuple[str, str, Getter, bool]] = {
     "op": ("Op", "text", lambda x: x.op, False),
     "group": ("Group", "text", lambda x: x.group, False),
-    "fields": ("Fields", "text", _fields, False),
+    "fields": ("Fields", "text", short_fields, False),
     "inputs": ("Inputs", "text", lambda x: ", ".join(x.inputs), False),
     "input": ("Input", "shape", lambda x: x.input_shapes[0][1:] if x.input_shapes else None, False),
     "output": ("Output", "shape", lambda x: x.output_shapes[0][1:], False),
@@ -278,6 +279,12 @@ def claims(report: Report) -> list[Paragraph | Sheet]:
     return parts
 
 
+def quantity_of(claim: Verdict) -> str:
+    """What a published figure is about: ``macs of conv1``, ``activation_bytes (with input)``."""
+    what = claim.quantity + (f" of {claim.layer}" if claim.layer else "")
+    return f"{what} ({claim.convention.replace('_', ' ')})" if claim.convention else what
+
+
 def _claimed(claim: Verdict) -> str:
     return units.shape(claim.claimed) if isinstance(claim.claimed, tuple) else claim.claimed
 
@@ -289,9 +296,7 @@ def _claims_sheet(checked: Sequence[Verdict]) -> Sheet:
     )  # fmt: skip
     lines = []
     for claim in checked:
-        what = claim.quantity + (f" of {claim.layer}" if claim.layer else "")
-        if claim.convention:
-            what += f" ({claim.convention.replace('_', ' ')})"
+        what = quantity_of(claim)
         computed = claim.computed
         exact = "" if computed is None else units.shape(computed) if isinstance(computed, tuple) else f"{computed:,}"
         lines.append(Line((what, _claimed(claim), exact, claim.verdict, claim.source), kind=claim.verdict))

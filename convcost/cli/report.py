@@ -1,0 +1,128 @@
+"""The command ``convcost report``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..analysis import Report
+from ..analysis.conventions import CONVENTIONS
+from ..errors import UsageError
+from .options import analysis_options, opened, report_of
+
+SUFFIXES = {"html": ".html", "markdown": ".md"}
+
+
+@click.command("report")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@analysis_options
+@click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
+@click.option(
+    "--convention",
+    type=click.Choice(tuple(CONVENTIONS)),
+    default=None,
+    help="Add the total as others print it.",
+)
+@click.option("--format", "-f", "format", type=click.Choice(tuple(SUFFIXES)), default="html", show_default=True,
+              help="A page, or what a repository would commit.")  # fmt: skip
+@click.option("--plotly-js", metavar="PATH", default=None,
+              help="Use this copy of plotly.js, relative to the page, in place of one inside it.")  # fmt: skip
+@click.option("--output", "-o", type=click.Path(), default=None,
+              help="Write to this file, at once or not at all; into a folder, a file for each SOURCE with an index.")  # fmt: skip
+def command(
+    sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None,
+    format: str, plotly_js: str | None, output: str | None,
+) -> None:  # fmt: skip
+    """One self-contained page about SOURCE, or about several side by side.
+
+    The page works without a network: headline, charts, breakdown, an architecture diagram to open and click, the table
+    of layers to sort and filter, published figures with verdicts, and the command that makes it again.
+    """
+    reports = [report_of(source, batch, inputs, dtype, train) for source in sources]
+    words = _words(batch, inputs, dtype, train, convention)
+    if output is not None and (os.path.isdir(output) or output.endswith(os.sep)):
+        _into_folder(sources, reports, words, convention, format, plotly_js, output)
+        return
+    text = text_of(sources, reports, words, convention, format, plotly_js, output)
+    with opened(output) as out:
+        out.write(text)
+
+
+def text_of(
+    sources: Sequence[str],
+    reports: Sequence[Report],
+    words: Sequence[str],
+    convention: str | None,
+    format: str = "html",
+    plotly_js: str | None = None,
+    output: str | None = None,
+) -> str:
+    """The page or the Markdown about one network, or about several.
+
+    Args:
+        words: the options that the command was given, so that the page can name its own command.
+        output: the file's name, for the same purpose.
+    """
+    named = os.path.basename(output) if output else f"report{SUFFIXES[format]}"
+    shown = ["convcost", "report", *sources, *words, *(() if format == "html" else ("--format", format))]
+    if format == "markdown":
+        return _markdown(reports, [*shown, "-o", named], convention)
+    from .. import __version__
+    from ..analysis.explain import explain
+    from ..render.page import comparison_page, report_page
+    from ..render.page import plotly_js as embedded
+
+    command = [*shown, *(("--plotly-js", plotly_js) if plotly_js else ()), "-o", named]
+    plotly = f"src:{plotly_js}" if plotly_js else embedded()
+    if len(reports) > 1:
+        return comparison_page(reports, command, plotly, __version__, convention)
+    report = reports[0]
+    return report_page(report, explain(report, every=True), command, plotly, __version__, convention)
+
+
+def _markdown(reports: Sequence[Report], command: Sequence[str], convention: str | None) -> str:
+    import io
+
+    from ..render import render
+    from ..render.analysis import reproducible, side_by_side
+
+    out = io.StringIO()
+    render(reproducible(reports[0], command, convention) if len(reports) == 1 else side_by_side(reports, command),
+           "markdown", out)  # fmt: skip
+    return out.getvalue()
+
+
+def _words(batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None) -> list[str]:
+    """The options as they are typed."""
+    words = ["--batch", str(batch)] if batch is not None else []
+    for name, size in inputs or ():
+        words += ["--input", (f"{name}=" if name else "") + "x".join(map(str, size))]
+    words += ["--dtype", dtype] if dtype else []
+    words += ["--train"] if train else []
+    return words + (["--convention", convention] if convention else [])
+
+
+def _into_folder(
+    sources: Sequence[str], reports: Sequence[Report], words: Sequence[str], convention: str | None, format: str,
+    plotly_js: str | None, folder: str,
+) -> None:  # fmt: skip
+    from ..render.page.index import file_name, index_page
+
+    suffix = SUFFIXES[format]
+    names = [file_name(report.about.name) + suffix for report in reports]
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice:
+        raise UsageError(f"two of the sources would be written to {twice}; name a file for them: -o comparison{suffix}")
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {folder}: {error.strerror}") from None
+    for source, report, name in zip(sources, reports, names, strict=True):
+        text = text_of([source], [report], words, convention, format, plotly_js, name)
+        with opened(os.path.join(folder, name)) as out:
+            out.write(text)
+    with opened(os.path.join(folder, f"index{suffix}")) as out:
+        out.write(index_page(reports, names, format))
