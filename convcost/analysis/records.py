@@ -377,6 +377,17 @@ class Report:
 
         return to_frame(self)
 
+    def plot(self, chart: str = "layers") -> Any:
+        """A chart as a plotly figure: "layers", "split" or "tree".
+
+        Raises:
+            UsageError: an unknown chart, or one that a report cannot give.
+            MissingExtraError: plotly is not installed.
+        """
+        from ..render.charts.figures import figure, report_charts
+
+        return figure(report_charts(self), chart)
+
     def _repr_html_(self) -> str:
         # The one look back from records to a renderer: notebooks ask the record itself.
         from ..render.html_table import notebook

@@ -56,7 +56,7 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
     help="Add the total as others print it.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 if an operation is not modelled.")
-@output_options(FORMATS)
+@output_options((*FORMATS, "html"))
 def command(
     source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, depth: int | None,
     columns: tuple[str, ...], sort: str | None, top: int | None, convention: str | None, strict: bool,
@@ -67,12 +67,20 @@ def command(
     Per layer: output size, parameters, multiply-accumulates and activation memory, then the breakdown by group (conv,
     fc, ...), the totals, published figures with verdicts, and what the numbers mean.
     """
+    if format == "html" and (sort or top or depth):
+        raise UsageError("--depth, --sort and --top shape the table; the page sorts and folds by itself")
     if format == "json" and (sort or top or depth):
         raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
     if format == "csv" and depth:
         raise UsageError("--depth folds the table; CSV has one row for each layer and none for blocks")
     report = report_of(source, batch, inputs, dtype, train)
-    if format == "json":
+    if format == "html":
+        from .report import option_words, text_of
+
+        words = option_words(batch, inputs, dtype, train, convention)
+        with opened(output) as out:
+            out.write(text_of([source], [report], words, convention, output=output))
+    elif format == "json":
         with opened(output) as out:
             out.write(report.to_json(convention) + "\n")
     else:

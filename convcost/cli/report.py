@@ -42,7 +42,7 @@ def command(
     of layers to sort and filter, published figures with verdicts, and the command that makes it again.
     """
     reports = [report_of(source, batch, inputs, dtype, train) for source in sources]
-    words = _words(batch, inputs, dtype, train, convention)
+    words = option_words(batch, inputs, dtype, train, convention)
     if output is not None and (os.path.isdir(output) or output.endswith(os.sep)):
         _into_folder(sources, reports, words, convention, format, plotly_js, output)
         return
@@ -87,15 +87,15 @@ def _markdown(reports: Sequence[Report], command: Sequence[str], convention: str
     import io
 
     from ..render import render
-    from ..render.analysis import reproducible, side_by_side
+    from ..render.committed import one, several
 
+    document = one(reports[0], command, convention) if len(reports) == 1 else several(reports, command, convention)
     out = io.StringIO()
-    render(reproducible(reports[0], command, convention) if len(reports) == 1 else side_by_side(reports, command),
-           "markdown", out)  # fmt: skip
+    render(document, "markdown", out)
     return out.getvalue()
 
 
-def _words(batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None) -> list[str]:
+def option_words(batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None) -> list[str]:
     """The options as they are typed."""
     words = ["--batch", str(batch)] if batch is not None else []
     for name, size in inputs or ():

@@ -69,6 +69,13 @@ def _gathered(layers: Sequence[LayerRecord], first: int, blocks: list[Block]) ->
     return found
 
 
+def is_wrapper(layers: Sequence[LayerRecord]) -> bool:
+    """Whether a block's layers are one convolution or linear layer with what belongs to it, one after another."""
+    weighty = sum(1 for layer in layers if layer.group in ("conv", "fc"))
+    chained = all(len(layer.node.inputs) == 1 and layer.node.inputs[0][0] == layer.position - 1 for layer in layers[1:])
+    return weighty == 1 and chained
+
+
 def _base(block: Block) -> str | None:
     match = _NUMBERED.match(block.label) if block.children else None
     return match.group(1) if match else None

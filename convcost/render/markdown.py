@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import IO
 
 from .sheet import Document, Line, Paragraph, Sheet, text_of
@@ -14,8 +15,12 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
 
 
 def _paragraph(part: Paragraph) -> str:
+    if part.kind == "command":
+        # A fence longer than any run of backticks inside: no argument ends the block.
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", part.text)), default=0))
+        return f"Made by:\n\n{fence}console\n$ {part.text}\n{fence}"
     text = escape(part.text)
-    return {"headline": f"**{text}**", "warning": f"> warning: {text}"}.get(part.kind, text)
+    return {"title": f"# {text}", "section": f"## {text}", "headline": f"**{text}**", "warning": f"> warning: {text}"}.get(part.kind, text)
 
 
 def _table(sheet: Sheet, units: str) -> str:

@@ -40,7 +40,7 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """One or more sentences. ``kind``: "headline", "note" or "warning"."""
+    """One or more sentences. ``kind``: "title", "section", "headline", "note", "warning" or "command"."""
 
     text: str
     kind: str = "note"

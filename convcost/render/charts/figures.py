@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import MissingExtraError, UsageError, nearest
+from . import report_charts
 from .style import Chart
+
+__all__ = ["figure", "report_charts"]
 
 
 def figure(charts: tuple[Chart, ...], key: str) -> Any:

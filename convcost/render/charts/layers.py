@@ -73,13 +73,13 @@ def _layout(shown: Sequence[LayerRecord]) -> dict[str, Any]:
     count = len(shown)
     step = -(-count // MAX_TICKS)
     places = list(range(1, count + 1, step))
-    found = layout(560, bargap=0.18 if count < 150 else 0, hovermode="closest")
-    found["margin"] = {"l": 64, "r": 16, "t": 36, "b": 96}
+    found = layout(540, bargap=0.18 if count < 150 else 0, hovermode="closest")
+    found["margin"] = {"l": 64, "r": 16, "t": 36, "b": 16}
     found["xaxis"] = axis(
         "",
         range=[0.4, count + 0.6],
         tickvals=places,
-        ticktext=[label(_place(shown[place - 1].name), 22) for place in places],
+        ticktext=[label(_place(shown[place - 1].name), 18) for place in places],
         tickangle=-60,
         anchor="y3",
         showgrid=False,

@@ -63,7 +63,7 @@ def bubble_chart(reports: Sequence[Report]) -> Chart:
     }  # fmt: skip
     found = layout(440, hovermode="closest", showlegend=False)
     found["margin"] = {"l": 64, "r": 32, "t": 44, "b": 48}
-    found["xaxis"] = axis("MACs for one batch, logarithmic", type="log", tickformat="~s")
+    found["xaxis"] = axis("MACs, logarithmic", type="log", tickformat="~s", dtick="D2")
     found["yaxis"] = axis(f"{looks[0][0]}, %")
     note = "Lower is better, further left is cheaper; the area of a circle is the number of parameters."
     return Chart("bubble", title, note, {"data": [trace], "layout": found}, tuple(views))
@@ -83,7 +83,7 @@ def depth_chart(reports: Sequence[Report]) -> Chart:
         "text": [f"{error:g}" for _, error in known], "textposition": "outside", "hoverinfo": "text",
         "hovertext": [f"<b>{label(report.about.title)}</b><br>{error:g}% {ERRORS[kind]} on {label(_dataset(report))}"
                       for report, error in known],
-        "marker": {"color": SERIES[0]}, "cliponaxis": False,
+        "marker": {"color": SERIES[0], "opacity": 0.4}, "cliponaxis": False,
     }  # fmt: skip
     line = {
         "type": "scatter", "mode": "lines+markers+text", "name": "weight layers", "x": names, "yaxis": "y2",
@@ -97,7 +97,7 @@ def depth_chart(reports: Sequence[Report]) -> Chart:
     found["margin"] = {"l": 56, "r": 56, "t": 44, "b": 56}
     found["xaxis"] = axis("", showgrid=False)
     found["yaxis"] = axis(f"{ERRORS[kind]}, %", rangemode="tozero")
-    found["yaxis2"] = axis("weight layers", overlaying="y", side="right", rangemode="tozero", showgrid=False)
+    found["yaxis2"] = axis("weight layers", overlaying="y", side="right", rangemode="tozero", showgrid=False, tickmode="auto", nticks=6)
     note = "Depth is the number of convolutions and linear layers on the longest path, as the papers count it."
     return Chart("depth", title, note, {"data": [bars, line], "layout": found})
 
@@ -133,6 +133,7 @@ def totals_chart(reports: Sequence[Report]) -> Chart:
     found = layout(120 + 36 * len(reports), barmode="stack", bargap=0.3)
     found["margin"] = {"l": 88, "r": 16, "t": 36, "b": 48}
     found["xaxis"] = axis("parameters", tickformat="~s")
+    found["legend"]["traceorder"] = "normal"
     found["yaxis"] = axis("", autorange="reversed", showgrid=False, type="category")
     note = "Each bar is a whole network; colours are groups of layers."
     return Chart("totals", "Totals by group", note, {"data": data, "layout": found}, tuple(views))

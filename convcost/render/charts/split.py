@@ -35,7 +35,7 @@ def split_chart(report: Report) -> Chart:
             "text": [units.share(*pair) if share >= _WIDE else "" for pair, share in zip(pairs, shares, strict=True)],
             "textposition": "inside",
             "insidetextanchor": "middle",
-            "textfont": {"color": "#ffffff", "size": 12},
+            "textfont": {"size": 12},
             "hovertext": [
                 f"<b>{NAMES.get(group, group)}</b>: {units.share(value, whole)} of {name}<br>{value:,} of {whole:,}"
                 + (f" bytes = {units.size(value)}" if name == "activations" else "")
@@ -44,8 +44,9 @@ def split_chart(report: Report) -> Chart:
             "hoverinfo": "text",
             "marker": {"color": COLOURS[group], "line": {"width": 0}},
         })  # fmt: skip
-    found = layout(240, barmode="stack", bargap=0.35)
+    found = layout(230, barmode="stack", bargap=0.35)
     found["margin"] = {"l": 88, "r": 16, "t": 36, "b": 32}
+    found["legend"]["traceorder"] = "normal"
     found["xaxis"] = axis("", range=[0, 100], ticksuffix="%", nticks=6)
     found["yaxis"] = axis("", autorange="reversed", showgrid=False)
     return Chart(

@@ -33,21 +33,35 @@ def comparison_page(
 ) -> str:
     """The page as text; arguments as for ``report_page``."""
     drawn = tuple(charts or network_charts(reports))
-    names = ", ".join(report.about.title or report.about.name for report in reports)
+    names = ", ".join(report.about.name for report in reports)
     short = names if len(names) <= 100 else f"{len(reports)} networks"
-    sentences = "".join(f"<li>{escape(headline(report))}</li>" for report in reports)
     head = (
         f'<header><p class="kicker">comparison</p><h1>{escape(short)}</h1>'
-        f'<ul class="headlines">{sentences}</ul></header>'
+        f'<p class="headline">{_summary(reports)}</p></header>'
     )
     missing = [chart for chart in drawn if chart.figure is None]
     sections = [
         ("networks", "Side by side", _table(reports)),
         *((chart.key, chart.title, chart_html(chart)) for chart in drawn if chart.figure is not None),
         ("each", "Each network", "".join(_details(report, convention) for report in reports)),
-        ("about", "How this page was made", "".join(map(chart_html, missing)) + command_html(command, version)),
+        ("made", "How this page was made", "".join(map(chart_html, missing)) + command_html(command, version)),
     ]
     return page(f"{short}: what they cost", sections, head, {"charts": chart_data(drawn)}, plotly)
+
+
+def _summary(reports: Sequence[Report]) -> str:
+    """The least and the most of each quantity, in one sentence."""
+    parts = []
+    for key, name, unit in (
+        ("params", "Parameters", "count"), ("macs", "MACs", "count"), ("activation_bytes", "activations", "bytes"),
+    ):  # fmt: skip
+        ordered = sorted(reports, key=lambda report, key=key: getattr(report.totals, key))  # type: ignore[misc]
+        least, most = (
+            f"{number(getattr(report.totals, key), unit)} ({escape(report.about.name)})"
+            for report in (ordered[0], ordered[-1])
+        )
+        parts.append(f"{name} from {least} to {most}")
+    return "; ".join(parts) + "."
 
 
 def _table(reports: Sequence[Report]) -> str:
@@ -81,6 +95,6 @@ def _error(report: Report, kind: str) -> str:
 def _details(report: Report, convention: str | None) -> str:
     groups = table(breakdown_sheet(report), "groups", "Sums by group of layers")
     return (
-        f"<details><summary>{escape(report.about.title or report.about.name)}</summary>{reference(report)}"
+        f"<details><summary>{escape(report.about.title or report.about.name)}</summary><p>{escape(headline(report))}</p>{reference(report)}"
         f'<div class="wide">{groups}</div>{claims_html(report)}{conventions_html(report, convention)}</details>'
     )

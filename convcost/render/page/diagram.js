@@ -23,7 +23,8 @@ function drawDiagram() {
   const told = (block) => {
     const last = block.stop - 1;
     const output = layers.output[last].replace(/^\d+x/, "");
-    return block.kids ? `${block.stop - block.start} layers · ${output}` : `${layers.op[block.start]} · ${output}`;
+    const few = block.stop - block.start <= 3 && layers.op.slice(block.start, block.stop).join(", ");
+    return `${few && few.length <= 22 ? few : `${block.stop - block.start} layers`} · ${output}`;
   };
 
   function box(index, item, x, y) {
@@ -159,7 +160,7 @@ function drawDiagram() {
     const shares = layers.shares[own] === null ? "" : `<p class="hint">Uses the weights of ${esc(layers.shares[own])}.</p>`;
     const rows = data.told[own].map((step) => {
       const [label, formula, substitution, value] = data.steps[step];
-      return `<tr><th scope="row">${esc(label)}</th><td>${esc(formula)}${substitution && formula ? "<br>= " : ""}${esc(substitution)}</td><td>${esc(value)}</td></tr>`;
+      return `<tr><th scope="row">${esc(label)}<div class="how">${esc(formula)}${substitution && formula ? " = " : ""}${esc(substitution)}</div></th><td>${esc(value)}</td></tr>`;
     });
     $("told").innerHTML = `${head}<p class="fields">${esc(layers.op[own])}(${esc(layers.fields[own])})</p><p class="hint">${esc(layers.input[own])} → ${esc(layers.output[own])}; reads ${from.join(", ") || "nothing"}</p>${shares}<table><caption class="unseen">Arithmetic</caption><tbody>${rows.join("")}</tbody></table>`;
   }

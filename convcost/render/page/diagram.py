@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import units
-from ..blocks import Block, tree
+from ..blocks import Block, is_wrapper, tree
 
 if TYPE_CHECKING:
-    from ...analysis.records import Report
+    from ...analysis.records import LayerRecord, Report
 
 MAX_LANES = 20_000
 """Places in lanes of one block. Beyond, long lines run straight: nobody could follow them anyway."""
@@ -142,7 +142,7 @@ def opened(report: Report, blocks: Sequence[dict[str, Any]]) -> list[int]:
     """Blocks to show open: whole levels while the boxes are few, then the first of each kind that has branches."""
     shown, boxes = [0], list(blocks[0].get("kids", ()))
     while True:
-        closed = [box for box in boxes if "kids" in blocks[box] and not _wraps(report, blocks[box])]
+        closed = [box for box in boxes if "kids" in blocks[box] and not is_wrapper(_inside(report, blocks[box]))]
         inside = [kid for box in closed for kid in blocks[box]["kids"]]
         if not closed or len(boxes) - len(closed) + len(inside) > OPEN_BOXES:
             break
@@ -156,17 +156,15 @@ def opened(report: Report, blocks: Sequence[dict[str, Any]]) -> list[int]:
             found = [box, *blocks[box]["kids"]]
         for block in found:
             entry = blocks[block]
-            kind = tuple(layer.op for layer in report.layers[entry["start"] : entry["stop"]])
+            kind = tuple(layer.op for layer in _inside(report, entry))
             if kind not in kinds and _branches(entry) and len(entry["kids"]) <= OPEN_BOXES // 2:
                 kinds.add(kind)
                 shown += [box, block] if block != box else [box]
     return sorted(set(shown))
 
 
-def _wraps(report: Report, entry: dict[str, Any]) -> bool:
-    """Whether a block is one convolution or linear layer with what belongs to it: closed, it says all there is."""
-    weighty = [layer for layer in report.layers[entry["start"] : entry["stop"]] if layer.group in ("conv", "fc")]
-    return len(weighty) == 1 and not _branches(entry)
+def _inside(report: Report, entry: dict[str, Any]) -> Sequence[LayerRecord]:
+    return report.layers[entry["start"] : entry["stop"]]
 
 
 def _branches(entry: dict[str, Any]) -> bool:

@@ -1,6 +1,6 @@
 /* The table of layers: sorted, filtered by text and group, summed over what is shown. */
 const COLUMNS = [
-  ["name", "Layer"], ["op", "Op"], ["fields", "Fields"], ["output", "Output"], ["params", "Params"], ["macs", "MACs"],
+  ["name", "Layer"], ["op", "Op"], ["output", "Output"], ["params", "Params"], ["macs", "MACs"],
   ["flops", "FLOPs"], ["activation_bytes", "Activations"], ["bytes_read", "Read"], ["bytes_written", "Written"], ["field", "Field"],
 ];
 const summed = (key) => data.quantities.includes(key);
@@ -17,7 +17,7 @@ function layerTable() {
       const name = esc(layers.name[layer]);
       return `<th scope="row" title="${name.slice(0, 1000)}"><button type="button" data-layer="${layer}">${name}</button></th>`;
     }
-    if (key === "op") return `<td><span class="group" style="--own:${data.colours[layers.group[layer]]}">${esc(layers.op[layer])}</span></td>`;
+    if (key === "op") return `<td title="${esc(layers.fields[layer]).slice(0, 1000)}"><span class="group" style="--own:${data.colours[layers.group[layer]]}">${esc(layers.op[layer])}</span></td>`;
     if (!summed(key)) return `<td title="${esc(layers[key][layer]).slice(0, 1000)}">${esc(layers[key][layer])}</td>`;
     const place = layers[key][layer];
     const share = most[key] && ["params", "macs", "activation_bytes"].includes(key) ? Number(raw[place]) / most[key] : 0;

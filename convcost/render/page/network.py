@@ -50,7 +50,7 @@ def report_page(
     groups = f'<div class="wide">{table(breakdown_sheet(report), "groups", "Sums by group of layers")}</div>'
     missing = [key for key, chart in drawn.items() if chart.figure is None]
     sections = [
-        ("where", "Where it is", html["layers"]),
+        ("where", "Where parameters, work and memory are", html["layers"]),
         ("groups", "By group", html["split"] + groups),
         ("diagram", "Architecture", asset("diagram.html")),
         ("tree", "Block by block", html["tree"]),

@@ -15,6 +15,8 @@ import msgspec
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 SCRIPTS = ("core.js", "tables.js", "layers.js", "layout.js", "diagram.js", "charts.js")
 MAX_TITLE = 120
+NAMES = {"where": "Where", "claims": "Claims", "about": "Conventions"}
+"""Headings that are too long for the bar above."""
 
 
 @cache
@@ -36,15 +38,17 @@ def page(title: str, sections: Iterable[tuple[str, str, str]], head: str, data: 
     Args:
         sections: (id, heading, HTML) in order.
         head: HTML above them.
-        plotly: the text of plotly.js, or ``src:PATH`` for a file beside the page.
+        plotly: the text of plotly.js, or ``src:PATH`` for a file beside the page; "" where no chart is drawn.
     """
     shown = list(sections)
     code = "\n".join(asset(name) for name in SCRIPTS)
     linked = plotly.removeprefix("src:") if plotly.startswith("src:") else None
     inline = [code] if linked is not None else [code, plotly]
     drawing = f'<script src="{escape(linked)}"></script>' if linked is not None else f"<script>{plotly}</script>"
+    if not data["charts"]:
+        inline, drawing = [code], ""
     title = title if len(title) <= MAX_TITLE else title[: MAX_TITLE - 1] + "…"
-    links = "".join(f'<a href="#{key}">{escape(heading)}</a>' for key, heading, _ in shown)
+    links = "".join(f'<a href="#{key}">{escape(NAMES.get(key, heading))}</a>' for key, heading, _ in shown)
     body = "".join(
         f'<section id="{key}" aria-labelledby="h-{key}"><h2 id="h-{key}">{escape(heading)}</h2>{html}</section>'
         for key, heading, html in shown
