@@ -239,3 +239,4 @@ function drawDiagram() {
 }
 if (data.diagram) drawDiagram();
 mark("diagram");
+document.documentElement.dataset.ready = "tables";

@@ -1,4 +1,4 @@
-/* The table of layers: sorted, filtered by text and group, summed over what is shown. */
+/* The table of layers (its rows are grids, so the roles of a table are said in words): sorted, filtered by text and group, summed over what is shown. */
 const COLUMNS = [
   ["name", "Layer"], ["op", "Op"], ["output", "Output"], ["params", "Params"], ["macs", "MACs"],
   ["flops", "FLOPs"], ["activation_bytes", "Activations"], ["bytes_read", "Read"], ["bytes_written", "Written"], ["field", "Field"],
@@ -11,20 +11,20 @@ function layerTable() {
   const count = layers.name.length;
   const raw = data.numbers.raw;
   const most = Object.fromEntries(data.quantities.map((key) => [key, Number(raw[Math.max(0, ...layers[key])] || 0)]));
-  table.tHead.innerHTML = `<tr>${COLUMNS.map(([key, head]) => `<th scope="col" data-key="${key}">${head}</th>`).join("")}</tr>`;
+  table.tHead.innerHTML = `<tr role="row">${COLUMNS.map(([key, head]) => `<th role="columnheader" scope="col" data-key="${key}">${head}</th>`).join("")}</tr>`;
   const cell = (key, layer) => {
     if (key === "name") {
       const name = esc(layers.name[layer]);
-      return `<th scope="row" title="${name.slice(0, 1000)}"><button type="button" data-layer="${layer}">${name}</button></th>`;
+      return `<th role="rowheader" scope="row" title="${name.slice(0, 1000)}"><button type="button" data-layer="${layer}">${name}</button></th>`;
     }
-    if (key === "op") return `<td title="${esc(layers.fields[layer]).slice(0, 1000)}"><span class="group" style="--own:${data.colours[layers.group[layer]]}">${esc(layers.op[layer])}</span></td>`;
-    if (!summed(key)) return `<td title="${esc(layers[key][layer]).slice(0, 1000)}">${esc(layers[key][layer])}</td>`;
+    if (key === "op") return `<td role="cell" title="${esc(layers.fields[layer]).slice(0, 1000)}"><span class="group" style="--own:${data.colours[layers.group[layer]]}">${esc(layers.op[layer])}</span></td>`;
+    if (!summed(key)) return `<td role="cell" title="${esc(layers[key][layer]).slice(0, 1000)}">${esc(layers[key][layer])}</td>`;
     const place = layers[key][layer];
     const share = most[key] && ["params", "macs", "activation_bytes"].includes(key) ? Number(raw[place]) / most[key] : 0;
-    return `<td${share ? ` style="--share:${(100 * share).toFixed(2)}%"` : ""}>${numberHtml(place, key)}</td>`;
+    return `<td role="cell"${share ? ` style="--share:${(100 * share).toFixed(2)}%"` : ""}>${numberHtml(place, key)}</td>`;
   };
   const html = [];
-  for (let layer = 0; layer < count; layer++) html.push(`<tr data-layer="${layer}">${COLUMNS.map(([key]) => cell(key, layer)).join("")}</tr>`);
+  for (let layer = 0; layer < count; layer++) html.push(`<tr role="row" data-layer="${layer}">${COLUMNS.map(([key]) => cell(key, layer)).join("")}</tr>`);
   table.tBodies[0].innerHTML = html.join("");
   const rows = [...table.tBodies[0].rows];
 
@@ -45,12 +45,12 @@ function layerTable() {
     $("found").textContent = kept.length === count ? `${count} layers` : `${kept.length} of ${count} layers`;
     const sum = (key) => kept.reduce((total, layer) => total + BigInt(raw[layers[key][layer]]), 0n);
     const cells = COLUMNS.slice(1).map(([key]) => {
-      if (!summed(key)) return "<td></td>";
+      if (!summed(key)) return '<td role="cell"></td>';
       const total = sum(key);
       const place = raw.indexOf(String(total));
-      return `<td>${place >= 0 ? numberHtml(place, key) : `<data value="${total}">${total.toLocaleString("en-US")}</data>`}</td>`;
+      return `<td role="cell">${place >= 0 ? numberHtml(place, key) : `<data value="${total}">${total.toLocaleString("en-US")}</data>`}</td>`;
     });
-    table.tFoot.innerHTML = `<tr><th scope="row">${kept.length === count ? "total" : "shown"}</th>${cells.join("")}</tr>`;
+    table.tFoot.innerHTML = `<tr role="row"><th role="rowheader" scope="row">${kept.length === count ? "total" : "shown"}</th>${cells.join("")}</tr>`;
   };
   $("filter").addEventListener("input", filter);
   $("chips").addEventListener("click", (event) => {
