@@ -55,11 +55,12 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
     default=None,
     help="Add the total as others print it.",
 )
+@click.option("--plain", is_flag=True, help="No bars and no curves.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if an operation is not modelled.")
 @output_options((*FORMATS, "html"))
 def command(
     source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, depth: int | None,
-    columns: tuple[str, ...], sort: str | None, top: int | None, convention: str | None, strict: bool,
+    columns: tuple[str, ...], sort: str | None, top: int | None, convention: str | None, plain: bool, strict: bool,
     format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
     """The exact account of SOURCE, layer by layer.
@@ -87,7 +88,7 @@ def command(
         if format == "csv":
             shown = Document((layer_sheet(report, None, _csv_columns(columns), sort, top, flat=True),))
         else:
-            shown = document(report, depth, columns, sort, top, convention, units)
+            shown = document(report, depth, columns, sort, top, convention, units, plain)
         with opened(output) as out:
             render(shown, format, out, units)
     if strict and report.coverage.unmodelled:

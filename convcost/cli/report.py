@@ -31,7 +31,8 @@ SUFFIXES = {"html": ".html", "markdown": ".md"}
 @click.option("--plotly-js", metavar="PATH", default=None,
               help="Use this copy of plotly.js, relative to the page, in place of one inside it.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(), default=None,
-              help="Write to this file, at once or not at all; into a folder, a file for each SOURCE with an index.")  # fmt: skip
+              help="Write to this file, at once or not at all; in a folder, a file for each SOURCE and an index.",
+              )  # fmt: skip
 def command(
     sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None,
     format: str, plotly_js: str | None, output: str | None,

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import units
 from ..errors import UsageError, nearest
-from .sheet import Column, Document, Line, Paragraph, Sheet
+from .sheet import Column, Curve, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ..analysis.records import LayerRecord, Report, Verdict
+
+MAX_NAME = 28
+"""Characters of a name beside a curve."""
 
 AUTOMATIC_LINES = 60
 """Without --depth, blocks are folded until the table has at most this many lines."""
@@ -76,6 +79,7 @@ def document(
     top: int | None = None,
     convention: str | None = None,
     style: str = "iec",
+    plain: bool = False,
 ) -> Document:
     """What ``convcost analyze`` shows.
 
@@ -83,12 +87,14 @@ def document(
         depth: fold blocks below this level; None: as deep as fits 60 lines. ``columns``: of ``COLUMN_KEYS``.
         sort: order layers by this quantity, largest first, without nesting. ``top``: only so many.
         convention: adds the line of this convention. ``style``: of ``units.STYLES``, for numbers in sentences.
+        plain: percentages in place of bars, and no curves.
 
     Raises:
         UsageError: an unknown column or quantity.
     """
-    parts: list[Paragraph | Sheet] = [Paragraph(headline(report, style), "headline")]
-    parts.append(layer_sheet(report, depth, columns, sort, top))
+    parts: list[Paragraph | Sheet | Curve] = [Paragraph(headline(report, style), "headline")]
+    parts.append(layer_sheet(report, depth, columns, sort, top, plain=plain))
+    parts += () if plain or sort or top else curves(report, style)
     parts.append(breakdown_sheet(report))
     parts += claims(report)
     parts += [Paragraph(text, "warning") for text in report.warnings]
@@ -138,12 +144,13 @@ def layer_sheet(
     sort: str | None = None,
     top: int | None = None,
     flat: bool = False,
+    plain: bool = False,
 ) -> Sheet:
     """The table of layers, nested by block; sorted; or ``flat``: every layer in order under its full name."""
     for key in columns:
         if key not in COLUMN_KEYS:
             raise UsageError(f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})")
-    shown = (Column("name", "Layer"), *(_column(key) for key in columns))
+    shown = (Column("name", "Layer"), *(_column(key, not plain) for key in columns))
     if sort is not None or top is not None:
         lines = _sorted_lines(report, columns, sort or "macs", top)
     elif flat:
@@ -155,9 +162,9 @@ def layer_sheet(
     return Sheet("", shown, tuple(lines), total)
 
 
-def _column(key: str) -> Column:
+def _column(key: str, bar: bool) -> Column:
     if key in SHARES:
-        return Column(key, "", "share", bar=True)
+        return Column(key, "", "share", bar)
     heading, unit, _, _ = _COLUMNS[key]
     return Column(key, heading, unit)
 
@@ -240,6 +247,20 @@ def _fold(
 
 
 # --- the rest
+
+
+def curves(report: Report, style: str = "iec") -> list[Curve]:
+    """Parameters, MACs and activations over the layers that have any: where each quantity lies."""
+    shown = [layer for layer in report.layers if layer.params or layer.macs or layer.activation_bytes]
+    found = []
+    for key, name in (("params", "params"), ("macs", "MACs"), ("activation_bytes", "activations")):
+        values = tuple(getattr(layer, key) for layer in shown)
+        if any(values):
+            largest = shown[values.index(max(values))]
+            text = units.size(max(values), style) if key == "activation_bytes" else units.count(max(values), style)
+            short = largest.name if len(largest.name) <= MAX_NAME else "…" + largest.name[1 - MAX_NAME :]
+            found.append(Curve(name, values, f"largest {text} in {short}"))
+    return found if len(shown) > 1 else []
 
 
 def breakdown_sheet(report: Report) -> Sheet:

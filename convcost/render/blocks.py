@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -82,7 +83,7 @@ def _base(block: Block) -> str | None:
 
 
 def _is_chain(layers: Sequence[LayerRecord], first: int, members: Sequence[Block]) -> bool:
-    for before, block in zip(members, members[1:], strict=False):
+    for before, block in pairwise(members):
         for position in range(block.start, block.stop):
             for source, _ in layers[position - first].node.inputs:
                 if source < block.start and not before.start <= source < before.stop:

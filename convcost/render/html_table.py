@@ -35,9 +35,7 @@ def table(sheet: Sheet, kind: str = "", caption: str = "") -> str:
     lines = "".join(_row(sheet, line) for line in sheet.lines)
     foot = f"<tfoot>{_row(sheet, sheet.total)}</tfoot>" if sheet.total else ""
     named = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return (
-        f'<table class="{escape(kind)}">{named}<thead><tr>{heading}</tr></thead><tbody>{lines}</tbody>{foot}</table>'
-    )
+    return f'<table class="{escape(kind)}">{named}<thead><tr>{heading}</tr></thead><tbody>{lines}</tbody>{foot}</table>'
 
 
 def _row(sheet: Sheet, line: Line) -> str:

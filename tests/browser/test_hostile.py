@@ -13,7 +13,7 @@ EVIL = [
     "<script>alert(1)</script>",
     "</script><script>alert(2)</script>",
     "<img src=x onerror=alert(3)>",
-    "\"><svg onload=alert(4)>",
+    '"><svg onload=alert(4)>',
     "' onmouseover='alert(5)",
     "<!--",
     "%{x} &lt;b&gt; ${alert(6)} `",

@@ -157,7 +157,8 @@ def test_switching_a_chart_shows_another_quantity(visit, page_of, vgg):
     assert figure.get_by_role("button", name="MACs").get_attribute("aria-pressed") == "true"
     opened.tab.locator("[data-chart=layers]").get_by_role("button", name="logarithmic").click()
     kinds = opened.tab.evaluate(
-        "() => ['yaxis', 'yaxis2', 'yaxis3'].map(a => document.querySelector('[data-chart=layers] .plot').layout[a].type)"
+        "() => { const { layout } = document.querySelector('[data-chart=layers] .plot');"
+        " return [layout.yaxis.type, layout.yaxis2.type, layout.yaxis3.type]; }"
     )
     assert kinds == ["log"] * 3
 
@@ -189,7 +190,7 @@ def test_the_diagram_opens_closes_and_zooms(opened):
 def told(opened):
     return opened.tab.eval_on_selector_all(
         "#told tbody tr",
-        "rows => rows.map(row => [row.querySelector('th').firstChild.textContent, row.querySelector('.how').textContent, row.cells[1].textContent])",
+        "rows => rows.map(row => [row.cells[0].firstChild, row.querySelector('.how'), row.cells[1]].map(x => x.textContent))",
     )
 
 
@@ -254,7 +255,8 @@ def test_boxes_do_not_overlap(visit, page_of, name):
     opened.tab.click("[data-do=open]")
     opened.tab.click("[data-do=one]")
     found = opened.tab.evaluate("""() => {
-      const box = (one) => { const r = one.querySelector(':scope > .face').getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
+      const face = (one) => one.querySelector(':scope > .face').getBoundingClientRect();
+      const box = (one) => { const r = face(one); return [r.left, r.top, r.right, r.bottom]; };
       return [...document.querySelectorAll('#drawing [data-box]')].map((one) => {
         const above = one.parentElement.closest('[data-box]');
         return [box(one), above ? above.dataset.box : 'root', above ? box(above) : null];
@@ -263,7 +265,7 @@ def test_boxes_do_not_overlap(visit, page_of, name):
     families = {}
     for (left, top, right, bottom), above, around in found:
         if around:
-            assert around[0] < left and around[1] < top and right < around[2] and bottom < around[3]
+            assert (around[0] < left, around[1] < top, right < around[2], bottom < around[3]) == (True,) * 4
         families.setdefault(above, []).append((left, top, right, bottom))
     for family in families.values():
         for place, a in enumerate(family):
@@ -289,7 +291,8 @@ def test_everything_has_a_name(opened):
     tab = opened.tab
     assert tab.locator("h1").count() == 1
     nameless = tab.evaluate("""() => [...document.querySelectorAll('button, input, select, [role=img], [role=treeitem]')]
-      .filter((one) => !one.closest('.modebar') && !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length))
+      .filter((one) => !one.closest('.modebar'))
+      .filter((one) => !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length))
       .map((one) => one.outerHTML)""")
     assert nameless == []
     assert tab.locator("table:not(:has(caption))").count() == 0
@@ -344,7 +347,9 @@ def test_a_comparison(visit, page_of, keep):
     opened.tab.locator(".networks thead button", has_text="Top-1 error").click()
     last = opened.tab.locator(".networks tbody th").last.text_content()
     assert last == "googlenet", "no top-1 error is published for it"
-    drawn = opened.tab.eval_on_selector_all("[data-chart]", "all => all.map(one => [one.dataset.chart, +one.dataset.drawn])")
+    drawn = opened.tab.eval_on_selector_all(
+        "[data-chart]", "all => all.map(one => [one.dataset.chart, +one.dataset.drawn])"
+    )
     assert dict(drawn) == {"bubble": 1, "depth": 2, "totals": 6}
     for row in range(len(names)):
         name = rows.nth(row).locator("th").text_content()

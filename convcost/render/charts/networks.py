@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import units
-from .style import COLOURS, NAMES, SERIES, Chart, View, axis, label, layout
+from .style import COLOURS, NAMES, SERIES, Chart, View, axis, label, layout, safe, short
 
 if TYPE_CHECKING:
     from ...analysis.records import Report
@@ -29,44 +29,46 @@ def _dataset(report: Report) -> str:
 def bubble_chart(reports: Sequence[Report]) -> Chart:
     """Error against multiply-accumulates; the area of a circle is the number of parameters."""
     title = "Error against work"
-    looks, dots = [], []
+    views = []
     for kind, name in ERRORS.items():
         known = [(report, error) for report in reports if (error := error_of(report, kind)) is not None]
-        datasets = sorted({_dataset(report) for report, _ in known})
+        datasets = {_dataset(report) for report, _ in known}
         if len(known) > 1 and len(datasets) == 1:
-            looks.append((f"{name} on {datasets[0]}", known))
-    if not looks:
+            look = f"{name} on {short(datasets.pop())}"
+            views.append(View(look, (_dots(reports, known, look),), {"yaxis.title.text": f"{safe(look)}, %"}))
+    if not views:
         return Chart("bubble", title, missing="fewer than two of these networks have a published error on one dataset")
-    views = []
-    most = max(report.totals.params for report in reports)
-    for name, known in looks:
-        dots.append({
-            "x": [[report.totals.macs for report, _ in known]],
-            "y": [[error for _, error in known]],
-            "text": [[label(report.about.name, 24) for report, _ in known]],
-            "hovertext": [[
-                f"<b>{label(report.about.title)}</b><br>{error:g}% {name}<br>{report.totals.macs:,} MACs"
-                f"<br>{report.totals.params:,} parameters"
-                for report, error in known
-            ]],
-            "marker.size": [[report.totals.params for report, _ in known]],
-            "marker.color": [[SERIES[reports.index(report) % len(SERIES)] for report, _ in known]],
-        })  # fmt: skip
-        views.append(View(name, ({key: value[0] for key, value in dots[-1].items()},), {"yaxis.title.text": f"{name}, %"}))
     first = views[0].traces[0]
+    most = max(report.totals.params for report in reports)
+    marker = {
+        "size": first["marker.size"], "color": first["marker.color"], "opacity": 0.75, "sizemode": "area",
+        "sizeref": max(1, most) / LARGEST**2, "sizemin": 4, "line": {"width": 1, "color": "#ffffff"},
+    }  # fmt: skip
     trace = {
         "type": "scatter", "mode": "markers+text", "textposition": "top center", "hoverinfo": "text",
-        **{key: value for key, value in first.items() if "." not in key},
-        "marker": {"size": first["marker.size"], "color": first["marker.color"], "opacity": 0.75, "sizemode": "area",
-                   "sizeref": max(1, most) / LARGEST**2, "sizemin": 4, "line": {"width": 1, "color": "#ffffff"}},
-        "cliponaxis": False,
+        **{key: value for key, value in first.items() if "." not in key}, "marker": marker, "cliponaxis": False,
     }  # fmt: skip
     found = layout(440, hovermode="closest", showlegend=False)
     found["margin"] = {"l": 64, "r": 32, "t": 44, "b": 48}
     found["xaxis"] = axis("MACs, logarithmic", type="log", tickformat="~s", dtick="D2")
-    found["yaxis"] = axis(f"{looks[0][0]}, %")
+    found["yaxis"] = axis(f"{safe(views[0].label)}, %")
     note = "Lower is better, further left is cheaper; the area of a circle is the number of parameters."
     return Chart("bubble", title, note, {"data": [trace], "layout": found}, tuple(views))
+
+
+def _dots(reports: Sequence[Report], known: Sequence[tuple[Report, float]], look: str) -> dict[str, Any]:
+    return {
+        "x": [report.totals.macs for report, _ in known],
+        "y": [error for _, error in known],
+        "text": [label(report.about.name, 24) for report, _ in known],
+        "hovertext": [
+            f"<b>{label(report.about.title)}</b><br>{error:g}% {label(look)}<br>{report.totals.macs:,} MACs"
+            f"<br>{report.totals.params:,} parameters"
+            for report, error in known
+        ],
+        "marker.size": [report.totals.params for report, _ in known],
+        "marker.color": [SERIES[reports.index(report) % len(SERIES)] for report, _ in known],
+    }
 
 
 def depth_chart(reports: Sequence[Report]) -> Chart:
@@ -97,7 +99,9 @@ def depth_chart(reports: Sequence[Report]) -> Chart:
     found["margin"] = {"l": 56, "r": 56, "t": 44, "b": 56}
     found["xaxis"] = axis("", showgrid=False)
     found["yaxis"] = axis(f"{ERRORS[kind]}, %", rangemode="tozero")
-    found["yaxis2"] = axis("weight layers", overlaying="y", side="right", rangemode="tozero", showgrid=False, tickmode="auto", nticks=6)
+    found["yaxis2"] = axis(
+        "weight layers", overlaying="y", side="right", rangemode="tozero", showgrid=False, tickmode="auto", nticks=6
+    )
     note = "Depth is the number of convolutions and linear layers on the longest path, as the papers count it."
     return Chart("depth", title, note, {"data": [bars, line], "layout": found})
 
@@ -166,5 +170,3 @@ def throughput_chart(measured: Mapping[str, Sequence[tuple[int, float]]], unit: 
     found["xaxis"] = axis("batch size", type="log", dtick="D2")
     found["yaxis"] = axis(unit, type="log", tickformat="~s")
     return Chart("throughput", title, "Measured, not predicted.", {"data": data, "layout": found})
-
-

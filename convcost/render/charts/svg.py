@@ -88,9 +88,9 @@ def _panel(
 def _ticks(most: int) -> list[int]:
     """Three or four round numbers up to ``most``."""
     power = 10 ** max(0, floor(log10(max(1, most))))
-    step = next((power * part // 10 for part in (2, 5, 10, 20) if power * part // 10 and most <= 4 * power * part // 10),
-                power * 5)  # fmt: skip
-    return list(range(0, most + 1, max(1, step)))
+    steps = [power * part // 10 for part in (2, 5, 10, 20, 50)]
+    step = next(step for step in steps if step and most <= 4 * step)
+    return list(range(0, most + 1, step))
 
 
 def _tick(value: int, suffix: str) -> str:

@@ -70,9 +70,7 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
     return Chart("tree", "Block by block", note, {"data": [trace], "layout": found}, tuple(looks))
 
 
-def _gather(
-    report: Report, block: Block, parent: int, rows: list[Row], times_ns: Mapping[str, int]
-) -> dict[str, int]:
+def _gather(report: Report, block: Block, parent: int, rows: list[Row], times_ns: Mapping[str, int]) -> dict[str, int]:
     own = len(rows)
     layers = report.layers[block.start : block.stop]
     inner = bool(block.children) and not is_wrapper(layers)

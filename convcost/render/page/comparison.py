@@ -78,8 +78,8 @@ def _row(report: Report) -> str:
     inputs = ", ".join(units.shape(shape) for shape in report.settings.input_shapes.values())
     cells = [
         escape(inputs), number(totals.params), number(totals.weight_bytes, "bytes"), number(totals.macs),
-        number(totals.flops), number(totals.activation_bytes, "bytes"), f'<data value="{totals.depth}">{totals.depth}</data>',
-        *(_error(report, kind) for kind in ERRORS),
+        number(totals.flops), number(totals.activation_bytes, "bytes"),
+        f'<data value="{totals.depth}">{totals.depth}</data>', *(_error(report, kind) for kind in ERRORS),
     ]  # fmt: skip
     return f'<tr><th scope="row">{escape(report.about.name)}</th>' + "".join(f"<td>{c}</td>" for c in cells) + "</tr>"
 
@@ -95,6 +95,7 @@ def _error(report: Report, kind: str) -> str:
 def _details(report: Report, convention: str | None) -> str:
     groups = table(breakdown_sheet(report), "groups", "Sums by group of layers")
     return (
-        f"<details><summary>{escape(report.about.title or report.about.name)}</summary><p>{escape(headline(report))}</p>{reference(report)}"
+        f"<details><summary>{escape(report.about.title or report.about.name)}</summary>"
+        f"<p>{escape(headline(report))}</p>{reference(report)}"
         f'<div class="wide">{groups}</div>{claims_html(report)}{conventions_html(report, convention)}</details>'
     )

@@ -78,7 +78,7 @@ def _running_sums(layers: Sequence[LayerRecord]) -> list[list[int]]:
 
 def _columns(report: Report, numbers: Numbers) -> dict[str, list[Any]]:
     layers = report.layers
-    text = {
+    text: dict[str, list[Any]] = {
         "name": [layer.name for layer in layers],
         "op": [layer.op for layer in layers],
         "group": [layer.group for layer in layers],

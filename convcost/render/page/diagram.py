@@ -106,8 +106,8 @@ def _outside(sources: Sequence[Iterable[int]], start: int, stop: int) -> list[in
 def diagram(report: Report, root: Block | None = None) -> dict[str, Any]:
     """The diagram as plain data for the page.
 
-    ``blocks`` are all blocks, the network first; each has its ``label``, the layers ``start`` to ``stop`` and, unless it
-    is a single layer, ``kids`` (indices of blocks), ``items``, ``rows`` and ``segments`` as ``Level`` makes them.
+    ``blocks`` are all blocks, the network first; each has its ``label``, the layers ``start`` to ``stop`` and, unless
+    it is a single layer, ``kids`` (indices of blocks), ``items``, ``rows`` and ``segments`` as ``Level`` makes them.
     ``open`` are the blocks that a fresh page shows open.
     """
     root = root or tree(report)

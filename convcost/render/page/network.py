@@ -11,14 +11,20 @@ from ..charts import Chart, report_charts
 from ..html_table import table
 from .data import chart_data, layer_data
 from .sections import (
-    cards, chart_html, claims_html, command_html, conventions_html, reference, settings, warnings_html,
+    cards,
+    chart_html,
+    claims_html,
+    command_html,
+    conventions_html,
+    reference,
+    settings,
+    warnings_html,
 )  # fmt: skip
 from .shell import asset, page
 
 if TYPE_CHECKING:
     from ...analysis.explain import Explanation
     from ...analysis.records import Report
-
 
 
 def report_page(

@@ -63,9 +63,11 @@ def settings(report: Report) -> str:
 def chart_html(chart: Chart) -> str:
     """The place where the script draws a chart, or why there is none."""
     if chart.figure is None:
-        return f'<p class="hint" data-missing="{chart.key}">{escape(chart.title)}: left out, {escape(chart.missing or "")}.</p>'
+        said = f"{chart.title}: left out, {chart.missing}."
+        return f'<p class="hint" data-missing="{chart.key}">{escape(said)}</p>'
     buttons = "".join(
-        f'<button type="button" aria-pressed="{str(place == 0).lower()}" data-view="{place}">{escape(view.label)}</button>'
+        f'<button type="button" aria-pressed="{"false" if place else "true"}" data-view="{place}">'
+        f"{escape(view.label)}</button>"
         for place, view in enumerate(chart.views)
     )
     switch = f'<div class="switch" role="group" aria-label="{escape(chart.title)}: show">{buttons}</div>'
@@ -121,9 +123,7 @@ def conventions_html(report: Report, convention: str | None) -> str:
 def command_html(words: Sequence[str], version: str) -> str:
     """The command that makes this page again."""
     text = shlex.join(words)
-    return (
-        f'<p>convcost {escape(version)} makes this page with</p><pre><code id="command">{escape(text)}</code></pre>'
-    )
+    return f'<p>convcost {escape(version)} makes this page with</p><pre><code id="command">{escape(text)}</code></pre>'
 
 
 def warnings_html(texts: Iterable[str]) -> str:
