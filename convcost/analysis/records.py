@@ -378,15 +378,10 @@ class Report:
         return to_frame(self)
 
     def plot(self, chart: str = "layers") -> Any:
-        """A chart as a plotly figure: "layers", "split" or "tree".
+        """A plotly figure: "layers", "split" or "tree"; an error says if plotly is not installed."""
+        from ..render.charts.figures import of_report
 
-        Raises:
-            UsageError: an unknown chart, or one that a report cannot give.
-            MissingExtraError: plotly is not installed.
-        """
-        from ..render.charts.figures import figure, report_charts
-
-        return figure(report_charts(self), chart)
+        return of_report(self, chart)
 
     def _repr_html_(self) -> str:
         # The one look back from records to a renderer: notebooks ask the record itself.

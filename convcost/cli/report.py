@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,10 @@ from ..analysis.conventions import CONVENTIONS
 from ..errors import UsageError
 from .options import analysis_options, opened, report_of
 
-SUFFIXES = {"html": ".html", "markdown": ".md"}
+if TYPE_CHECKING:
+    from ..render.charts import Chart
+
+SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
 
 
 @click.command("report")
@@ -27,7 +30,7 @@ SUFFIXES = {"html": ".html", "markdown": ".md"}
     help="Add the total as others print it.",
 )
 @click.option("--format", "-f", "format", type=click.Choice(tuple(SUFFIXES)), default="html", show_default=True,
-              help="A page, or what a repository would commit.")  # fmt: skip
+              help="A page; what a repository would commit; or a picture of one network.")  # fmt: skip
 @click.option("--plotly-js", metavar="PATH", default=None,
               help="Use this copy of plotly.js, relative to the page, in place of one inside it.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(), default=None,
@@ -69,6 +72,8 @@ def text_of(
     """
     named = os.path.basename(output) if output else f"report{SUFFIXES[format]}"
     shown = ["convcost", "report", *sources, *words, *(() if format == "html" else ("--format", format))]
+    if format == "svg":
+        return _picture(reports)
     if format == "markdown":
         return _markdown(reports, [*shown, "-o", named], convention)
     from .. import __version__
@@ -79,9 +84,37 @@ def text_of(
     command = [*shown, *(("--plotly-js", plotly_js) if plotly_js else ()), "-o", named]
     plotly = f"src:{plotly_js}" if plotly_js else embedded()
     if len(reports) > 1:
-        return comparison_page(reports, command, plotly, __version__, convention)
+        return comparison_page(reports, command, plotly, __version__, convention, comparison_charts(reports))
     report = reports[0]
-    return report_page(report, explain(report, every=True), command, plotly, __version__, convention)
+    explanations = explain(report, every=True)
+    return report_page(report, explanations, command, plotly, __version__, convention, charts_of(report))
+
+
+def charts_of(report: Report) -> Sequence[Chart]:
+    """The charts on the page of one network: here records of memory, devices and time join those of the report."""
+    from ..render.charts import report_charts
+
+    return report_charts(report)
+
+
+def comparison_charts(reports: Sequence[Report]) -> Sequence[Chart]:
+    """The charts on the page of several networks: here measured records join those of the reports."""
+    from ..render.charts import network_charts
+
+    return network_charts(reports)
+
+
+def _picture(reports: Sequence[Report]) -> str:
+    from ..render.charts import layers_chart
+    from ..render.charts.svg import picture
+
+    if len(reports) > 1:
+        raise UsageError("a picture shows one network; several go into a folder: -o pictures/")
+    chart = layers_chart(reports[0])
+    drawn = picture(chart)
+    if drawn is None:
+        raise UsageError(f"no picture of {reports[0].about.name}: {chart.missing}")
+    return drawn + "\n"
 
 
 def _markdown(reports: Sequence[Report], command: Sequence[str], convention: str | None) -> str:
@@ -125,5 +158,7 @@ def _into_folder(
         text = text_of([source], [report], words, convention, format, plotly_js, name)
         with opened(os.path.join(folder, name)) as out:
             out.write(text)
+    if format == "svg":
+        return
     with opened(os.path.join(folder, f"index{suffix}")) as out:
         out.write(index_page(reports, names, format))

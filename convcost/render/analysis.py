@@ -12,8 +12,8 @@ from .sheet import Column, Curve, Document, Line, Paragraph, Sheet
 if TYPE_CHECKING:
     from ..analysis.records import LayerRecord, Report, Verdict
 
-MAX_NAME = 28
-"""Characters of a name beside a curve."""
+MAX_NAME = 22
+"""Characters of a name beside a curve; of a longer one its blocks."""
 
 AUTOMATIC_LINES = 60
 """Without --depth, blocks are folded until the table has at most this many lines."""
@@ -94,7 +94,7 @@ def document(
     """
     parts: list[Paragraph | Sheet | Curve] = [Paragraph(headline(report, style), "headline")]
     parts.append(layer_sheet(report, depth, columns, sort, top, plain=plain))
-    parts += () if plain or sort or top else curves(report, style)
+    parts += () if plain or sort or top else curves(report)
     parts.append(breakdown_sheet(report))
     parts += claims(report)
     parts += [Paragraph(text, "warning") for text in report.warnings]
@@ -249,7 +249,7 @@ def _fold(
 # --- the rest
 
 
-def curves(report: Report, style: str = "iec") -> list[Curve]:
+def curves(report: Report) -> list[Curve]:
     """Parameters, MACs and activations over the layers that have any: where each quantity lies."""
     shown = [layer for layer in report.layers if layer.params or layer.macs or layer.activation_bytes]
     found = []
@@ -257,9 +257,10 @@ def curves(report: Report, style: str = "iec") -> list[Curve]:
         values = tuple(getattr(layer, key) for layer in shown)
         if any(values):
             largest = shown[values.index(max(values))]
-            text = units.size(max(values), style) if key == "activation_bytes" else units.count(max(values), style)
-            short = largest.name if len(largest.name) <= MAX_NAME else "…" + largest.name[1 - MAX_NAME :]
-            found.append(Curve(name, values, f"largest {text} in {short}"))
+            names = [".".join(largest.path[:end]) for end in range(1, len(largest.path) + 1)]
+            fits = [text for text in names if len(text) <= MAX_NAME]
+            said = f"largest in {fits[-1]}" if fits else ""
+            found.append(Curve(name, values, said))
     return found if len(shown) > 1 else []
 
 

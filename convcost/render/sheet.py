@@ -40,7 +40,8 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """One or more sentences. ``kind``: "title", "section", "headline", "note", "warning" or "command"."""
+    """One or more sentences. ``kind``: "title", "section", "headline", "note", "warning", "command" or
+    "picture" (its path)."""
 
     text: str
     kind: str = "note"

@@ -23,7 +23,7 @@ COLOURS = {
 _BAR = 6
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _HEIGHTS = " ▁▂▃▄▅▆▇█"
-MAX_SPARK = 40
+MAX_SPARK = 32
 PIPED_WIDTH = 400
 
 _CROWDED = 8
@@ -141,7 +141,7 @@ def _without_shares(sheet: Sheet) -> Sheet:
 
 
 def spark_line(curve: Curve) -> str:
-    """A curve as one line: ``MACs   ▁█▄█  largest 1.85G in conv1_2``."""
+    """A curve as one line: ``MACs   ▁█▄█  largest in conv1_2``."""
     return f"{curve.label:<13}{spark(curve.values)}  {curve.said}".rstrip()
 
 

@@ -190,7 +190,7 @@ def test_the_diagram_opens_closes_and_zooms(opened):
 def told(opened):
     return opened.tab.eval_on_selector_all(
         "#told tbody tr",
-        "rows => rows.map(row => [row.cells[0].firstChild, row.querySelector('.how'), row.cells[1]].map(x => x.textContent))",
+        "rows => rows.map(r => [r.cells[0].firstChild, r.querySelector('.how'), r.cells[1]].map(x => x.textContent))",
     )
 
 
@@ -290,7 +290,7 @@ def test_it_fits_every_width(visit, page_of, keep, name, width, dark):
 def test_everything_has_a_name(opened):
     tab = opened.tab
     assert tab.locator("h1").count() == 1
-    nameless = tab.evaluate("""() => [...document.querySelectorAll('button, input, select, [role=img], [role=treeitem]')]
+    nameless = tab.evaluate("""() => [...document.querySelectorAll('button, input, select, [role=img], .box')]
       .filter((one) => !one.closest('.modebar'))
       .filter((one) => !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length))
       .map((one) => one.outerHTML)""")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .layers import layers_chart
@@ -17,32 +17,42 @@ if TYPE_CHECKING:
     from ...analysis.records import Report
 
 NO_MEMORY = "there is no record of its memory over time"
-NO_PROFILE = "there are no measured records"
 NO_ROOFLINE = "there is no record of a device"
 
 
-def report_charts(report: Report) -> tuple[Chart, ...]:
+def report_charts(
+    report: Report,
+    memory: Chart | None = None,
+    roofline: Chart | None = None,
+    times_ns: Mapping[str, int] | None = None,
+) -> tuple[Chart, ...]:
     """The charts of one network, in the order of a page.
 
-    The last are left out with their reason: they draw records that a report does not hold. Whoever has such records
-    puts ``memory_chart`` or ``roofline_chart`` in their place.
+    A report holds no memory over time, no device and no measurements: charts of such records are handed in, and where
+    there are none a chart without a figure says so.
+
+    Args:
+        memory: from ``memory_chart``. ``roofline``: from ``roofline_chart``.
+        times_ns: measured time of each layer by its name: a further view of the treemap.
     """
     return (
         layers_chart(report),
         split_chart(report),
-        tree_chart(report),
-        Chart("memory", "Memory over one step", missing=NO_MEMORY),
-        Chart("roofline", "Roofline", missing=NO_ROOFLINE),
+        tree_chart(report, times_ns),
+        memory or Chart("memory", "Memory over one step", missing=NO_MEMORY),
+        roofline or Chart("roofline", "Roofline", missing=NO_ROOFLINE),
     )
 
 
-def network_charts(reports: Sequence[Report]) -> tuple[Chart, ...]:
-    """The charts of several networks, in the order of a page."""
+def network_charts(
+    reports: Sequence[Report], measured: Mapping[str, Sequence[tuple[int, float]]] | None = None
+) -> tuple[Chart, ...]:
+    """The charts of several networks, in the order of a page; ``measured`` as ``throughput_chart`` takes it."""
     return (
         bubble_chart(reports),
         depth_chart(reports),
         totals_chart(reports),
-        throughput_chart({}),
+        throughput_chart(measured or {}),
     )
 
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ...errors import MissingExtraError, UsageError, nearest
-from . import report_charts
+from . import network_charts, report_charts
 from .style import Chart
 
-__all__ = ["figure", "report_charts"]
+if TYPE_CHECKING:
+    from ...analysis.records import Report
+
+
+def of_report(report: Report, key: str) -> Any:
+    """A chart of one network as a figure; see ``figure``."""
+    return figure(report_charts(report), key)
+
+
+def of_networks(reports: Sequence[Report], key: str) -> Any:
+    """A chart of several networks as a figure; see ``figure``."""
+    return figure(network_charts(reports), key)
 
 
 def figure(charts: tuple[Chart, ...], key: str) -> Any:

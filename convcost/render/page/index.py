@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...analysis.records import Report
 
 _HEADS = (
-    "Network", "Year", "Input", "Params", "Weights, MB", "Weights, MiB", "Activations, MiB", "MACs", "Top-1 error",
+    "Network", "Year", "Input", "Params", "Weights (MB)", "Weights (MiB)", "Activations", "MACs", "Top-1 error",
     "Top-5 error", "Claims that differ",
 )  # fmt: skip
 
