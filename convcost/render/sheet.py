@@ -40,8 +40,10 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """One or more sentences. ``kind``: "title", "section", "headline", "note", "warning", "command" or
-    "picture" (its path)."""
+    """One or more sentences.
+
+    ``kind``: "title", "section", "headline", "note", "warning", "command", or "picture" (the text is its path).
+    """
 
     text: str
     kind: str = "note"

@@ -22,7 +22,8 @@ SCREENSHOTS = os.environ.get("CONVCOST_SCREENSHOTS")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
     pytest.importorskip("plotly", reason="pages need plotly")
-    path = os.environ.get("CONVCOST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    path = os.environ.get("CONVCOST_CHROMIUM") or next(found, None)
     if path is None:
         pytest.skip("needs Chromium: apt-get install chromium")
     with playwright.sync_playwright() as driver:

@@ -13,6 +13,7 @@ from .style import Chart
 
 WIDTH, ROW, LEFT, RIGHT, TOP = 860, 120, 66, 12, 34
 GAP = 26
+HEADROOM = 1.06
 MAX_NAMES = 40
 _STYLE = (
     "text{font:11px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;fill:#57606a}"
@@ -31,7 +32,9 @@ def picture(chart: Chart) -> str | None:
     ticks = layout["xaxis"].get("ticktext", [])
     low, high = layout["xaxis"]["range"]
     names = len(ticks) <= MAX_NAMES
-    height = TOP + len(axes) * (ROW + GAP) + (78 if names else 6)
+    longest = max((len(unescape(text)) for text in ticks), default=0) if names else 0
+    # Slanted by 60 degrees, a letter takes about 5.5 pixels of height.
+    height = TOP + len(axes) * (ROW + GAP) + round(14 + 5.5 * longest)
     scale = (WIDTH - LEFT - RIGHT) / (high - low)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" '
@@ -67,9 +70,10 @@ def _legend(traces: list[dict[str, Any]]) -> Iterator[str]:
 def _panel(
     traces: list[dict[str, Any]], title: str, suffix: str, top: float, low: float, scale: float
 ) -> Iterator[str]:
-    most = max((value for trace in traces for value in trace["y"]), default=1)
+    largest = max((value for trace in traces for value in trace["y"]), default=1)
+    most = largest * HEADROOM
     yield f'<text class="t" x="{LEFT}" y="{top - 3}">{escape(title)}</text>'
-    for value in _ticks(most):
+    for value in _ticks(largest):
         y = top + ROW - ROW * value / most
         yield f'<path class="g" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
         yield f'<text text-anchor="end" x="{LEFT - 6}" y="{y + 4:.1f}">{_tick(value, suffix)}</text>'
