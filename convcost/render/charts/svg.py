@@ -15,10 +15,11 @@ WIDTH, ROW, LEFT, RIGHT, TOP = 860, 120, 66, 12, 34
 GAP = 26
 HEADROOM = 1.06
 MAX_NAMES = 40
+# Under a class of its own, for in a notebook the style of one picture holds for the whole page.
 _STYLE = (
-    "text{font:11px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;fill:#57606a}"
-    ".t{font-weight:600}.g{stroke:#8b93a1;stroke-opacity:.3}"
-    "@media (prefers-color-scheme:dark){text{fill:#9aa4b2}}"
+    ".convcost-bars text{font:11px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;fill:#57606a}"
+    ".convcost-bars .t{font-weight:600}.convcost-bars .g{stroke:#8b93a1;stroke-opacity:.3}"
+    "@media (prefers-color-scheme:dark){.convcost-bars text{fill:#9aa4b2}}"
 )
 
 
@@ -37,7 +38,8 @@ def picture(chart: Chart) -> str | None:
     height = TOP + len(axes) * (ROW + GAP) + round(14 + 5.5 * longest)
     scale = (WIDTH - LEFT - RIGHT) / (high - low)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" '
+        f'<svg class="convcost-bars" xmlns="http://www.w3.org/2000/svg" role="img" '
+        f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'style="max-width:100%;height:auto" aria-label="{escape(chart.title)}"><style>{_STYLE}</style>'
     ]
     parts += _legend(traces)
