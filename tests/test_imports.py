@@ -56,9 +56,11 @@ TYPING = {
 EXCEPTIONS = {
     ("__init__", "errors"): "a public name of PyTorch's side says what to install where torch is missing",
     ("analysis.records", "render.html_table"): "a notebook asks the record itself for its HTML",
+    ("analysis.records", "render.charts.figures"): "and for its figures",
     ("analysis.json", "__init__"): "the version stands in the JSON",
     ("cli.group", "__init__"): "and behind --version",
     ("cli.validate", "__init__"): "and in the JSON of validations",
+    ("cli.report", "__init__"): "and on a page",
     ("sources.export.__init__", "__init__"): "and in the first line of a spec that it has written",
 }
 # What is PyTorch's from end to end: imported inside functions as a whole.

@@ -12,6 +12,7 @@ from ..errors import nearest
 COMMANDS = {
     "list": "What ships: every architecture with family, year, parameters and MACs.",
     "analyze": "The per-layer account of a network, its conv/FC breakdown and totals.",
+    "report": "One self-contained HTML page with charts, diagram and tables; or Markdown.",
     "explain": "The arithmetic of a layer, a block or a single op with the numbers filled in.",
     "fit": "The largest batch, or resolution, that fits a GPU, with the bill of its memory.",
     "validate": "The figures held against PyTorch and fvcore, layer by layer.",

@@ -1,0 +1,9 @@
+"""One self-contained HTML page about one network, or about several beside each other."""
+
+from __future__ import annotations
+
+from .comparison import comparison_page
+from .network import report_page
+from .plotly_js import plotly_js
+
+__all__ = ["comparison_page", "plotly_js", "report_page"]
