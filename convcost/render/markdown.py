@@ -33,6 +33,8 @@ def _cells(sheet: Sheet, line: Line, units: str) -> list[str]:
     cells = [
         escape(text_of(value, column.unit, units)) for column, value in zip(sheet.columns, line.cells, strict=True)
     ]
+    for best in line.best:
+        cells[best] = f"**{cells[best]}**"
     cells[0] = "&emsp;" * line.level + cells[0]
     return cells
 

@@ -30,7 +30,7 @@ def load(
     """The graph of a SOURCE.
 
     Args:
-        source: ``torchvision:NAME``, ``timm:NAME``; an existing spec file (``net.yaml``, ``net.yaml@variant``); the
+        source: ``torchvision:NAME``, ``timm:NAME``, ``git:REV:PATH`` (a spec in a git revision); an existing spec file (``net.yaml``, ``net.yaml@variant``); the
             name of a shipped network (``vgg16``); ``package.module:factory``, a PyTorch module or what makes one.
         batch, input_size, train: what a PyTorch module is captured with, since a capture holds for one input in one
             mode. A graph from a spec holds for all: give these to ``analyze``.
@@ -44,6 +44,11 @@ def load(
     path, variant = text, ""
     if text.startswith(_SCHEMES):
         return _captured(text, batch, input_size, train)
+    if text.startswith("git:"):
+        from .git import committed
+
+        content, file, variant = committed(text)
+        return graph_from_text(_decoded(content, file), file, variant or None)
     if "@" in text and not os.path.exists(text):
         path, _, variant = text.rpartition("@")
     if os.path.exists(path) and not os.path.isdir(path):
@@ -91,6 +96,10 @@ def _read(path: str) -> str:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from None
+    return _decoded(content, path)
+
+
+def _decoded(content: bytes, path: str) -> str:
     if len(content) > MAX_BYTES:
         raise SourceError(f"{path}: the file is larger than 1 MiB, the limit of a spec")
     if b"\0" in content:
