@@ -8,6 +8,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .analysis import LayerRecord, Report, analyze
+    from .analysis.compare import Comparison, compare
+    from .analysis.diff import Diff, diff
     from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
     from .graph import Graph, Node, Tensor, Weight
     from .measure.build import build
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "analysis": ("LayerRecord", "Report", "analyze"),
+    "analysis.compare": ("Comparison", "compare"),
+    "analysis.diff": ("Diff", "diff"),
     "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
     "graph": ("Graph", "Node", "Tensor", "Weight"),
     "measure.build": ("build",),
@@ -31,7 +35,9 @@ _HOMES = {
 """Which module each public name lives in: a name is imported when it is first used."""
 
 __all__ = [
+    "Comparison",
     "ConvcostError",
+    "Diff",
     "Graph",
     "LayerRecord",
     "MissingExtraError",
@@ -48,6 +54,8 @@ __all__ = [
     "analyze",
     "build",
     "capture",
+    "compare",
+    "diff",
     "export",
     "load",
     "operator_rule",

@@ -38,7 +38,16 @@ RUNTIME = {
 # What it may name besides in annotations only (under TYPE_CHECKING).
 TYPING = {
     "graph": {"ops.base"},  # a node has an op
-    "render": {"analysis.records", "analysis.explain", "measure.records", "ops.base"},  # what is shown
+    "render": {
+        "analysis.changes",
+        "analysis.compare",
+        "analysis.diff",
+        "analysis.explain",
+        "analysis.quantities",
+        "analysis.records",
+        "measure.records",
+        "ops.base",
+    },  # what is shown
     "__init__": {"analysis", "errors", "graph", "measure", "sources"},  # public names, imported when first used
 }
 # Single looks upwards, each with its reason.
@@ -189,6 +198,8 @@ def test_every_public_name_is_there():
         ["analyze", "vgg16", "--format", "markdown", "--convention", "fvcore"],
         ["explain", "vgg16", "conv1_1", "--format", "json"],
         ["list", "vgg", "--format", "json"],
+        ["compare", "vgg16", "resnet50", "--format", "json"],
+        ["compare", "vgg16", "vgg19", "--layers", "--format", "markdown"],
     ],
 )
 def test_commands_are_light(arguments):

@@ -17,11 +17,20 @@ from .options import SOURCE, analysis_options, opened, output_options, report_of
 
 @click.command("compare")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", type=SOURCE)
-@click.option("--layers", is_flag=True, help="Of two networks: what changes from the first to the second, layer by layer.")
+@click.option(
+    "--layers", is_flag=True, help="Of two networks: what changes from the first to the second, layer by layer."
+)
 @analysis_options
-@click.option("--relative-to", default="first", show_default=True, metavar="first|best|NAME",
-              help="What ratios are taken against: the first network, the best of each figure, or one by its name.")
-@click.option("--sort", type=click.Choice(tuple(QUANTITIES)), default=None, help="Smallest first; without it, as given.")
+@click.option(
+    "--relative-to",
+    default="first",
+    show_default=True,
+    metavar="first|best|NAME",
+    help="What ratios are taken against: the first network, the best of each figure, or one by its name.",
+)
+@click.option(
+    "--sort", type=click.Choice(tuple(QUANTITIES)), default=None, help="Smallest first; without it, as given."
+)
 @click.option("--reverse", is_flag=True, help="The other way round: largest first.")
 @click.option("--verbose", "-v", is_flag=True, help="With --layers: the layers inside of blocks, and all that follows.")
 @output_options(FORMATS)

@@ -71,10 +71,12 @@ def _ratios(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Sheet
 
 def _split(networks: Sequence[Compared]) -> Sheet:
     """Shares as numbers that stay where the terminal is narrow: they are what this sheet is about."""
-    headings = {"params": "params", "macs": "MACs", "activation_bytes": "memory"}
+    headings = {"params": "Params", "macs": "MACs", "activation_bytes": "Memory"}
     columns = [Column("name", "Network", "word")]
     columns += [
-        Column(f"{group}_{key}", f"{group} {headings[key]}", "plain") for key in SPLIT for group in ("conv", "fc")
+        Column(f"{group}_{key}", f"{headings[key]} conv" if group == "conv" else "fc", "plain")
+        for key in SPLIT
+        for group in ("conv", "fc")
     ]
     lines = []
     for row in networks:

@@ -17,6 +17,7 @@ COLOURS = {
     "conv": "blue", "fc": "red", "attention": "magenta", "norm": "cyan", "activation": "green", "pool": "yellow",
     "other": "", "block": "bold", "total": "bold", "differs": "red", "agrees": "green", "truncated": "yellow",
     "unchecked": "yellow",
+    "inserted": "green", "removed": "red", "changed": "yellow", "moved": "cyan", "resized": "dim",
     "headline": "bold", "warning": "yellow", "note": "dim",
 }  # fmt: skip
 _BAR = 6

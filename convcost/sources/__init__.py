@@ -30,8 +30,8 @@ def load(
     """The graph of a SOURCE.
 
     Args:
-        source: ``torchvision:NAME``, ``timm:NAME``, ``git:REV:PATH`` (a spec in a git revision); an existing spec file (``net.yaml``, ``net.yaml@variant``); the
-            name of a shipped network (``vgg16``); ``package.module:factory``, a PyTorch module or what makes one.
+        source: ``torchvision:NAME``, ``timm:NAME``, ``git:REV:PATH`` (a spec in a git revision); an existing spec
+            file (``net.yaml``, ``net.yaml@variant``); the name of a shipped network (``vgg16``); ``package.module:factory``, a PyTorch module or what makes one.
         batch, input_size, train: what a PyTorch module is captured with, since a capture holds for one input in one
             mode. A graph from a spec holds for all: give these to ``analyze``.
 
@@ -47,8 +47,8 @@ def load(
     if text.startswith("git:"):
         from .git import committed
 
-        content, file, variant = committed(text)
-        return graph_from_text(_decoded(content, file), file, variant or None)
+        committed_bytes, file, variant = committed(text)
+        return graph_from_text(_decoded(committed_bytes, file), file, variant or None)
     if "@" in text and not os.path.exists(text):
         path, _, variant = text.rpartition("@")
     if os.path.exists(path) and not os.path.isdir(path):
