@@ -14,6 +14,7 @@ COMMANDS = {
     "analyze": "The per-layer account of a network, its conv/FC breakdown and totals.",
     "explain": "The arithmetic of a layer, a block or a single op with the numbers filled in.",
     "compare": "Networks side by side, or what changes from one to another, layer by layer.",
+    "check": "Budgets and the lock: networks held to what they may cost, for CI.",
     "validate": "The figures held against PyTorch and fvcore, layer by layer.",
     "export": "A network as a spec that people read and change, or as JSON.",
 }

@@ -15,7 +15,7 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
 
 def _paragraph(part: Paragraph) -> str:
     text = escape(part.text)
-    return {"headline": f"**{text}**", "warning": f"> warning: {text}"}.get(part.kind, text)
+    return {"headline": f"**{text}**", "warning": f"> warning: {text}", "error": f"> {text}"}.get(part.kind, text)
 
 
 def _table(sheet: Sheet, units: str) -> str:

@@ -45,7 +45,7 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """One or more sentences. ``kind``: "headline", "note" or "warning"."""
+    """One or more sentences. ``kind``: "headline", "note", "warning" or "error"."""
 
     text: str
     kind: str = "note"

@@ -18,7 +18,7 @@ COLOURS = {
     "other": "", "block": "bold", "total": "bold", "differs": "red", "agrees": "green", "truncated": "yellow",
     "unchecked": "yellow",
     "inserted": "green", "removed": "red", "changed": "yellow", "moved": "cyan", "resized": "dim",
-    "headline": "bold", "warning": "yellow", "note": "dim",
+    "headline": "bold", "error": "red", "warning": "yellow", "note": "dim",
 }  # fmt: skip
 _BAR = 6
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from ..errors import MissingExtraError, SourceError, Where, nearest
 from ..graph import Graph
 from . import library
-from .build import graph_from_spec, graph_from_text
-from .spec import compile_spec
-from .yaml_reader import MAX_BYTES, read
+from .build import compiled_text, graph_from_spec, graph_from_text
+from .compiled import Spec
+from .yaml_reader import MAX_BYTES
 
 __all__ = ["graph_from_text", "load", "load_shipped"]
 
@@ -31,7 +31,8 @@ def load(
 
     Args:
         source: ``torchvision:NAME``, ``timm:NAME``, ``git:REV:PATH`` (a spec in a git revision); an existing spec
-            file (``net.yaml``, ``net.yaml@variant``); the name of a shipped network (``vgg16``); ``package.module:factory``, a PyTorch module or what makes one.
+            file (``net.yaml``, ``net.yaml@variant``); the name of a shipped network (``vgg16``);
+            ``package.module:factory``, a PyTorch module or what makes one.
         batch, input_size, train: what a PyTorch module is captured with, since a capture holds for one input in one
             mode. A graph from a spec holds for all: give these to ``analyze``.
 
@@ -84,10 +85,20 @@ def load_shipped() -> dict[str, Graph]:
     graphs: dict[str, Graph] = {}
     for path in library.files():
         name = os.path.basename(path)
-        spec = compile_spec(read(library.text_of(path), name), name)
+        spec = compiled_text(library.text_of(path), name)
         for variant in spec.variants or (None,):
             graphs[variant or spec.name] = graph_from_spec(spec, variant)
     return graphs
+
+
+def compiled(path: str) -> Spec:
+    """A spec file, read once however many of its variants are asked for.
+
+    Raises:
+        SourceError: it cannot be read.
+        SpecError: it has mistakes.
+    """
+    return compiled_text(_read(path), path)
 
 
 def _read(path: str) -> str:

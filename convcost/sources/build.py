@@ -34,12 +34,12 @@ def graph_from_text(text: str, file: str, variant: str | None = None) -> Graph:
     Raises:
         SpecError: with file, line, column and layer of every mistake that could be found.
     """
-    return graph_from_spec(_compiled(text, file), variant)
+    return graph_from_spec(compiled_text(text, file), variant)
 
 
 @lru_cache(maxsize=64)
-def _compiled(text: str, file: str) -> Spec:
-    """The variants of a file share its compiled spec, which nothing changes."""
+def compiled_text(text: str, file: str) -> Spec:
+    """A compiled spec; the variants of a file share it, and nothing changes it."""
     return compile_spec(read(text, file), file)
 
 
