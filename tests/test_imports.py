@@ -30,8 +30,9 @@ RUNTIME = {
     "sources": {"errors", "units", "graph", "ops"},
     "analysis": {"errors", "units", "graph", "ops"},
     "measure": {"errors", "units", "graph", "ops", "sources", "analysis"},
+    "gate": {"errors", "units", "graph", "analysis"},
     "render": {"errors", "units"},
-    "cli": {"errors", "units", "graph", "ops", "sources", "analysis", "measure", "render"},
+    "cli": {"errors", "units", "graph", "ops", "sources", "analysis", "gate", "measure", "render"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -45,6 +46,7 @@ TYPING = {
         "analysis.explain",
         "analysis.quantities",
         "analysis.records",
+        "gate.records",
         "measure.records",
         "ops.base",
     },  # what is shown
@@ -55,6 +57,7 @@ EXCEPTIONS = {
     ("__init__", "errors"): "a public name of PyTorch's side says what to install where torch is missing",
     ("analysis.records", "render.html_table"): "a notebook asks the record itself for its HTML",
     ("analysis.json", "__init__"): "the version stands in the JSON",
+    ("gate.check", "__init__"): "and in the lock",
     ("cli.group", "__init__"): "and behind --version",
     ("cli.validate", "__init__"): "and in the JSON of validations",
     ("sources.export.__init__", "__init__"): "and in the first line of a spec that it has written",
@@ -199,6 +202,7 @@ def test_every_public_name_is_there():
         ["explain", "vgg16", "conv1_1", "--format", "json"],
         ["list", "vgg", "--format", "json"],
         ["compare", "vgg16", "resnet50", "--format", "json"],
+        ["check", "--config", str(ROOT.parent / "pyproject.toml"), "--format", "json"],
         ["compare", "vgg16", "vgg19", "--layers", "--format", "markdown"],
     ],
 )

@@ -39,17 +39,40 @@ class ReportFile(click.ParamType):  # type: ignore[type-arg]
 @click.command("check")
 @click.argument("sources", nargs=-1, metavar="[SOURCE...]", type=SOURCE)
 @click.option("--update", is_flag=True, help="Accept the figures as they are: write the lock anew.")
-@click.option("--config", type=click.Path(exists=True, dir_okay=False), default=None,
-              help="The settings, in place of the nearest convcost.toml or pyproject.toml.")
-@click.option("--report", "reports", type=ReportFile(), multiple=True, metavar="FORMAT=FILE",
-              help="Also write this format to a file: junit=convcost.xml (repeatable).")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False),
+    default=None,
+    help="The settings, in place of the nearest convcost.toml or pyproject.toml.",
+)
+@click.option(
+    "--report",
+    "reports",
+    type=ReportFile(),
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Also write this format to a file: junit=convcost.xml (repeatable).",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Every source and every layer that changed.")
-@click.option("--format", "-f", "format", type=click.Choice(FORMATS), default="table", show_default=True,
-              help="How it is shown; github adds annotations to the lines of a pull request.")
-@click.option("--units", type=click.Choice(STYLES), default="iec", show_default=True,
-              help="KiB and MiB, kB and MB, or every digit.")
-@click.option("--output", "-o", type=click.Path(dir_okay=False), default=None,
-              help="Write to this file, at once or not at all.")
+@click.option(
+    "--format",
+    "-f",
+    "format",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="How it is shown; github adds annotations to the lines of a pull request.",
+)
+@click.option(
+    "--units",
+    type=click.Choice(STYLES),
+    default="iec",
+    show_default=True,
+    help="KiB and MiB, kB and MB, or every digit.",
+)
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False), default=None, help="Write to this file, at once or not at all."
+)
 def command(
     sources: tuple[str, ...], update: bool, config: str | None, reports: tuple[tuple[str, str], ...], verbose: bool,
     format: str, units: str, output: str | None,

@@ -119,7 +119,7 @@ def _figure(text: str, unit: str) -> int:
     value, rest = divmod(int(whole + decimals) * scales[suffix], 10 ** len(decimals))
     if rest and not (unit == "bytes" and suffix):
         raise UsageError(f"{text!r} is not a whole number")
-    return value
+    return int(value)
 
 
 def _example(unit: str) -> str:

@@ -151,7 +151,9 @@ class _Reader:
     def source(self, item: object) -> Iterable[Source]:
         text = item.get("source") if isinstance(item, dict) else item
         if not isinstance(text, str) or not text.strip() or not text.isprintable():
-            self.fail(f'a source is a text, or {{source = "...", input = "3x224x224"}}, not {as_written(item)}', "sources")
+            self.fail(
+                f'a source is a text, or {{source = "...", input = "3x224x224"}}, not {as_written(item)}', "sources"
+            )
             return
         where = self.where("sources", text=text)
         keys = self.source_keys(item, text) if isinstance(item, dict) else {}
@@ -235,6 +237,6 @@ class _Reader:
         if value is False:
             return None
         if not isinstance(value, str) or not value.strip():
-            self.fail(f'lock is the name of a file, or false for none, not {as_written(value)}', "lock")
+            self.fail(f"lock is the name of a file, or false for none, not {as_written(value)}", "lock")
             value = LOCK
         return os.path.join(self.folder, value)

@@ -29,7 +29,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """One source: its figures (none if it could not be read) and what was found. ``where``: its line in the settings."""
+    """One source: its figures, none if it could not be read, and findings. ``where``: its line in the settings."""
 
     source: str
     where: str | None

@@ -42,7 +42,8 @@ class Toml:
             self.values: dict[str, Any] = tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
             match = _PLACE.match(str(error))
-            message, line, column = match.groups() if match else (str(error), "1", "1")
+            last = str(max(1, len(self.text.splitlines())))
+            message, line, column = match.groups() if match else (str(error), last, "1")
             raise SpecError([(Where(path, int(line), int(column)), None, f"no TOML: {message}")]) from None
         self.lines = _lines(self.text)
 

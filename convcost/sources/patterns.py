@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 
-
 def expand(pattern: str, folder: str = "") -> list[str]:
     """The sources that a pattern stands for, sorted; paths count from ``folder``. What is no pattern stands for itself.
 
@@ -34,5 +33,3 @@ def _variants(path: str, folder: str) -> list[str]:
     except ConvcostError:
         return [path]
     return [f"{path}@{name}" for name in variants] or [path]
-
-
