@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .analysis import LayerRecord, Report, analyze
     from .analysis.compare import Comparison, compare
     from .analysis.diff import Diff, diff
+    from .assertion import assert_cost
     from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
     from .graph import Graph, Node, Tensor, Weight
     from .measure.build import build
@@ -23,6 +24,7 @@ _HOMES = {
     "analysis": ("LayerRecord", "Report", "analyze"),
     "analysis.compare": ("Comparison", "compare"),
     "analysis.diff": ("Diff", "diff"),
+    "assertion": ("assert_cost",),
     "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
     "graph": ("Graph", "Node", "Tensor", "Weight"),
     "measure.build": ("build",),
@@ -52,6 +54,7 @@ __all__ = [
     "Weight",
     "__version__",
     "analyze",
+    "assert_cost",
     "build",
     "capture",
     "compare",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from ..analysis import Report, analyze
-from ..errors import UsageError, nearest
+from ..errors import ConvcostError, UsageError, nearest
 from ..gate.check import check
 from ..gate.config import Config, Source, configuration
 from ..gate.records import CheckReport
@@ -17,7 +17,10 @@ from ..render import render
 from ..sources import load
 from ..sources.patterns import expand
 from ..units import STYLES
-from .options import SOURCE, opened
+from .options import opened
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 FORMATS = ("table", "markdown", "json", "github", "junit")
 
@@ -30,14 +33,33 @@ class ReportFile(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, tuple):
             return value
-        format, _, file = value.partition("=")
-        if format not in FORMATS or not file:
+        shown, _, file = value.partition("=")
+        if shown not in FORMATS or not file:
             self.fail(f"{value!r} is not FORMAT=FILE with a format of {', '.join(FORMATS)}", param, ctx)
-        return format, file
+        return shown, file
+
+
+class Name(click.ParamType):  # type: ignore[type-arg]
+    """A source of the settings; a shell completes their names."""
+
+    name = "source"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names in the settings that begin so."""
+        from click.shell_completion import CompletionItem
+
+        try:
+            settings = configuration(ctx.params.get("config"), expand)
+        except ConvcostError:
+            return []  # no place for a message
+        return [CompletionItem(x.name) for x in settings.sources if x.name.startswith(incomplete)]
 
 
 @click.command("check")
-@click.argument("sources", nargs=-1, metavar="[SOURCE...]", type=SOURCE)
+@click.argument("sources", nargs=-1, metavar="[SOURCE...]", type=Name())
 @click.option("--update", is_flag=True, help="Accept the figures as they are: write the lock anew.")
 @click.option(
     "--config",

@@ -54,7 +54,8 @@ class Source(click.ParamType):  # type: ignore[type-arg]
         from ..sources.library import completions
 
         known = [CompletionItem(name, help=text) for name, text in completions(incomplete)]
-        return [*known, CompletionItem(incomplete, type="file")]
+        # The files first: click's script for bash forgets what stands before them.
+        return [CompletionItem(incomplete, type="file"), *known]
 
 
 SOURCE = Source()

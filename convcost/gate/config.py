@@ -48,7 +48,7 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """What is checked. ``problems``: mistakes in the file, each with its line; what is right is checked all the same."""
+    """What is checked. ``problems``: mistakes in the file, each with its line; the rest is checked all the same."""
 
     file: str
     sources: tuple[Source, ...]
