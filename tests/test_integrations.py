@@ -184,3 +184,27 @@ def test_other_shells_get_a_script(environment, project, shell):
     done = bash("convcost", environment, project, _CONVCOST_COMPLETE=f"{shell}_source")
     assert done.returncode == 0
     assert "convcost" in done.stdout
+
+
+# --- the examples of the documentation
+
+
+def example(marker):
+    page = (ROOT / "docs" / "check.md").read_text("utf-8")
+    match = re.search(rf"<!-- {marker} -->\n```yaml\n(.*?)```", page, re.DOTALL)
+    assert match
+    return yaml.safe_load(match.group(1))
+
+
+def test_the_workflow_of_the_documentation():
+    (job,) = example("workflow")["jobs"].values()
+    (ours,) = [step for step in job["steps"] if "convcost" in step["uses"]]
+    assert set(ours["with"]) <= set(steps()[0])
+    ci = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    assert all(step["uses"] in ci for step in job["steps"] if step is not ours), "the versions that we use ourselves"
+
+
+def test_the_hook_of_the_documentation():
+    (repository,) = example("pre-commit")["repos"]
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    assert repository["hooks"] == [{"id": hook["id"]}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -82,6 +83,7 @@ def default_text(op: str, field: str) -> str:
     return value_text(_defaults(REGISTRY[op]).get(field)) if op in REGISTRY else "none"
 
 
+@cache
 def _defaults(cls: type[Op]) -> dict[str, Any]:
     return dict(zip(cls.__struct_fields__[::-1], cls.__struct_defaults__[::-1], strict=False))
 

@@ -70,7 +70,7 @@ def text_of(value: Any, unit: str, style: str) -> str:
     if unit == "shape":
         return units.shape(value)
     if unit == "percent":
-        return f"{units.number(value)}%"
+        return f"{value}%"  # with the digits that were published
     if unit == "ratio":
         return units.ratio(value)
     if unit.startswith("delta"):
