@@ -8,8 +8,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .analysis import LayerRecord, Report, analyze
+    from .analysis.compare import Comparison, compare
+    from .analysis.diff import Diff, diff
     from .analysis.memory import Memory, memory
     from .analysis.memory.fit import Fit, fit
+    from .assertion import assert_cost
     from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
     from .graph import Graph, Node, Tensor, Weight
     from .measure.build import build
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "analysis": ("LayerRecord", "Report", "analyze"),
+    "analysis.compare": ("Comparison", "compare"),
+    "analysis.diff": ("Diff", "diff"),
+    "assertion": ("assert_cost",),
     "analysis.memory": ("Memory", "memory"),
     "analysis.memory.fit": ("Fit", "fit"),
     "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
@@ -35,7 +41,9 @@ _HOMES = {
 """Which module each public name lives in: a name is imported when it is first used."""
 
 __all__ = [
+    "Comparison",
     "ConvcostError",
+    "Diff",
     "Fit",
     "Graph",
     "LayerRecord",
@@ -52,8 +60,11 @@ __all__ = [
     "Weight",
     "__version__",
     "analyze",
+    "assert_cost",
     "build",
     "capture",
+    "compare",
+    "diff",
     "export",
     "fit",
     "load",

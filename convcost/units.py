@@ -52,6 +52,17 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
+def ratio(value: float) -> str:
+    """2.351 -> '2.35x', 0.0123 -> '0.0123x', 1 -> '1x'."""
+    return f"{value:,.0f}x" if value >= 100 else f"{value:.3g}x"
+
+
+def delta(value: int, style: str = "iec", bytes_: bool = False) -> str:
+    """A difference with its sign: '+13.05M', '-36.93K', '0'."""
+    text = (size if bytes_ else count)(value, style)
+    return f"+{text}" if value > 0 else text
+
+
 def _scaled(value: int, units: Sequence[tuple[int, str]], gap: str) -> str:
     for factor, suffix in units:
         if abs(value) >= factor:

@@ -16,12 +16,8 @@ SCHEMA = 1
 
 def content(report: Report, convention: str | None) -> dict[str, Any]:
     """What the JSON of a report holds; ``convention`` adds the total as others print it."""
-    from .. import __version__
-
     about = report.about
-    return {
-        "schema": SCHEMA,
-        "convcost": __version__,
+    found = {
         "architecture": {
             "name": about.name,
             "title": about.title,
@@ -39,10 +35,23 @@ def content(report: Report, convention: str | None) -> dict[str, Any]:
         "coverage": report.coverage,
         "warnings": report.warnings,
     }
+    return versioned(found)
+
+
+def versioned(found: dict[str, Any]) -> dict[str, Any]:
+    """What any JSON of convcost begins with, and then this."""
+    from .. import __version__
+
+    return {"schema": SCHEMA, "convcost": __version__, **found}
 
 
 def text(report: Report, convention: str | None, indent: int, memory: Memory | None = None) -> str:
     """The content as text; ``indent`` 0 gives one line; ``memory`` stands under a key of its own."""
     more = {"memory": memory.to_dict()} if memory is not None else {}
-    found = msgspec.json.encode({**content(report, convention), **more})
-    return (msgspec.json.format(found, indent=indent) if indent else found).decode()
+    return encoded({**content(report, convention), **more}, indent)
+
+
+def encoded(found: dict[str, Any], indent: int = 2) -> str:
+    """JSON text; ``indent`` 0 gives one line."""
+    line = msgspec.json.encode(found)
+    return (msgspec.json.format(line, indent=indent) if indent else line).decode()

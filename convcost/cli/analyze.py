@@ -11,7 +11,7 @@ from ..errors import UsageError, nearest
 from ..render import FORMATS, render
 from ..render.analysis import COLUMN_KEYS, DEFAULT_COLUMNS, SORTABLE, document, layer_sheet
 from ..render.sheet import Document
-from .options import analysis_options, memory_options, opened, output_options, report_of, setup_of
+from .options import SOURCE, analysis_options, memory_options, opened, output_options, report_of, setup_of
 
 
 class Columns(click.ParamType):  # type: ignore[type-arg]
@@ -32,7 +32,7 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
 
 
 @click.command("analyze")
-@click.argument("source")
+@click.argument("source", type=SOURCE)
 @analysis_options
 @click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
 @click.option("--memory", is_flag=True, help="The bill of memory at its peak, over time; with --train of a step.")

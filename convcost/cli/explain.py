@@ -11,11 +11,11 @@ from ..analysis.explain import explain, explain_op
 from ..errors import UsageError
 from ..render import render
 from ..render.explanation import document, op_fields
-from .options import analysis_options, opened, output_options, report_of
+from .options import SOURCE, analysis_options, opened, output_options, report_of
 
 
 @click.command("explain")
-@click.argument("source", required=False)
+@click.argument("source", required=False, type=SOURCE)
 @click.argument("layer", required=False)
 @click.argument("fields", nargs=-1)
 @click.option(

@@ -9,11 +9,11 @@ import click
 from ..errors import UsageError
 from ..sources import load
 from ..sources.export import FORMATS, export
-from .options import InputSize, input_size, opened
+from .options import SOURCE, InputSize, input_size, opened
 
 
 @click.command("export")
-@click.argument("source")
+@click.argument("source", type=SOURCE)
 @click.option(
     "--input",
     "inputs",

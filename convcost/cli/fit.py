@@ -19,7 +19,7 @@ from .options import analysis_options, input_size, memory_options, opened, outpu
 
 
 @click.command("fit")
-@click.argument("source")
+@click.argument("source", type=SOURCE)
 @click.option(
     "--gpu", "gpus", multiple=True, required=True, metavar="NAME",
     help="A GPU of convcost list --gpus, or a hardware file of your own. Repeatable, or separated by commas.",

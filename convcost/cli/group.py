@@ -14,6 +14,8 @@ COMMANDS = {
     "analyze": "The per-layer account of a network, its conv/FC breakdown and totals.",
     "report": "One self-contained HTML page with charts, diagram and tables; or Markdown.",
     "explain": "The arithmetic of a layer, a block or a single op with the numbers filled in.",
+    "compare": "Networks side by side, or what changes from one to another, layer by layer.",
+    "check": "Budgets and the lock: networks held to what they may cost, for CI.",
     "fit": "The largest batch, or resolution, that fits a GPU, with the bill of its memory.",
     "validate": "The figures held against PyTorch and fvcore, layer by layer.",
     "export": "A network as a spec that people read and change, or as JSON.",
@@ -49,6 +51,6 @@ def cli() -> None:
     """What a convolutional network costs, before you run it.
 
     SOURCE is the name of an architecture that ships with convcost (see convcost list); a spec file of your own,
-    net.yaml, with @variant where it has variants; torchvision:NAME or timm:NAME; or a PyTorch module of your own,
-    package.module:factory.
+    net.yaml, with @variant where it has variants; git:REV:PATH, a spec in a git revision; torchvision:NAME or
+    timm:NAME; or a PyTorch module of your own, package.module:factory.
     """

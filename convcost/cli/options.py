@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,6 +16,9 @@ from ..analysis.costs import DTYPES, MAX_SIZE
 from ..errors import UsageError
 from ..sources import load
 from ..units import STYLES
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +37,28 @@ class InputSize(click.ParamType):  # type: ignore[type-arg]
         if not _SIZE.match(size):
             self.fail(f"{value!r} is not a size without the batch, such as 3x224x224 or image=3x224x224", param, ctx)
         return name or None, tuple(map(int, size.split("x")))
+
+
+class Source(click.ParamType):  # type: ignore[type-arg]
+    """A SOURCE; a shell completes the names that ship, the schemes and files."""
+
+    name = "source"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Names and schemes that begin so; the shell adds files."""
+        from click.shell_completion import CompletionItem
+
+        from ..sources.library import completions
+
+        known = [CompletionItem(name, help=text) for name, text in completions(incomplete)]
+        # The files first: click's script for bash forgets what stands before them.
+        return [CompletionItem(incomplete, type="file"), *known]
+
+
+SOURCE = Source()
 
 
 def input_size(given: tuple[tuple[str | None, tuple[int, ...]], ...]) -> Any:

@@ -12,14 +12,14 @@ import click
 from ..errors import ConvcostError, MissingExtraError, UsageError
 from ..render import FORMATS, render
 from ..sources import library
-from .options import analysis_options, input_size, opened, output_options
+from .options import SOURCE, analysis_options, input_size, opened, output_options
 
 if TYPE_CHECKING:
     from ..measure.records import Validation
 
 
 @click.command("validate")
-@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, metavar="SOURCE...", type=SOURCE)
 @click.option("--all", "everything", is_flag=True, help="Every architecture that ships.")
 @click.option("--device", default="meta", show_default=True, metavar="DEVICE",
               help="Where it runs: meta (shapes only), cpu, cuda or cuda:1.")  # fmt: skip

@@ -28,6 +28,7 @@ def _paragraph(part: Paragraph) -> str:
         "section": f"## {text}",
         "headline": f"**{text}**",
         "warning": f"> warning: {text}",
+        "error": f"> {text}",
     }.get(part.kind, text)
 
 
@@ -46,6 +47,8 @@ def _cells(sheet: Sheet, line: Line, units: str) -> list[str]:
     cells = [
         escape(text_of(value, column.unit, units)) for column, value in zip(sheet.columns, line.cells, strict=True)
     ]
+    for best in line.best:
+        cells[best] = f"**{cells[best]}**"
     cells[0] = "&emsp;" * line.level + cells[0]
     return cells
 

@@ -13,8 +13,8 @@ class Column(msgspec.Struct, frozen=True):
     """A column: how it is headed and how its values are shown.
 
     ``unit``: "text" (may be broken into lines), "word" (may not), "count", "bytes", "rate" (of anything in a second),
-    "share" (a (part, whole) pair; as a bar where ``bar`` is set and the format can draw), "shape" or "plain" (a number
-    as it is).
+    "share" (a (part, whole) pair; as a bar where ``bar`` is set and the format can draw), "shape", "percent" (of a
+    hundred), "ratio", "delta" and "delta_bytes" (with a sign), or "plain" (a number as it is).
     """
 
     key: str
@@ -24,11 +24,15 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A row of raw values, in the order of the sheet's columns. ``level`` is its nesting, ``kind`` colours it."""
+    """A row of raw values, in the order of the sheet's columns.
+
+    ``level`` is its nesting, ``kind`` colours it; ``best`` are the positions of cells that stand out.
+    """
 
     cells: tuple[Any, ...]
     level: int = 0
     kind: str = ""
+    best: tuple[int, ...] = ()
 
 
 class Sheet(msgspec.Struct, frozen=True):
@@ -43,7 +47,7 @@ class Sheet(msgspec.Struct, frozen=True):
 class Paragraph(msgspec.Struct, frozen=True):
     """One or more sentences.
 
-    ``kind``: "title", "section", "headline", "note", "warning", "command", or "picture" (the text is its path).
+    ``kind``: "title", "section", "headline", "note", "warning", "error", "command", or "picture" (the text: its path).
     """
 
     text: str
@@ -78,4 +82,10 @@ def text_of(value: Any, unit: str, style: str) -> str:
         return units.share(*value)
     if unit == "shape":
         return units.shape(value)
+    if unit == "percent":
+        return f"{value}%"  # with the digits that were published
+    if unit == "ratio":
+        return units.ratio(value)
+    if unit.startswith("delta"):
+        return units.delta(value, style, unit == "delta_bytes")
     return str(value)

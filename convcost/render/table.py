@@ -18,7 +18,8 @@ COLOURS = {
     "conv": "blue", "fc": "red", "attention": "magenta", "norm": "cyan", "activation": "green", "pool": "yellow",
     "other": "", "block": "bold", "total": "bold", "differs": "red", "agrees": "green", "truncated": "yellow",
     "unchecked": "yellow",
-    "headline": "bold", "warning": "yellow", "note": "dim",
+    "inserted": "green", "removed": "red", "changed": "yellow", "moved": "cyan", "resized": "dim",
+    "headline": "bold", "error": "red", "warning": "yellow", "note": "dim",
 }  # fmt: skip
 _BAR = 6
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -110,6 +111,8 @@ class _Grid:
         for position, (line, cells) in enumerate(zip(self.lines, self.rows, strict=True)):
             # Square brackets would be read as styles.
             shown = [escape(cell) if "[" in cell else cell for cell in cells]
+            for best in line.best:
+                shown[best] = f"[bold green]{shown[best]}[/]"
             apart = sheet.total is not None and position == last
             table.add_row(*shown, style=COLOURS.get(line.kind) or None, end_section=apart)
         return table
@@ -133,7 +136,8 @@ def _without_shares(sheet: Sheet) -> Sheet:
     kept = [position for position, column in enumerate(sheet.columns) if column.unit != "share"]
 
     def shorter(line: Line) -> Line:
-        return Line(tuple(line.cells[position] for position in kept), line.level, line.kind)
+        best = tuple(number for number, position in enumerate(kept) if position in line.best)
+        return Line(tuple(line.cells[position] for position in kept), line.level, line.kind, best)
 
     columns = tuple(sheet.columns[position] for position in kept)
     total = shorter(sheet.total) if sheet.total else None

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import MissingExtraError, SourceError, Where, nearest
 from ..graph import Graph
-from ..yaml_reader import MAX_BYTES, read
+from ..yaml_reader import MAX_BYTES
 from . import library
-from .build import graph_from_spec, graph_from_text
-from .spec import compile_spec
+from .build import compiled_text, graph_from_spec, graph_from_text
+from .compiled import Spec
 
 __all__ = ["graph_from_text", "load", "load_shipped"]
 
@@ -30,8 +30,9 @@ def load(
     """The graph of a SOURCE.
 
     Args:
-        source: ``torchvision:NAME``, ``timm:NAME``; an existing spec file (``net.yaml``, ``net.yaml@variant``); the
-            name of a shipped network (``vgg16``); ``package.module:factory``, a PyTorch module or what makes one.
+        source: ``torchvision:NAME``, ``timm:NAME``, ``git:REV:PATH`` (a spec in a git revision); an existing spec
+            file (``net.yaml``, ``net.yaml@variant``); the name of a shipped network (``vgg16``);
+            ``package.module:factory``, a PyTorch module or what makes one.
         batch, input_size, train: what a PyTorch module is captured with, since a capture holds for one input in one
             mode. A graph from a spec holds for all: give these to ``analyze``.
 
@@ -44,6 +45,11 @@ def load(
     path, variant = text, ""
     if text.startswith(_SCHEMES):
         return _captured(text, batch, input_size, train)
+    if text.startswith("git:"):
+        from .git import committed
+
+        committed_bytes, file, variant = committed(text)
+        return graph_from_text(_decoded(committed_bytes, file), file, variant or None)
     if "@" in text and not os.path.exists(text):
         path, _, variant = text.rpartition("@")
     if os.path.exists(path) and not os.path.isdir(path):
@@ -79,10 +85,20 @@ def load_shipped() -> dict[str, Graph]:
     graphs: dict[str, Graph] = {}
     for path in library.files():
         name = os.path.basename(path)
-        spec = compile_spec(read(library.text_of(path), name), name)
+        spec = compiled_text(library.text_of(path), name)
         for variant in spec.variants or (None,):
             graphs[variant or spec.name] = graph_from_spec(spec, variant)
     return graphs
+
+
+def compiled(path: str) -> Spec:
+    """A spec file, read once however many of its variants are asked for.
+
+    Raises:
+        SourceError: it cannot be read.
+        SpecError: it has mistakes.
+    """
+    return compiled_text(_read(path), path)
 
 
 def _read(path: str) -> str:
@@ -91,6 +107,10 @@ def _read(path: str) -> str:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from None
+    return _decoded(content, path)
+
+
+def _decoded(content: bytes, path: str) -> str:
     if len(content) > MAX_BYTES:
         raise SourceError(f"{path}: the file is larger than 1 MiB, the limit of a spec")
     if b"\0" in content:

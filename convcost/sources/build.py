@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -33,7 +34,13 @@ def graph_from_text(text: str, file: str, variant: str | None = None) -> Graph:
     Raises:
         SpecError: with file, line, column and layer of every mistake that could be found.
     """
-    return graph_from_spec(compile_spec(read(text, file), file), variant)
+    return graph_from_spec(compiled_text(text, file), variant)
+
+
+@lru_cache(maxsize=64)
+def compiled_text(text: str, file: str) -> Spec:
+    """A compiled spec; the variants of a file share it, and nothing changes it."""
+    return compile_spec(read(text, file), file)
 
 
 def graph_from_spec(spec: Spec, variant: str | None) -> Graph:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 from ..errors import SourceError
 
@@ -30,7 +30,13 @@ def files() -> list[str]:
 
 
 def text_of(path: str) -> str:
-    """A file's text."""
+    """A file's text; a file that has not changed is read once."""
+    known = os.stat(path)
+    return _text(path, known.st_mtime_ns, known.st_size)
+
+
+@lru_cache(maxsize=256)
+def _text(path: str, changed: int, size: int) -> str:
     with open(path, encoding="utf-8") as file:
         return file.read()
 
@@ -66,3 +72,27 @@ def find(name: str) -> tuple[str, str, str | None] | None:
         if name in text and name in names_in(text):
             return text, path, name if "\nvariants:" in text else None
     return None
+
+
+SCHEMES = {
+    "git:": "a spec as it was: git:REV:PATH",
+    "timm:": "a model of timm, captured",
+    "torchvision:": "a model of torchvision, captured",
+}
+"""The schemes of SOURCE, for completion."""
+
+
+def completions(begun: str) -> Iterator[tuple[str, str]]:
+    """(word, what it is) for every SOURCE that begins so and is no file: shipped names, schemes, variants of a file."""
+    path, at, _ = begun.rpartition("@")
+    if at and os.path.isfile(path):
+        for name in names_in(text_of(path)):
+            if f"{path}@{name}".startswith(begun):
+                yield f"{path}@{name}", "variant"
+        return
+    for name, file, _ in shipped():
+        if name.startswith(begun):
+            yield name, os.path.basename(file)
+    for scheme, text in SCHEMES.items():
+        if scheme.startswith(begun):
+            yield scheme, text

@@ -1,0 +1,152 @@
+"""Networks side by side: the figures of each, ratios to one of them, and which is best."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..errors import UsageError, nearest
+from ..graph import Graph
+from .costs import InputSize, analyze
+from .quantities import QUANTITIES, Figure, quantity
+from .records import GroupTotals, Report, Settings
+
+REFERENCES = ("first", "best")
+"""What ratios are taken against, besides a network's name."""
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """One network of a comparison. ``ratios``: each figure over the reference's; None where there is none."""
+
+    name: str
+    title: str
+    source: str
+    year: int | None
+    settings: Settings
+    figures: Mapping[str, Figure]
+    ratios: Mapping[str, float | None]
+    breakdown: Mapping[str, GroupTotals]
+    accuracy: Mapping[str, object]
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """Networks side by side. ``best``: for each quantity that has a better end, the names of the best networks."""
+
+    relative_to: str
+    networks: tuple[Compared, ...]
+    best: Mapping[str, tuple[str, ...]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as in the JSON; ``"schema": 1``."""
+        from .json import versioned
+
+        plain: dict[str, Any] = msgspec.to_builtins(versioned(msgspec.structs.asdict(self)))
+        return plain
+
+    def to_json(self, indent: int = 2) -> str:
+        """The comparison as JSON text."""
+        from .json import encoded
+
+        return encoded(self.to_dict(), indent)
+
+
+def compare(
+    networks: Sequence[Graph | Report],
+    batch: int | None = None,
+    dtype: str | None = None,
+    input_size: InputSize | None = None,
+    relative_to: str = "first",
+    sort: str | None = None,
+    reverse: bool = False,
+    names: Sequence[str] | None = None,
+) -> Comparison:
+    """Networks side by side.
+
+    Args:
+        networks: graphs from ``convcost.load`` or ``convcost.capture``, or reports.
+        batch, dtype, input_size: what every graph is analysed with; None: its own.
+        relative_to: "first", "best" (of each quantity), or a network's name.
+        sort: order by this quantity, smallest first; ``reverse``: largest first. Networks without it come last.
+        names: what they are called in the comparison; default: their own names.
+
+    Raises:
+        UsageError: no network, an unknown quantity, a reference that is not among them.
+        SpecError: a layer cannot take what arrives at this size.
+    """
+    if isinstance(networks, (str, Graph, Report)) or not networks:
+        raise UsageError("compare takes a list of one or more graphs or reports")
+    reports = [x if isinstance(x, Report) else analyze(x, batch, dtype, input_size) for x in networks]
+    called = list(names or [report.about.name for report in reports])
+    twice = [name for name, times in Counter(called).items() if times > 1]
+    called = [f"{name} #{called[:k].count(name) + 1}" if name in twice else name for k, name in enumerate(called)]
+    found = {name: _figures(report) for name, report in zip(called, reports, strict=True)}
+    best = _best(reports, found)
+    reference = _reference(relative_to, found, best)
+    rows = [
+        Compared(
+            name, report.about.title, report.about.source, _year(report), report.settings, found[name],
+            _ratios(found[name], reference), report.breakdown, report.about.accuracy,
+        )
+        for name, report in zip(called, reports, strict=True)
+    ]  # fmt: skip
+    return Comparison(called[0] if relative_to == "first" else relative_to, tuple(_sorted(rows, sort, reverse)), best)
+
+
+def _figures(report: Report) -> dict[str, Figure]:
+    return {key: known.value(report) for key, known in QUANTITIES.items()}
+
+
+def _year(report: Report) -> int | None:
+    year = report.about.reference.get("year")
+    return year if isinstance(year, int) else None
+
+
+def _best(reports: Sequence[Report], found: Mapping[str, Mapping[str, Figure]]) -> dict[str, tuple[str, ...]]:
+    """The best networks by quantity, where there are two or more to choose from."""
+    best = {}
+    datasets = {str(report.about.accuracy["dataset"]) for report in reports if "dataset" in report.about.accuracy}
+    for key, known in QUANTITIES.items():
+        values = {name: value for name, figures in found.items() if (value := figures[key]) is not None}
+        # An error on one data set says nothing about an error on another.
+        if known.best is None or len(values) < 2 or (known.unit == "percent" and len(datasets) > 1):
+            continue
+        winner = (min if known.best == "lowest" else max)(values.values())
+        best[key] = tuple(name for name, value in values.items() if value == winner)
+    return best
+
+
+def _reference(
+    relative_to: str, found: Mapping[str, Mapping[str, Figure]], best: Mapping[str, tuple[str, ...]]
+) -> Mapping[str, Figure]:
+    """The figures that ratios are taken against."""
+    if relative_to == "best":
+        return {key: found[names[0]][key] for key, names in best.items()}
+    if relative_to == "first":
+        return next(iter(found.values()))
+    if relative_to not in found:
+        known = [*REFERENCES, *found]
+        raise UsageError(
+            f"cannot compare with {relative_to!r}{nearest(relative_to, known)} (allowed: {', '.join(known)})"
+        )
+    return found[relative_to]
+
+
+def _ratios(figures: Mapping[str, Figure], reference: Mapping[str, Figure]) -> dict[str, float | None]:
+    ratios: dict[str, float | None] = {}
+    for key, known in QUANTITIES.items():
+        if known.unit != "percent":
+            value, against = figures[key], reference.get(key)
+            ratios[key] = value / against if value is not None and against else None
+    return ratios
+
+
+def _sorted(rows: list[Compared], sort: str | None, reverse: bool) -> list[Compared]:
+    if sort is None:
+        return rows[::-1] if reverse else rows
+    key = quantity(sort).key
+    have = [row for row in rows if row.figures[key] is not None]
+    have.sort(key=lambda row: row.figures[key] or 0, reverse=reverse)
+    return have + [row for row in rows if row.figures[key] is None]

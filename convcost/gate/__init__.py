@@ -1,0 +1,10 @@
+"""Budgets and the lock: networks held to what was allowed and to what was accepted before."""
+
+from __future__ import annotations
+
+from .bounds import Bound, bound
+from .check import check
+from .config import Config, Source, configuration
+from .records import Checked, CheckReport, Finding
+
+__all__ = ["Bound", "CheckReport", "Checked", "Config", "Finding", "Source", "bound", "check", "configuration"]

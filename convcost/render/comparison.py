@@ -1,0 +1,106 @@
+"""Networks side by side as a document: figures, ratios, and where parameters and work are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import units
+from .sheet import Column, Document, Line, Paragraph, Sheet
+
+if TYPE_CHECKING:
+    from ..analysis.compare import Compared, Comparison
+    from ..analysis.quantities import Quantity
+
+MAIN = ("depth", "params", "macs", "flops", "activation_bytes", "top1_error", "top5_error")
+"""The quantities of the first table, which fits 80 columns."""
+RATIOS = ("params", "macs", "flops", "activation_bytes", "weight_file_bytes")
+SPLIT = ("params", "macs", "activation_bytes")
+
+
+def document(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document:
+    """What ``convcost compare`` shows."""
+    networks = comparison.networks
+    parts: list[Paragraph | Sheet] = [_figures(comparison, quantities)]
+    if len(networks) > 1:
+        parts.append(_ratios(comparison, quantities))
+    parts.append(_split(networks))
+    parts += [Paragraph(text) for text in _notes(networks)]
+    return Document(tuple(parts))
+
+
+def flat(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document:
+    """Everything in one sheet, for CSV."""
+    keys = tuple(quantities)
+    groups = [(quantity, group) for quantity in SPLIT for group in ("conv", "fc")]
+    columns = [Column("name", ""), Column("title", ""), Column("year", ""), Column("source", "")]
+    columns += [Column(key, "", "plain") for key in keys]
+    columns += [Column(f"{group}_{quantity}", "", "plain") for quantity, group in groups]
+    columns += [Column(f"{key}_ratio", "", "plain") for key in RATIOS]
+    columns += [Column(f"accuracy_{key}", "") for key in ("dataset", "source")]
+    lines = []
+    for row in comparison.networks:
+        cells: list[Any] = [row.name, row.title, row.year, row.source]
+        cells += [row.figures[key] for key in keys]
+        cells += [getattr(row.breakdown[group], quantity) for quantity, group in groups]
+        cells += [row.ratios[key] for key in RATIOS]
+        cells += [row.accuracy.get(key) for key in ("dataset", "source")]
+        lines.append(Line(tuple(cells)))
+    return Document((Sheet("", tuple(columns), tuple(lines)),))
+
+
+def _figures(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Sheet:
+    networks = comparison.networks
+    keys = [key for key in MAIN if any(row.figures[key] is not None for row in networks)]
+    columns = [Column("name", "Network", "word")]
+    columns += [Column(key, quantities[key].heading, quantities[key].unit) for key in keys]
+    lines = []
+    for row in networks:
+        best = tuple(k for k, key in enumerate(keys, 1) if row.name in comparison.best.get(key, ()))
+        lines.append(Line((row.name, *(row.figures[key] for key in keys)), best=best))
+    return Sheet("", tuple(columns), tuple(lines))
+
+
+def _ratios(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Sheet:
+    columns = [Column("name", "Network", "word")]
+    columns += [Column(key, quantities[key].heading, "ratio") for key in RATIOS]
+    lines = [Line((row.name, *(row.ratios[key] for key in RATIOS))) for row in comparison.networks]
+    against = "the best" if comparison.relative_to == "best" else comparison.relative_to
+    return Sheet(f"Relative to {against}", tuple(columns), tuple(lines))
+
+
+def _split(networks: Sequence[Compared]) -> Sheet:
+    """Shares as numbers that stay where the terminal is narrow: they are what this sheet is about."""
+    headings = {"params": "Params", "macs": "MACs", "activation_bytes": "Memory"}
+    columns = [Column("name", "Network", "word")]
+    columns += [
+        Column(f"{group}_{key}", f"{headings[key]} conv" if group == "conv" else "fc", "plain")
+        for key in SPLIT
+        for group in ("conv", "fc")
+    ]
+    lines = []
+    for row in networks:
+        whole = {key: sum(getattr(group, key) for group in row.breakdown.values()) for key in SPLIT}
+        cells = [
+            units.share(getattr(row.breakdown[group], key), whole[key]) for key in SPLIT for group in ("conv", "fc")
+        ]
+        lines.append(Line((row.name, *cells)))
+    return Sheet("In convolutions and fully connected layers", tuple(columns), tuple(lines))
+
+
+def _notes(networks: Sequence[Compared]) -> list[str]:
+    notes = []
+    for row in networks:
+        if row.accuracy:
+            dataset = f" on {row.accuracy['dataset']}" if "dataset" in row.accuracy else ""
+            notes.append(f"Errors of {row.name}{dataset}: {row.accuracy.get('source', 'source not given')}.")
+    settings: dict[str, list[str]] = {}
+    for row in networks:
+        shapes = ", ".join(units.shape(shape) for shape in row.settings.input_shapes.values()) or "none"
+        settings.setdefault(f"{shapes}, {row.settings.dtype}, {row.settings.mode}", []).append(row.name)
+    if len(settings) == 1:
+        notes.append(f"Input {next(iter(settings))}.")
+    else:
+        notes += [f"Input of {', '.join(names)}: {text}." for text, names in settings.items()]
+    notes.append("FLOPs = 2 x MACs + everything else; activations: bytes of fresh outputs.")
+    return notes

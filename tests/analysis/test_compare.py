@@ -1,0 +1,130 @@
+"""``convcost.compare``: networks side by side."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import convcost
+from convcost import analyze, compare, load
+from convcost.analysis.quantities import BUDGETED, QUANTITIES, quantity
+from convcost.errors import SpecError, UsageError
+
+REVOLUTION = ("alexnet_2012", "zfnet", "vgg19", "googlenet", "resnet152")
+
+
+@pytest.fixture(scope="module")
+def revolution():
+    return compare([load(name) for name in REVOLUTION])
+
+
+def column(comparison, key):
+    return [row.figures[key] for row in comparison.networks]
+
+
+def test_the_revolution_of_depth(revolution):
+    """Kaiming He's slide: 8, 8, 19, 22 and 152 layers. Errors of one network, each as its paper prints it."""
+    assert [row.name for row in revolution.networks] == list(REVOLUTION)
+    assert column(revolution, "depth") == [8, 8, 19, 22, 152]
+    assert column(revolution, "top5_error") == [18.2, 16.5, 8.0, 10.07, 5.71]
+    assert [row.year for row in revolution.networks] == [2012, 2013, 2014, 2014, 2015]
+    assert all(row.accuracy["source"] for row in revolution.networks)
+
+
+def test_ratios_and_best(revolution):
+    assert revolution.relative_to == "alexnet_2012"
+    assert revolution.best["params"] == ("googlenet",)
+    assert revolution.best["macs"] == ("alexnet_2012",)
+    assert revolution.best["top5_error"] == ("resnet152",)
+    assert "depth" not in revolution.best
+    first, last = revolution.networks[0], revolution.networks[-1]
+    assert set(first.ratios.values()) <= {1.0, None}
+    # torchvision's resnet152 and the paper's AlexNet
+    assert last.ratios["params"] == 60_192_808 / 60_965_224
+
+
+def test_relative_to_the_best_and_to_a_name():
+    graphs = [load(name) for name in ("vgg16", "resnet50")]
+    best = compare(graphs, relative_to="best").networks
+    assert best[0].ratios["params"] == 138_357_544 / 25_557_032
+    assert best[1].ratios["params"] == 1
+    assert best[0].ratios["depth"] is None
+    named = compare(graphs, relative_to="resnet50").networks
+    assert named[0].ratios["macs"] == 15_470_264_320 / 4_089_184_256
+
+
+def test_sorted():
+    graphs = [load(name) for name in REVOLUTION]
+    assert compare(graphs, sort="params").networks[0].name == "googlenet"
+    errors = [row.name for row in compare(graphs, sort="top1_error").networks]
+    assert errors == ["resnet152", "vgg19", "zfnet", "alexnet_2012", "googlenet"]
+    errors = [row.name for row in compare(graphs, sort="top1_error", reverse=True).networks]
+    assert errors == ["alexnet_2012", "zfnet", "vgg19", "resnet152", "googlenet"], "who has none comes last both ways"
+
+
+def test_one_resolution_for_all():
+    found = compare([load("resnet50"), load("squeezenet1_1")], batch=2, input_size=(3, 192, 192))
+    assert {tuple(row.settings.input_shapes.values()) for row in found.networks} == {((2, 3, 192, 192),)}
+    assert found.networks[0].figures["params"] == 25_557_032
+    with pytest.raises(SpecError, match="arrive"):
+        compare([load("vgg16")], input_size=(3, 64, 64))
+
+
+def test_the_split_adds_up(revolution):
+    for row in revolution.networks:
+        assert sum(group.params for group in row.breakdown.values()) == row.figures["params"]
+        assert sum(group.macs for group in row.breakdown.values()) == row.figures["macs"]
+
+
+def test_errors_on_different_data_are_not_compared():
+    found = compare([load("lenet5"), load("vgg16")])
+    assert {row.accuracy["dataset"] for row in found.networks} == {"MNIST", "ImageNet"}
+    assert "top1_error" not in found.best
+
+
+def test_one_name_twice():
+    found = compare([load("vgg16"), analyze(load("vgg16"), batch=8)])
+    assert [row.name for row in found.networks] == ["vgg16 #1", "vgg16 #2"]
+
+
+def test_weight_file_is_what_a_state_dict_holds():
+    """138,357,544 floats; and batch norm's buffers, whose counters are int64 (PyTorch: 53 batch norms in resnet50)."""
+    found = compare([load("vgg16"), load("resnet50")]).networks
+    assert found[0].figures["weight_file_bytes"] == 4 * 138_357_544
+    assert found[1].figures["weight_file_bytes"] == 4 * 25_557_032 + 4 * 2 * 26_560 + 8 * 53
+
+
+def test_json(revolution):
+    found = json.loads(revolution.to_json())
+    assert (found["schema"], found["convcost"]) == (1, convcost.__version__)
+    assert found["networks"][2]["figures"]["macs"] == 19_632_062_464
+    assert type(found["networks"][2]["figures"]["params"]) is int
+    assert found["networks"][3]["figures"]["top1_error"] is None
+    assert list(found["networks"][0]["figures"]) == list(QUANTITIES)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"relative_to": "resnet5"}, "cannot compare with 'resnet5'; did you mean 'resnet50'?"),
+        ({"sort": "parms"}, "unknown quantity 'parms'; did you mean 'params'?"),
+    ],
+)
+def test_wrong_words(keys, message):
+    with pytest.raises(UsageError) as caught:
+        compare([load("resnet50")], **keys)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("wrong", [[], "vgg16", None])
+def test_wrong_networks(wrong):
+    with pytest.raises(UsageError, match="compare takes a list of one or more graphs or reports"):
+        compare(wrong)
+
+
+def test_budgets_are_exact_figures():
+    assert {"params", "macs", "flops", "activation_bytes", "weight_file_bytes", "depth"} <= set(BUDGETED)
+    assert not {"top1_error", "top5_error"} & set(BUDGETED)
+    report = analyze(load("lenet5"))
+    assert all(type(quantity(key).value(report)) is int for key in BUDGETED)
