@@ -15,7 +15,7 @@ from ..hardware import load_gpu
 from ..render import FORMATS, render
 from ..render.fit import fit_document
 from ..sources import load
-from .options import analysis_options, input_size, memory_options, opened, output_options, setup_of
+from .options import SOURCE, analysis_options, input_size, memory_options, opened, output_options, setup_of
 
 
 @click.command("fit")

@@ -11,7 +11,7 @@ import click
 from ..analysis import Report
 from ..analysis.conventions import CONVENTIONS
 from ..errors import UsageError
-from .options import analysis_options, opened, report_of
+from .options import SOURCE, analysis_options, opened, report_of
 
 if TYPE_CHECKING:
     from ..render.charts import Chart
@@ -20,7 +20,7 @@ SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
 
 
 @click.command("report")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, type=SOURCE, required=True, metavar="SOURCE...")
 @analysis_options
 @click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
 @click.option(
