@@ -152,10 +152,13 @@ def test_switching_a_chart_shows_another_quantity(visit, page_of, vgg):
     opened = visit(page_of("vgg16"))
     figure = opened.tab.locator("[data-chart=tree]")
     figure.get_by_role("button", name="MACs").click()
-    root = opened.tab.evaluate("() => document.querySelector('[data-chart=tree] .plot').data[0].values[0]")
-    assert root == vgg.totals.macs
+    root = "document.querySelector('[data-chart=tree] .plot').data[0].values[0]"
+    opened.tab.wait_for_function(f"() => {root} === {vgg.totals.macs}")
     assert figure.get_by_role("button", name="MACs").get_attribute("aria-pressed") == "true"
     opened.tab.locator("[data-chart=layers]").get_by_role("button", name="logarithmic").click()
+    opened.tab.wait_for_function(
+        "() => document.querySelector('[data-chart=layers] .plot').layout.yaxis.type === 'log'"
+    )
     kinds = opened.tab.evaluate(
         "() => { const { layout } = document.querySelector('[data-chart=layers] .plot');"
         " return [layout.yaxis.type, layout.yaxis2.type, layout.yaxis3.type]; }"
