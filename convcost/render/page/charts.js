@@ -2,10 +2,21 @@
 const settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 const idle = window.requestIdleCallback || ((act) => setTimeout(act, 30));
 
+/* A phone has room for fewer names, and for a legend only where no table says what the colours mean. */
+function fitted(layout, width) {
+  const { tickvals, ticktext } = layout.xaxis || {};
+  const few = tickvals ? Math.ceil((tickvals.length * 15) / width) : 1;
+  if (few === 1) return layout;
+  const kept = (list) => list.filter((_, place) => place % few === 0);
+  return { ...layout, xaxis: { ...layout.xaxis, tickvals: kept(tickvals), ticktext: kept(ticktext) } };
+}
+
 function drawChart(chart) {
   const figure = document.querySelector(`[data-chart="${chart.key}"]`);
   const plot = figure.querySelector(".plot");
-  return Plotly.newPlot(plot, chart.figure.data, chart.figure.layout, settings).then(() => {
+  const layout = fitted(chart.figure.layout, plot.clientWidth);
+  if (plot.clientWidth <= 560 && chart.key === "split") layout.showlegend = false;
+  return Plotly.newPlot(plot, chart.figure.data, layout, settings).then(() => {
     figure.dataset.drawn = plot.data.length;
     figure.querySelectorAll("[data-view]").forEach((button) =>
       button.addEventListener("click", () => {
