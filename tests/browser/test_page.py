@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -364,3 +365,14 @@ def test_a_comparison(visit, page_of, keep):
     keep(opened, "comparison-1400-light")
     assert opened.errors == []
     assert opened.requests == [page_of(*names).as_uri()]
+
+
+def test_a_page_of_the_gallery(visit):
+    """Pages that share their scripts run from a disk, too."""
+    page = Path(__file__).resolve().parent.parent.parent / "reports" / "vgg16.html"
+    opened = visit(page)
+    folder = page.parent.as_uri()
+    files = ["vgg16.html", "assets/page.css", "assets/page.js", "assets/plotly.min.js"]
+    assert sorted(opened.requests) == sorted(f"{folder}/{name}" for name in files)
+    assert opened.tab.locator("[data-drawn]").count() == 3
+    assert opened.errors == []

@@ -20,7 +20,7 @@ from .sections import (
     settings,
     warnings_html,
 )  # fmt: skip
-from .shell import asset, page
+from .shell import Assets, asset, page
 
 if TYPE_CHECKING:
     from ...analysis.explain import Explanation
@@ -31,7 +31,7 @@ def report_page(
     report: Report,
     explanations: Sequence[Explanation],
     command: Sequence[str],
-    plotly: str,
+    assets: Assets,
     version: str,
     convention: str | None = None,
     charts: Sequence[Chart] | None = None,
@@ -41,7 +41,7 @@ def report_page(
     Args:
         explanations: of every layer, in order.
         command: the words of the command that makes this page.
-        plotly: the text of plotly.js, or ``src:PATH``.
+        assets: where style and scripts are.
         version: of convcost.
         charts: in place of those that the report gives by itself.
     """
@@ -69,4 +69,4 @@ def report_page(
          + command_html(command, version)),
     ]  # fmt: skip
     data = {**layer_data(report, explanations), "charts": chart_data(tuple(drawn.values()))}
-    return page(f"{title}: what it costs", sections, head, data, plotly)
+    return page(f"{title}: what it costs", sections, head, data, assets)
