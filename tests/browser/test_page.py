@@ -43,7 +43,7 @@ def test_it_works_offline_and_without_a_word(visit, page_of):
     assert opened.requests == [page_of("vgg16").as_uri()]
 
 
-@pytest.mark.parametrize("name", ["vgg16", "googlenet", "resnet50", "densenet121", "unet", "lenet5", "vit_b_16"])
+@pytest.mark.parametrize("name", ["vgg16", "densenet121", "lenet5", "vit_b_16"])
 def test_all_charts_are_drawn(visit, page_of, name):
     opened = visit(page_of(name))
     expected = {c.key: len(c.figure["data"]) for c in report_charts(analyze(load(name))) if c.figure}
@@ -280,9 +280,13 @@ def test_boxes_do_not_overlap(visit, page_of, name):
 # --- ways to look at it
 
 
-@pytest.mark.parametrize("name", ["vgg16", "densenet121"])
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize(
+    ("name", "width", "dark"),
+    [
+        ("vgg16", 1400, False), ("vgg16", 1400, True), ("vgg16", 390, False), ("vgg16", 390, True),
+        ("densenet121", 1400, False), ("densenet121", 390, True),
+    ],
+)  # fmt: skip
 def test_it_fits_every_width(visit, page_of, keep, name, width, dark):
     opened = visit(page_of(name), width, dark)
     assert opened.tab.evaluate("() => document.documentElement.scrollWidth") == width

@@ -51,7 +51,7 @@ def report_page(
     head = (
         f'<header><p class="kicker">{escape(report.about.name)}</p><h1>{escape(title)}</h1>'
         f'<p class="headline">{escape(headline(report))}</p>{reference(report)}{settings(report)}'
-        f"{warnings_html(report.warnings)}{cards(report)}</header>"
+        f"{warnings_html(_warnings(report))}{cards(report)}</header>"
     )
     groups = f'<div class="wide">{table(breakdown_sheet(report), "groups", "Sums by group of layers")}</div>'
     missing = [key for key, chart in drawn.items() if chart.figure is None]
@@ -70,3 +70,10 @@ def report_page(
     ]  # fmt: skip
     data = {**layer_data(report, explanations), "charts": chart_data(tuple(drawn.values()))}
     return page(f"{title}: what it costs", sections, head, data, assets)
+
+
+def _warnings(report: Report) -> list[str]:
+    """What must not be missed: the report's warnings, and operators that count nothing."""
+    coverage = report.coverage
+    missing = [f"NOT counted: {name} ({times} times)" for name, times in coverage.unmodelled]
+    return [*missing, *report.warnings]
