@@ -167,6 +167,21 @@ def test_switching_a_chart_shows_another_quantity(visit, page_of, vgg):
     assert kinds == ["log"] * 3
 
 
+def test_hovering_tells_the_exact_integer_and_its_arithmetic(visit, page_of):
+    opened = visit(page_of("vgg16"))
+    plot = opened.tab.locator("[data-chart=layers]")
+    plot.scroll_into_view_if_needed()
+    # fc6 is the highest bar of the first row.
+    bars = plot.locator(".barlayer .point path").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(r => [r.x + r.width / 2, r.y + r.height / 2, r.height])"
+    )
+    x, y, _ = max(bars[: len(bars) // 2], key=lambda bar: (bar[0] > 1000) * bar[2])
+    opened.tab.mouse.move(x, y)
+    label = opened.tab.locator("[data-chart=layers] .hoverlayer .hovertext")
+    label.wait_for()
+    assert label.text_content() == ("fc6 linear, 1x4096102,764,544 parameters= weights + biases = 102,760,448 + 4,096")
+
+
 # --- diagram
 
 
