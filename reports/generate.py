@@ -4,7 +4,7 @@
     python reports/generate.py --check   names what is stale; exit status 1 if anything is
 
 It writes networks/*.md for every architecture; for the canon pages (*.html) and pictures (images/*.svg) too, which
-share one copy of plotly.js beside them; index.html; and the table in README.md between its markers. Reports of
+share style and scripts in assets/; index.html; and the table in README.md between its markers. Reports of
 measurements and of other tools are made by their own commands, see README.md.
 """
 
@@ -23,13 +23,15 @@ from convcost import Report, analyze  # noqa: E402
 from convcost.cli.report import text_of  # noqa: E402
 from convcost.render import render  # noqa: E402
 from convcost.render.committed import one  # noqa: E402
-from convcost.render.page import plotly_js  # noqa: E402
+from convcost.render.page import Assets, plotly_js, shared_files  # noqa: E402
 from convcost.render.page.index import index_page, master_table  # noqa: E402
 from convcost.sources import load_shipped  # noqa: E402
 
 CANON = ("lenet5", "alexnet", "vgg16", "googlenet", "resnet50", "densenet121", "mobilenet_v2", "unet")
 COMPARED = ("alexnet", "vgg16", "googlenet", "resnet50", "densenet121", "mobilenet_v2")
-PLOTLY = "plotly.min.js"
+ASSETS = "assets"
+PLOTLY = HERE / ASSETS / "plotly.min.js"
+"""Not ours, and another one with each version of plotly: written where it is missing."""
 REGION = re.compile(r"(<!-- generated: networks -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 
@@ -54,9 +56,9 @@ def main(arguments: list[str]) -> int:
             path.parent.mkdir(exist_ok=True)
             path.write_text(wanted[path], "utf-8")
             sys.stdout.write(f"wrote {name}\n")
-    if not arguments and not (HERE / PLOTLY).exists():
-        (HERE / PLOTLY).write_text(plotly_js(), "utf-8")
-        sys.stdout.write(f"wrote reports/{PLOTLY}\n")
+    if not arguments and not PLOTLY.exists():
+        PLOTLY.write_text(plotly_js(), "utf-8")
+        sys.stdout.write(f"wrote {PLOTLY.relative_to(HERE.parent)}\n")
     return 1 if arguments and stale + left else 0
 
 
@@ -67,11 +69,14 @@ def gallery() -> Iterator[tuple[Path, str]]:
         yield HERE / "networks" / f"{name}.md", markdown(report)
     for name in CANON:
         yield HERE / "images" / f"{name}.svg", text_of([name], [reports[name]], [], None, "svg")
-        yield HERE / f"{name}.html", text_of([name], [reports[name]], [], None, "html", PLOTLY, f"{name}.html")
+        yield HERE / f"{name}.html", text_of([name], [reports[name]], [], None, "html", ASSETS, f"{name}.html")
     compared = [reports[name] for name in COMPARED]
-    yield HERE / "comparison.html", text_of(COMPARED, compared, [], None, "html", PLOTLY, "comparison.html")
+    yield HERE / "comparison.html", text_of(COMPARED, compared, [], None, "html", ASSETS, "comparison.html")
     pages = [f"{name}.html" if name in CANON else f"networks/{name}.md" for name in reports]
-    yield HERE / "index.html", index_page(list(reports.values()), pages)
+    yield HERE / "index.html", index_page(list(reports.values()), pages, assets=Assets(folder=ASSETS))
+    for name, text in shared_files("").items():
+        if name != PLOTLY.name:
+            yield HERE / ASSETS / name, text
     yield HERE / "README.md", readme(list(reports.values()))
 
 

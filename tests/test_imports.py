@@ -248,3 +248,10 @@ def test_help_loads_no_command():
     modules = loaded(RUN, "--help")
     assert "yaml" not in modules
     assert not {name for name in modules if name.startswith(("convcost.analysis", "convcost.sources", "convcost.ops"))}
+
+
+@pytest.mark.parametrize("format", ["html", "markdown", "svg"])
+def test_reports_are_light(format):
+    """A page holds plotly.js, and its charts are made of dicts: plotly itself, a second to import, is not needed."""
+    modules = loaded(RUN, "report", "vgg16", "--format", format, "-o", os.devnull)
+    assert not modules & {*HEAVY, "rich"}

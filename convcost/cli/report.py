@@ -31,14 +31,14 @@ SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
 )
 @click.option("--format", "-f", "format", type=click.Choice(tuple(SUFFIXES)), default="html", show_default=True,
               help="A page; what a repository would commit; or a picture of one network.")  # fmt: skip
-@click.option("--plotly-js", metavar="PATH", default=None,
-              help="Use this copy of plotly.js, relative to the page, in place of one inside it.")  # fmt: skip
+@click.option("--assets", metavar="FOLDER", default=None,
+              help="Keep style and scripts in this folder beside the pages, which share them.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(), default=None,
               help="Write to this file, at once or not at all; in a folder, a file for each SOURCE and an index.",
               )  # fmt: skip
 def command(
     sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None,
-    format: str, plotly_js: str | None, output: str | None,
+    format: str, assets: str | None, output: str | None,
 ) -> None:  # fmt: skip
     """One self-contained page about SOURCE, or about several side by side.
 
@@ -46,13 +46,17 @@ def command(
     of layers to sort and filter, published figures with verdicts, and the command that makes it again.
     """
     reports = [report_of(source, batch, inputs, dtype, train) for source in sources]
+    if assets and (output is None or format != "html"):
+        raise UsageError("--assets is a folder beside an HTML page: it needs --output")
     words = option_words(batch, inputs, dtype, train, convention)
     if output is not None and (os.path.isdir(output) or output.endswith(os.sep)):
-        _into_folder(sources, reports, words, convention, format, plotly_js, output)
+        _into_folder(sources, reports, words, convention, format, assets, output)
         return
-    text = text_of(sources, reports, words, convention, format, plotly_js, output)
+    text = text_of(sources, reports, words, convention, format, assets, output)
     with opened(output) as out:
         out.write(text)
+    if assets and output:
+        _write_assets(os.path.join(os.path.dirname(output), assets))
 
 
 def text_of(
@@ -61,7 +65,7 @@ def text_of(
     words: Sequence[str],
     convention: str | None,
     format: str = "html",
-    plotly_js: str | None = None,
+    assets: str | None = None,
     output: str | None = None,
 ) -> str:
     """The page or the Markdown about one network, or about several.
@@ -78,16 +82,15 @@ def text_of(
         return _markdown(reports, [*shown, "-o", named], convention)
     from .. import __version__
     from ..analysis.explain import explain
-    from ..render.page import comparison_page, report_page
-    from ..render.page import plotly_js as embedded
+    from ..render.page import Assets, comparison_page, plotly_js, report_page
 
-    command = [*shown, *(("--plotly-js", plotly_js) if plotly_js else ()), "-o", named]
-    plotly = f"src:{plotly_js}" if plotly_js else embedded()
+    command = [*shown, *(("--assets", assets) if assets else ()), "-o", named]
+    where = Assets(folder=assets) if assets else Assets(plotly=plotly_js())
     if len(reports) > 1:
-        return comparison_page(reports, command, plotly, __version__, convention, comparison_charts(reports))
+        return comparison_page(reports, command, where, __version__, convention, comparison_charts(reports))
     report = reports[0]
     explanations = explain(report, every=True)
-    return report_page(report, explanations, command, plotly, __version__, convention, charts_of(report))
+    return report_page(report, explanations, command, where, __version__, convention, charts_of(report))
 
 
 def charts_of(report: Report) -> Sequence[Chart]:
@@ -144,8 +147,9 @@ def option_words(batch: int | None, inputs: Any, dtype: str | None, train: bool,
 
 def _into_folder(
     sources: Sequence[str], reports: Sequence[Report], words: Sequence[str], convention: str | None, format: str,
-    plotly_js: str | None, folder: str,
+    assets: str | None, folder: str,
 ) -> None:  # fmt: skip
+    from ..render.page import Assets
     from ..render.page.index import file_name, index_page
 
     suffix = SUFFIXES[format]
@@ -153,15 +157,29 @@ def _into_folder(
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice:
         raise UsageError(f"two of the sources would be written to {twice}; name a file for them: -o comparison{suffix}")
+    _make(folder)
+    for source, report, name in zip(sources, reports, names, strict=True):
+        text = text_of([source], [report], words, convention, format, assets, name)
+        with opened(os.path.join(folder, name)) as out:
+            out.write(text)
+    if format != "svg":
+        with opened(os.path.join(folder, f"index{suffix}")) as out:
+            out.write(index_page(reports, names, format, Assets(folder=assets) if assets else None))
+    if assets:
+        _write_assets(os.path.join(folder, assets))
+
+
+def _write_assets(folder: str) -> None:
+    from ..render.page import plotly_js, shared_files
+
+    _make(folder)
+    for name, text in shared_files(plotly_js()).items():
+        with opened(os.path.join(folder, name)) as out:
+            out.write(text)
+
+
+def _make(folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make the folder {folder}: {error.strerror}") from None
-    for source, report, name in zip(sources, reports, names, strict=True):
-        text = text_of([source], [report], words, convention, format, plotly_js, name)
-        with opened(os.path.join(folder, name)) as out:
-            out.write(text)
-    if format == "svg":
-        return
-    with opened(os.path.join(folder, f"index{suffix}")) as out:
-        out.write(index_page(reports, names, format))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..analysis.records import Report
 
 _NOTEBOOK = (
-    "<style>.convcost td,.convcost th{text-align:right;white-space:nowrap}"
+    "<style>.convcost td,.convcost th{text-align:right;white-space:nowrap;padding:2px 9px}"
     ".convcost td:first-child,.convcost th:first-child{text-align:left}</style>"
 )
 

@@ -91,6 +91,8 @@ def keep(request):
         path = Path(SCREENSHOTS) / f"{name}.png" if SCREENSHOTS else None
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
+        # A full page is taken without scrolling: rows out of view would be left blank.
+        opened.tab.add_style_tag(content="#layers tbody tr { content-visibility: visible !important; }")
         shot: bytes = opened.tab.screenshot(full_page=True, path=path)
         return shot
 

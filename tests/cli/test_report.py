@@ -126,12 +126,16 @@ def test_a_folder_gets_pages_and_an_index(run, tmp_path):
     assert "two of the sources would be written to vgg16.html" in twice.err
 
 
-def test_a_shared_copy_of_plotly_js(run, tmp_path):
+def test_pages_may_share_their_scripts(run, tmp_path):
     page = tmp_path / "page.html"
-    assert run("report", "vgg16", "--plotly-js", "lib/plotly.min.js", "-o", str(page)).status == 0
+    assert run("report", "vgg16", "--assets", "lib", "-o", str(page)) == (0, "", "")
     text = page.read_text("utf-8")
     assert '<script src="lib/plotly.min.js"></script>' in text
-    assert len(text) < 10**6
+    assert len(text) < 10**5
+    assert sorted(path.name for path in (tmp_path / "lib").iterdir()) == ["page.css", "page.js", "plotly.min.js"]
+    assert run("report", "vgg16", "alexnet", "--assets", "lib", "-o", f"{tmp_path}{os.sep}").status == 0
+    assert 'href="lib/page.css"' in (tmp_path / "index.html").read_text("utf-8")
+    assert run("report", "vgg16", "--assets", "lib").status == 2
 
 
 # --- what can go wrong
@@ -165,7 +169,6 @@ def test_without_plotly_it_says_what_to_install(run, monkeypatch, tmp_path):
     assert 'pip install "convcost[charts]"' in result.err
     assert not list(tmp_path.iterdir())
     assert run("report", "lenet5", "--format", "markdown").status == 0
-    assert run("report", "lenet5", "--plotly-js", "plotly.min.js", "-o", str(tmp_path / "page.html")).status == 0
 
 
 def test_an_unknown_source(run):

@@ -20,6 +20,9 @@ _VIEWS = (
 )
 _FAINT = 0.15
 
+MAX_BOXES = 160
+"""Boxes drawn at once: deeper levels show when a reader goes into a block."""
+
 Row = tuple[int, Block, bool, str, dict[str, int]]
 """(parent or -1, block, whether something is drawn inside it, its group, its sums)."""
 
@@ -46,6 +49,7 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
         exact = "bytes" if unit == "bytes" else "ns" if unit == "ns" else name
         hover = f"<b>%{{label}}</b><br>%{{value:,}} {exact}<br>%{{text}} of {name}<extra></extra>"
         looks.append(View(name, ({"values": values, "text": told, "hovertemplate": hover},)))
+    depth, framing = _framing(rows)
     trace: dict[str, Any] = {
         "type": "treemap",
         "branchvalues": "total",
@@ -53,14 +57,15 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
         "parents": ["" if parent < 0 else str(parent) for parent, *_ in rows],
         "labels": [_label(block) for _, block, *_ in rows],
         "texttemplate": "<b>%{label}</b><br>%{text}",
-        "insidetextfont": {"size": 12, "color": [GREY if inner else "#ffffff" for _, _, inner, _, _ in rows]},
+        "insidetextfont": {"size": 12, "color": [GREY if frame else "#ffffff" for frame in framing]},
         "marker": {
-            "colors": [_colour(group, inner) for _, _, inner, group, _ in rows],
+            "colors": [_colour(row[3], frame) for row, frame in zip(rows, framing, strict=True)],
             "line": {"width": 1, "color": "rgba(255,255,255,0.5)"},
             "pad": {"t": 20, "l": 2, "r": 2, "b": 2},
         },
         "tiling": {"pad": 1, "squarifyratio": 1.2},
         "pathbar": {"visible": True, "thickness": 22, "textfont": {"color": GREY}},
+        "maxdepth": depth,
         **looks[0].traces[0],
     }
     found = layout(460)
@@ -90,10 +95,20 @@ def _gather(report: Report, block: Block, parent: int, rows: list[Row], times_ns
     return sums
 
 
-def _colour(group: str, inner: bool) -> str:
+def _framing(rows: list[Row]) -> tuple[int, list[bool]]:
+    """How many levels are drawn at once, and which boxes are frames around others then."""
+    level: list[int] = []
+    for parent, *_ in rows:
+        level.append(level[parent] + 1 if parent >= 0 else 1)
+    deepest = max(level)
+    depth = next((d for d in range(deepest, 2, -1) if sum(own <= d for own in level) <= MAX_BOXES), min(2, deepest))
+    return depth, [inner and own < depth for (_, _, inner, _, _), own in zip(rows, level, strict=True)]
+
+
+def _colour(group: str, frame: bool) -> str:
     """A group's colour, faint where smaller boxes lie inside."""
     colour = COLOURS[group]
-    if not inner:
+    if not frame:
         return colour
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return f"rgba({red},{green},{blue},{_FAINT})"

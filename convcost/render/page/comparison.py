@@ -13,7 +13,7 @@ from ..charts.networks import ERRORS, error_of
 from ..html_table import number, table
 from .data import chart_data
 from .sections import chart_html, claims_html, command_html, conventions_html, reference
-from .shell import page
+from .shell import Assets, page
 
 if TYPE_CHECKING:
     from ...analysis.records import Report
@@ -26,7 +26,7 @@ _HEADS = (
 def comparison_page(
     reports: Sequence[Report],
     command: Sequence[str],
-    plotly: str,
+    assets: Assets,
     version: str,
     convention: str | None = None,
     charts: Sequence[Chart] | None = None,
@@ -46,7 +46,7 @@ def comparison_page(
         ("each", "Each network", "".join(_details(report, convention) for report in reports)),
         ("made", "How this page was made", "".join(map(chart_html, missing)) + command_html(command, version)),
     ]
-    return page(f"{short}: what they cost", sections, head, {"charts": chart_data(drawn)}, plotly)
+    return page(f"{short}: what they cost", sections, head, {"charts": chart_data(drawn)}, assets)
 
 
 def _summary(reports: Sequence[Report]) -> str:

@@ -11,7 +11,7 @@ from ... import units
 from ..charts.networks import ERRORS, error_of
 from ..html_table import number
 from ..markdown import escape as markdown
-from .shell import page
+from .shell import Assets, page
 
 if TYPE_CHECKING:
     from ...analysis.records import Report
@@ -61,7 +61,9 @@ def master_table(reports: Sequence[Report], links: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def index_page(reports: Sequence[Report], links: Sequence[str], format: str = "html") -> str:
+def index_page(
+    reports: Sequence[Report], links: Sequence[str], format: str = "html", assets: Assets | None = None
+) -> str:
     """The list of reports as a page of its own."""
     if format == "markdown":
         return f"# Reports\n\n{master_table(reports, links)}\n"
@@ -72,7 +74,7 @@ def index_page(reports: Sequence[Report], links: Sequence[str], format: str = "h
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
     head = f"<header><p class='kicker'>convcost</p><h1>What {len(reports)} networks cost</h1></header>"
-    return page("What networks cost", [("networks", "All networks", table)], head, {"charts": []}, "")
+    return page("What networks cost", [("networks", "All networks", table)], head, {"charts": []}, assets or Assets())
 
 
 def _row(report: Report, link: str, texts: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from .sections import (
     settings,
     warnings_html,
 )  # fmt: skip
-from .shell import asset, page
+from .shell import Assets, asset, page
 
 if TYPE_CHECKING:
     from ...analysis.explain import Explanation
@@ -31,7 +31,7 @@ def report_page(
     report: Report,
     explanations: Sequence[Explanation],
     command: Sequence[str],
-    plotly: str,
+    assets: Assets,
     version: str,
     convention: str | None = None,
     charts: Sequence[Chart] | None = None,
@@ -41,7 +41,7 @@ def report_page(
     Args:
         explanations: of every layer, in order.
         command: the words of the command that makes this page.
-        plotly: the text of plotly.js, or ``src:PATH``.
+        assets: where style and scripts are.
         version: of convcost.
         charts: in place of those that the report gives by itself.
     """
@@ -51,7 +51,7 @@ def report_page(
     head = (
         f'<header><p class="kicker">{escape(report.about.name)}</p><h1>{escape(title)}</h1>'
         f'<p class="headline">{escape(headline(report))}</p>{reference(report)}{settings(report)}'
-        f"{warnings_html(report.warnings)}{cards(report)}</header>"
+        f"{warnings_html(_warnings(report))}{cards(report)}</header>"
     )
     groups = f'<div class="wide">{table(breakdown_sheet(report), "groups", "Sums by group of layers")}</div>'
     missing = [key for key, chart in drawn.items() if chart.figure is None]
@@ -69,4 +69,11 @@ def report_page(
          + command_html(command, version)),
     ]  # fmt: skip
     data = {**layer_data(report, explanations), "charts": chart_data(tuple(drawn.values()))}
-    return page(f"{title}: what it costs", sections, head, data, plotly)
+    return page(f"{title}: what it costs", sections, head, data, assets)
+
+
+def _warnings(report: Report) -> list[str]:
+    """What must not be missed: the report's warnings, and operators that count nothing."""
+    coverage = report.coverage
+    missing = [f"NOT counted: {name} ({times} times)" for name, times in coverage.unmodelled]
+    return [*missing, *report.warnings]

@@ -57,7 +57,11 @@ def settings(report: Report) -> str:
     found = report.settings
     shapes = [f"{name} {units.shape(shape)}" for name, shape in found.input_shapes.items()]
     labels = [*shapes, f"batch {found.batch:,}", found.dtype, found.mode]
-    return "<p class='labels'>" + "".join(f"<span>{escape(text)}</span>" for text in labels) + "</p>"
+    shown = "".join(f"<span>{escape(text)}</span>" for text in labels)
+    checked, differ = _counts(report)
+    if differ:
+        shown += f'<a href="#claims">{differ} of {checked} published figures differ from the exact ones</a>'
+    return f"<p class='labels'>{shown}</p>"
 
 
 def chart_html(chart: Chart) -> str:
@@ -86,8 +90,7 @@ def claims_html(report: Report) -> str:
         return '<p class="hint">This network carries no published figures.</p>'
     rows = "".join(map(_claim, report.published))
     heads = ("Published", "Claimed", "Exact", "Verdict", "Source")
-    differ = sum(1 for claim in report.published if claim.verdict == "differs")
-    checked = sum(1 for claim in report.published if claim.verdict != "unchecked")
+    checked, differ = _counts(report)
     said = (
         f"<p>{checked} of {len(report.published)} published figures could be checked here; {differ} "
         f"{'differs' if differ == 1 else 'differ'} from the exact one.</p>"
@@ -97,6 +100,12 @@ def claims_html(report: Report) -> str:
         f'{said}<div class="wide"><table class="claims"><caption class="unseen">Published figures</caption><thead><tr>'
         f"{headed}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
+
+
+def _counts(report: Report) -> tuple[int, int]:
+    """How many published figures were checked, and how many of them differ."""
+    verdicts = [claim.verdict for claim in report.published if claim.verdict != "unchecked"]
+    return len(verdicts), verdicts.count("differs")
 
 
 def _claim(claim: Verdict) -> str:

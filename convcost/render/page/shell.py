@@ -32,21 +32,47 @@ def as_script_data(value: Mapping[str, Any]) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def page(title: str, sections: Iterable[tuple[str, str, str]], head: str, data: Mapping[str, Any], plotly: str) -> str:
+class Assets(msgspec.Struct, frozen=True):
+    """Where a page has its style and scripts: inside it, with ``plotly`` the text of plotly.js, or in a ``folder``."""
+
+    plotly: str = ""
+    folder: str = ""
+
+
+def code() -> str:
+    """The page's own script."""
+    return "\n".join(asset(name) for name in SCRIPTS)
+
+
+def shared_files(plotly: str) -> dict[str, str]:
+    """What lies in a folder that pages share, by name."""
+    return {"page.css": asset("page.css"), "page.js": code(), "plotly.min.js": plotly}
+
+
+def page(
+    title: str, sections: Iterable[tuple[str, str, str]], head: str, data: Mapping[str, Any], assets: Assets
+) -> str:
     """A page as text.
 
     Args:
         sections: (id, heading, HTML) in order.
         head: HTML above them.
-        plotly: the text of plotly.js, or ``src:PATH`` for a file beside the page; "" where no chart is drawn.
+        data: what the script reads; where it holds no charts, plotly.js is left out.
     """
     shown = list(sections)
-    code = "\n".join(asset(name) for name in SCRIPTS)
-    linked = plotly.removeprefix("src:") if plotly.startswith("src:") else None
-    inline = [code] if linked is not None else [code, plotly]
-    drawing = f'<script src="{escape(linked)}"></script>' if linked is not None else f"<script>{plotly}</script>"
-    if not data["charts"]:
-        inline, drawing = [code], ""
+    drawn = bool(data["charts"])
+    if assets.folder:
+        folder = escape(assets.folder)
+        names = ["page.js", *(["plotly.min.js"] if drawn else [])]
+        scripts = "\n".join(f'<script src="{folder}/{name}"></script>' for name in names)
+        style = f'<link rel="stylesheet" href="{folder}/page.css">'
+        # A page opened from a disk has no origin that 'self' could name.
+        policy = "script-src 'self' file:; style-src 'unsafe-inline' 'self' file:"
+    else:
+        texts = [code(), *([assets.plotly] if drawn else [])]
+        scripts = "\n".join(f"<script>{text}</script>" for text in texts)
+        style = f"<style>{asset('page.css')}</style>"
+        policy = f"script-src {' '.join(map(_hash, texts))}; style-src 'unsafe-inline'"
     title = title if len(title) <= MAX_TITLE else title[: MAX_TITLE - 1] + "…"
     links = "".join(f'<a href="#{key}">{escape(NAMES.get(key, heading))}</a>' for key, heading, _ in shown)
     body = "".join(
@@ -55,10 +81,11 @@ def page(title: str, sections: Iterable[tuple[str, str, str]], head: str, data: 
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(inline, linked is not None)}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; {policy}; '
+        "img-src data: blob:; base-uri 'none'; form-action 'none'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="generator" content="convcost">\n'
-        f"<title>{escape(title)}</title>\n<style>{asset('page.css')}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n{style}\n</head>\n<body>\n"
         '<a class="skip" href="#main">Skip to the content</a>\n'
         f'<nav class="bar" aria-label="Sections"><span class="links">{links}</span>'
         '<span class="tools"><button type="button" id="exact" aria-pressed="false" '
@@ -68,16 +95,10 @@ def page(title: str, sections: Iterable[tuple[str, str, str]], head: str, data: 
         "<noscript><p class='hint'>The layer table, the diagram and the charts need JavaScript; nothing is loaded from "
         "a network.</p></noscript>\n"
         f'<script type="application/json" id="data">{as_script_data(data)}</script>\n'
-        f"<script>{code}</script>\n{drawing}\n</body>\n</html>\n"
+        f"{scripts}\n</body>\n</html>\n"
     )
 
 
-def _policy(scripts: Iterable[str], linked: bool) -> str:
-    """Only the scripts of this page may run, by their hashes, and nothing may be fetched."""
-    hashes = " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in scripts)
-    # A page opened from a disk has no origin that 'self' could name.
-    beside = " 'self' file:" if linked else ""
-    return (
-        f"default-src 'none'; script-src {hashes}{beside}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+def _hash(script: str) -> str:
+    """What the policy knows a script by: only those of the page may run, and nothing may be fetched."""
+    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
