@@ -230,6 +230,8 @@ def main() -> None:
     peaks = options.zoo == "torchvision"
     table = options.output / f"memory_{options.zoo}.csv"
     versions = f"{options.zoo} {version(options.zoo)}, torch {torch.__version__.partition('+')[0]}"
+    if options.every > 1:
+        versions += f", one model of every {options.every} by name"
     if options.again:
         with table.open(encoding="utf-8", newline="") as file:
             rows = [_row(line) for line in csv.DictReader(file)]
