@@ -76,8 +76,9 @@ def command(
         raise UsageError("--depth folds the table; CSV has one row for each layer and none for blocks")
     report = report_of(source, batch, inputs, dtype, train)
     if format == "html":
-        from .report import option_words, text_of
+        from .report import not_to_a_terminal, option_words, text_of
 
+        not_to_a_terminal(output)
         words = option_words(batch, inputs, dtype, train, convention)
         with opened(output) as out:
             out.write(text_of([source], [report], words, convention, output=output))
