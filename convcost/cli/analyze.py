@@ -87,8 +87,9 @@ def command(
 
         account = Memory(report, Setup(**setup))
     if format == "html":
-        from .report import option_words, text_of
+        from .report import not_to_a_terminal, option_words, text_of
 
+        not_to_a_terminal(output)
         words = option_words(batch, inputs, dtype, train, convention)
         with opened(output) as out:
             out.write(text_of([source], [report], words, convention, output=output))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ def command(
     reports = [report_of(source, batch, inputs, dtype, train) for source in sources]
     if assets and (output is None or format != "html"):
         raise UsageError("--assets is a folder beside an HTML page: it needs --output")
+    if format == "html":
+        not_to_a_terminal(output)
     words = option_words(batch, inputs, dtype, train, convention)
     if output is not None and (os.path.isdir(output) or output.endswith(os.sep)):
         _into_folder(sources, reports, words, convention, format, assets, output)
@@ -57,6 +60,16 @@ def command(
         out.write(text)
     if assets and output:
         _write_assets(os.path.join(os.path.dirname(output), assets))
+
+
+def not_to_a_terminal(output: str | None) -> None:
+    """Five megabytes of HTML on a screen help nobody.
+
+    Raises:
+        UsageError: a page would be written to a terminal.
+    """
+    if output is None and sys.stdout.isatty():
+        raise UsageError("a page is not for a terminal; name a file for it: -o page.html")
 
 
 def text_of(

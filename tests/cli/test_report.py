@@ -171,6 +171,17 @@ def test_without_plotly_it_says_what_to_install(run, monkeypatch, tmp_path):
     assert run("report", "lenet5", "--format", "markdown").status == 0
 
 
+@pytest.mark.parametrize("command", [["report", "lenet5"], ["analyze", "lenet5", "--format", "html"]])
+def test_a_page_is_not_for_a_terminal(run, monkeypatch, command):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    result = run(*command)
+    assert result.status == 2
+    assert result.out == ""
+    assert "-o page.html" in result.err
+    monkeypatch.undo()
+    assert run(*command).out.startswith("<!doctype html>")
+
+
 def test_an_unknown_source(run):
     result = run("report", "vgg16", "vgg61")
     assert result.status == 2
