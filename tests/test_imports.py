@@ -66,6 +66,7 @@ EXCEPTIONS = {
     ("__init__", "errors"): "a public name of PyTorch's side says what to install where torch is missing",
     ("analysis.records", "render.html_table"): "a notebook asks the record itself for its HTML",
     ("analysis.records", "render.charts.figures"): "and for its figures",
+    ("analysis.compare", "render.charts.figures"): "as a comparison does",
     ("analysis.json", "__init__"): "the version stands in the JSON",
     ("gate.check", "__init__"): "and in the lock",
     ("cli.group", "__init__"): "and behind --version",

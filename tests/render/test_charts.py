@@ -326,3 +326,18 @@ def test_sparks():
     assert spark([]) == ""
     assert spark([0, 0]) == "  "
     assert spark(range(1, 65)) == spark(range(2, 66, 2)), "each letter stands for the larger of two"
+
+
+def test_a_comparison_plots_its_networks():
+    pytest.importorskip("plotly")
+    names = ("alexnet_2012", "vgg16", "resnet50")
+    found = convcost.compare([convcost.load(name) for name in names])
+    figure = found.plot("bubble")
+    shown = {text for trace in figure.data for text in (trace.text if trace.text is not None else ())}
+    assert len(figure.data[0].x) == 3
+    assert shown
+    assert set(figure.data[0].x) == {convcost.analyze(convcost.load(name)).totals.macs for name in names}
+    assert [trace.name for trace in found.plot().data]
+    with pytest.raises(UsageError, match="unknown chart 'total'; did you mean 'totals'"):
+        found.plot("total")
+    assert "reports" not in found.to_dict()
