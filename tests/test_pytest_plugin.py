@@ -75,7 +75,9 @@ def test_a_module():
         assert_cost(torch.nn.Conv2d(3, 8, 3), params=1)
 
 
-def test_the_fixture(pytester):
+def test_the_fixture(pytester, monkeypatch):
+    # Where convcost is installed its plugin loads by itself, and a second time under its module's name is refused.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(
         """
         def test_holds(convcost):
