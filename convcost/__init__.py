@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .analysis import LayerRecord, Report, analyze
     from .analysis.compare import Comparison, compare
     from .analysis.diff import Diff, diff
+    from .analysis.memory import Memory, memory
+    from .analysis.memory.fit import Fit, fit
     from .assertion import assert_cost
     from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
     from .graph import Graph, Node, Tensor, Weight
@@ -25,6 +27,8 @@ _HOMES = {
     "analysis.compare": ("Comparison", "compare"),
     "analysis.diff": ("Diff", "diff"),
     "assertion": ("assert_cost",),
+    "analysis.memory": ("Memory", "memory"),
+    "analysis.memory.fit": ("Fit", "fit"),
     "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
     "graph": ("Graph", "Node", "Tensor", "Weight"),
     "measure.build": ("build",),
@@ -40,8 +44,10 @@ __all__ = [
     "Comparison",
     "ConvcostError",
     "Diff",
+    "Fit",
     "Graph",
     "LayerRecord",
+    "Memory",
     "MissingExtraError",
     "Node",
     "OpError",
@@ -60,7 +66,9 @@ __all__ = [
     "compare",
     "diff",
     "export",
+    "fit",
     "load",
+    "memory",
     "operator_rule",
     "validate",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
@@ -122,6 +122,18 @@ class About(msgspec.Struct, frozen=True):
     published: tuple[Claim, ...] = ()
 
 
+class Allocation(msgspec.Struct, frozen=True, gc=False):
+    """Memory that a run took: its ``bytes``, who asked for it, and the events at which it came and went.
+
+    ``died`` is None for what is still there at the end: inputs, which the caller holds, and outputs.
+    """
+
+    bytes: int
+    label: str
+    born: int
+    died: int | None = None
+
+
 class Graph:
     """A network as a list of nodes in order of execution.
 
@@ -134,12 +146,14 @@ class Graph:
         mode: "eval" or "train" if the graph holds for one of them only (captures).
         dtype: that of the parameters, if it is fixed (captures).
         check: False if whoever makes the graph knows that it is in order.
+        repeats: first and behind-the-last position of each run of repetitions, written as one.
+        observe: runs the network that the graph was captured from, and gives its allocations.
 
     Raises:
         OpError: if a node reads something that does not come before it, or a name occurs twice.
     """
 
-    __slots__ = ("__dict__", "about", "batch_free", "dtype", "inputs", "mode", "nodes", "outputs")
+    __slots__ = ("__dict__", "about", "batch_free", "dtype", "inputs", "mode", "nodes", "observe", "outputs", "repeats")
 
     def __init__(
         self,
@@ -151,6 +165,8 @@ class Graph:
         check: bool = True,
         mode: str | None = None,
         dtype: str | None = None,
+        repeats: Sequence[tuple[int, int]] = (),
+        observe: Callable[[], tuple[Allocation, ...]] | None = None,
     ) -> None:
         self.nodes = tuple(nodes)
         self.inputs = tuple(inputs)
@@ -159,6 +175,8 @@ class Graph:
         self.batch_free = batch_free
         self.mode = mode
         self.dtype = dtype
+        self.repeats = tuple(repeats)
+        self.observe = observe
         if check:
             _check_order(self.nodes, len(self.inputs), self.outputs)
 
@@ -170,6 +188,38 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<Graph {self.about.name!r}: {len(self.nodes)} nodes>"
+
+    @cached_property
+    def observed(self) -> tuple[Allocation, ...] | None:
+        """The allocations of a run, in order; None if there is nothing to run (specs)."""
+        return self.observe() if self.observe is not None else None
+
+    @cached_property
+    def scopes(self) -> list[tuple[int, ...]]:
+        """For each node, the ends of the blocks and runs of repetitions that it lies in, from the outside in.
+
+        Each is given by two numbers in a row: the first position in it and the last.
+        """
+        ends: dict[int, list[tuple[int, int]]] = {}
+        open_blocks: list[tuple[str, int]] = []
+        for position in range(len(self.nodes) + 1):
+            path = self.nodes[position].name.split(".")[:-1] if position < len(self.nodes) else []
+            common = 0
+            while common < min(len(path), len(open_blocks)) and path[common] == open_blocks[common][0]:
+                common += 1
+            for _, start in open_blocks[common:]:
+                ends.setdefault(start, []).append((start, position - 1))
+            del open_blocks[common:]
+            open_blocks += [(word, position) for word in path[common:]]
+        for start, end in self.repeats:
+            ends.setdefault(start, []).append((start, end - 1))
+        result: list[tuple[int, ...]] = []
+        around: list[tuple[int, int]] = []
+        for position in range(len(self.nodes)):
+            around = [scope for scope in around if scope[1] >= position]
+            around += sorted(ends.get(position, ()), key=lambda scope: -scope[1])
+            result.append(tuple([number for scope in around for number in scope]))
+        return result
 
     @cached_property
     def index(self) -> dict[str, int]:

@@ -29,6 +29,14 @@ def size(value: int, style: str = "iec") -> str:
     return _scaled(value, _IEC, " ") if abs(value) >= 1024 else f"{value} B"
 
 
+def rate(value: int, style: str = "iec") -> str:
+    """What happens in a second, to four digits and in powers of 1000: 936000000000 -> '936G'; ``raw``: every digit."""
+    if style == "raw":
+        return f"{value:,}"
+    factor, suffix = next((pair for pair in _COUNT if abs(value) >= pair[0]), (1, ""))
+    return f"{value / factor:.4g}{suffix}"
+
+
 def share(part: int, whole: int) -> str:
     """Part of a whole in percent with one decimal: '89.3%'; '' where the whole is 0."""
     return f"{100 * part / whole:.1f}%" if whole else ""

@@ -32,6 +32,7 @@ import click  # noqa: E402
 
 import convcost.cli  # noqa: E402
 from convcost.cli.group import COMMANDS  # noqa: E402
+from convcost.hardware import KEYS, REQUIRED, TEXTS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
 from convcost.ops.counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
@@ -201,6 +202,14 @@ def _operations(operations: Operations) -> str:
     return ", ".join(f"{number} {name}" for name, number in operations)
 
 
+def hardware_keys() -> str:
+    """Every key of a hardware file."""
+    lines = ["| Key | Meaning |", "|---|---|"]
+    lines += [f"| `{key}`{' (needed)' if key in REQUIRED else ''} | {found.meaning} |" for key, found in KEYS.items()]
+    lines += [f"| `{key}` | {meaning} |" for key, meaning in TEXTS.items()]
+    return "\n".join(lines) + "\n"
+
+
 def ops() -> str:
     """Every op with its fields, by group."""
     definitions = schema.schema()["$defs"]
@@ -260,7 +269,12 @@ def _cell(text: str) -> str:
     return "`".join(parts)
 
 
-TABLES: dict[str, Callable[[], str]] = {"help of every command": commands, "operation counts": counts, "every op": ops}
+TABLES: dict[str, Callable[[], str]] = {
+    "help of every command": commands,
+    "operation counts": counts,
+    "hardware keys": hardware_keys,
+    "every op": ops,
+}
 
 
 if __name__ == "__main__":

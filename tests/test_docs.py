@@ -19,7 +19,7 @@ from convcost.errors import SpecError
 from convcost.ops import REGISTRY
 from convcost.sources import graph_from_text, library, schema
 from convcost.sources.spec import compile_spec
-from convcost.sources.yaml_reader import read
+from convcost.yaml_reader import read
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [

@@ -17,7 +17,7 @@ from convcost.graph import Graph
 from convcost.ops.base import GROUPS
 from convcost.sources import library, load_shipped
 from convcost.sources.spec import compile_spec
-from convcost.sources.yaml_reader import read
+from convcost.yaml_reader import read
 
 HERE = Path(__file__).parent
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}

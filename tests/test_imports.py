@@ -27,39 +27,39 @@ RUNTIME = {
     "units": set(),
     "graph": {"errors"},
     "ops": {"errors", "units", "graph"},
-    "sources": {"errors", "units", "graph", "ops"},
-    "analysis": {"errors", "units", "graph", "ops"},
+    "yaml_reader": {"errors"},
+    "hardware": {"errors", "yaml_reader"},
+    "sources": {"errors", "units", "graph", "ops", "yaml_reader"},
+    "analysis": {"errors", "units", "graph", "ops", "hardware"},
     "measure": {"errors", "units", "graph", "ops", "sources", "analysis"},
     "gate": {"errors", "units", "graph", "analysis"},
     "render": {"errors", "units"},
     "assertion": {"errors", "graph", "sources", "analysis", "gate", "render"},
     "pytest_plugin": {"__init__"},
-    "cli": {"errors", "units", "graph", "ops", "sources", "analysis", "gate", "measure", "render"},
+    "cli": {"errors", "units", "graph", "ops", "sources", "hardware", "analysis", "gate", "measure", "render"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 # What it may name besides in annotations only (under TYPE_CHECKING).
 TYPING = {
     "graph": {"ops.base"},  # a node has an op
+    # what is shown
     "render": {
         "analysis.changes",
         "analysis.compare",
         "analysis.diff",
         "analysis.explain",
+        "analysis.memory",
+        "analysis.memory.fit",
         "analysis.quantities",
         "analysis.records",
         "gate.records",
+        "hardware.records",
         "measure.records",
         "ops.base",
-    },  # what is shown
-    "__init__": {
-        "analysis",
-        "assertion",
-        "errors",
-        "graph",
-        "measure",
-        "sources",
-    },  # public names, imported when first used
+    },
+    # public names, imported when first used
+    "__init__": {"analysis", "assertion", "errors", "graph", "measure", "sources"},
 }
 # Single looks upwards, each with its reason.
 EXCEPTIONS = {
@@ -191,6 +191,11 @@ def test_an_analysis_is_light():
     assert not modules & {*HEAVY, "rich", "click", "fractions", "dataclasses", "tempfile"}
 
 
+def test_a_gpu_is_light():
+    modules = loaded("from convcost.hardware import load_gpu\nload_gpu('h100')")
+    assert not modules & {*HEAVY, "rich", "click", "difflib", "convcost.ops", "convcost.sources", "convcost.analysis"}
+
+
 def test_every_public_name_is_there():
     code = "import convcost\nfor name in {names}:\n    assert getattr(convcost, name) is not None, name"
     torch_side = {name for home, names in convcost._HOMES.items() if home.startswith(TORCH_SIDE) for name in names}
@@ -213,6 +218,7 @@ def test_every_public_name_is_there():
         ["compare", "vgg16", "resnet50", "--format", "json"],
         ["check", "--config", str(ROOT.parent / "pyproject.toml"), "--format", "json"],
         ["compare", "vgg16", "vgg19", "--layers", "--format", "markdown"],
+        ["list", "--gpus", "--format", "csv"],
     ],
 )
 def test_commands_are_light(arguments):

@@ -20,6 +20,8 @@ from support.random_networks import networks
 torch = pytest.importorskip("torch")
 FlopCounterMode = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode
 
+from support.memory_oracles import saved_storages  # noqa: E402
+
 CASES = int(os.environ.get("CONVCOST_CASES", "600"))
 UNCOUNTED = {"rbf", "bilinear"}  # PyTorch's counter knows convolutions and matrix products
 UNSEEN = {"rbf"}  # its squares are a multiplication like any other to a capture
@@ -126,3 +128,41 @@ def test_random_networks_cost_what_pytorch_says():
     }
     missing = drawn - set(ops)
     assert len(missing) < (1 if CASES >= 2000 else 10), missing
+
+
+def kept_alike(network, batch, dtype):
+    """Hold what the rules say that autograd keeps against its hooks, in training."""
+    module = convcost.build(network.graph, "meta", dtype).train()
+    inputs = [
+        torch.empty(
+            (batch, *x.shape[1:]), dtype=getattr(torch, x.dtype if x.dtype == "int64" else dtype), device="meta"
+        )
+        for _, x in network.graph.inputs
+    ]
+    try:
+        held = saved_storages(module, inputs)
+    except (RuntimeError, ValueError) as error:
+        # A parameter cannot be overwritten, a value of one element cannot be normalised, views need strides.
+        known = ("in-place operation", "Expected more than 1", "view size is not compatible", "is a view")
+        assert any(text in str(error) for text in known), error
+        return "refused"
+    memory = convcost.memory(convcost.capture(module, *inputs), kernels="meta")
+    if memory.unknown:
+        return "unknown"
+    assert memory.saved_for_backward_bytes == sum(held.values())
+    return "agreed"
+
+
+def test_random_networks_keep_for_backward_what_the_hooks_see():
+    seen = Counter()
+
+    @settings(
+        max_examples=CASES // 2, deadline=None, derandomize=True, database=None, suppress_health_check=HealthCheck
+    )
+    @given(networks(), st.integers(2, 4), dtypes)
+    def check(network, batch, dtype):
+        if network.graph is not None:
+            seen[kept_alike(network, batch, dtype)] += 1
+
+    check()
+    assert seen["agreed"] > CASES * 0.25, seen

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
+    from .memory import Memory
     from .records import Report
 
 SCHEMA = 1
@@ -44,9 +45,10 @@ def versioned(found: dict[str, Any]) -> dict[str, Any]:
     return {"schema": SCHEMA, "convcost": __version__, **found}
 
 
-def text(report: Report, convention: str | None, indent: int) -> str:
-    """The content as text; ``indent`` 0 gives one line."""
-    return encoded(content(report, convention), indent)
+def text(report: Report, convention: str | None, indent: int, memory: Memory | None = None) -> str:
+    """The content as text; ``indent`` 0 gives one line; ``memory`` stands under a key of its own."""
+    more = {"memory": memory.to_dict()} if memory is not None else {}
+    return encoded({**content(report, convention), **more}, indent)
 
 
 def encoded(found: dict[str, Any], indent: int = 2) -> str:

@@ -361,11 +361,11 @@ class Report:
         plain: dict[str, Any] = msgspec.to_builtins(content(self, convention))
         return plain
 
-    def to_json(self, convention: str | None = None, indent: int = 2) -> str:
-        """The report as JSON text."""
+    def to_json(self, convention: str | None = None, indent: int = 2, memory: Any = None) -> str:
+        """The report as JSON text; ``memory`` adds the account of a ``Memory`` under a key of its own."""
         from .json import text
 
-        return text(self, convention, indent)
+        return text(self, convention, indent, memory)
 
     def to_frame(self) -> Any:
         """The layers as a pandas DataFrame, one row each.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..graph import FLOATING, Tensor
 from ..ops.base import GROUPS
 from .records import SUMMED, GroupTotals, Totals
 
@@ -23,21 +24,22 @@ def totals(report: Report) -> Totals:
     return Totals(
         **sums,
         flops_by_kind=kinds,
-        input_bytes=input_bytes(report),
+        input_bytes=sum(x.bytes for x in input_tensors(report)),
         layers=len(report.layers),
         depth=report.graph.depth,
     )
 
 
-def input_bytes(report: Report) -> int:
-    """Bytes of the network's inputs at this batch and dtype."""
-    from ..graph import FLOATING, Tensor
+def input_tensors(report: Report) -> tuple[Tensor, ...]:
+    """The network's inputs at this batch and dtype."""
     from .costs import AMP
 
     floating = "float32" if report.settings.dtype in AMP else report.settings.dtype
-    return sum(
-        Tensor(report.settings.input_shapes[name], floating if tensor.dtype in FLOATING else tensor.dtype).bytes
-        for name, tensor in report.graph.inputs
+    return tuple(
+        [
+            Tensor(report.settings.input_shapes[name], floating if tensor.dtype in FLOATING else tensor.dtype)
+            for name, tensor in report.graph.inputs
+        ]
     )
 
 

@@ -11,7 +11,7 @@ from ..errors import UsageError, nearest
 from ..render import FORMATS, render
 from ..render.analysis import COLUMN_KEYS, DEFAULT_COLUMNS, SORTABLE, document, layer_sheet
 from ..render.sheet import Document
-from .options import SOURCE, analysis_options, opened, output_options, report_of
+from .options import SOURCE, analysis_options, memory_options, opened, output_options, report_of, setup_of
 
 
 class Columns(click.ParamType):  # type: ignore[type-arg]
@@ -35,6 +35,8 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
 @click.argument("source", type=SOURCE)
 @analysis_options
 @click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
+@click.option("--memory", is_flag=True, help="The bill of memory at its peak, over time; with --train of a step.")
+@memory_options
 @click.option(
     "--depth",
     type=click.IntRange(min=1),
@@ -58,7 +60,8 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
 @click.option("--strict", is_flag=True, help="Exit with 1 if an operation is not modelled.")
 @output_options(FORMATS)
 def command(
-    source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, depth: int | None,
+    source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, memory: bool, optimizer: str | None,
+    checkpoint: bool, accumulate: int, depth: int | None,
     columns: tuple[str, ...], sort: str | None, top: int | None, convention: str | None, strict: bool,
     format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
@@ -71,15 +74,27 @@ def command(
         raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
     if format == "csv" and depth:
         raise UsageError("--depth folds the table; CSV has one row for each layer and none for blocks")
+    if format == "csv" and memory:
+        raise UsageError("CSV has one row for each layer; the account of memory is in the other formats")
+    setup = setup_of(train, optimizer, checkpoint, accumulate)
     report = report_of(source, batch, inputs, dtype, train)
+    account = None
+    if memory or optimizer or checkpoint or accumulate > 1:
+        from ..analysis.memory import Memory, Setup  # 20 ms that only who asks for it pays
+
+        account = Memory(report, Setup(**setup))
     if format == "json":
         with opened(output) as out:
-            out.write(report.to_json(convention) + "\n")
+            out.write(report.to_json(convention, memory=account) + "\n")
     else:
         if format == "csv":
             shown = Document((layer_sheet(report, None, _csv_columns(columns), sort, top, flat=True),))
         else:
             shown = document(report, depth, columns, sort, top, convention, units)
+            if account is not None:
+                from ..render.memory import parts
+
+                shown = Document((*shown.parts, *parts(account, units)))
         with opened(output) as out:
             render(shown, format, out, units)
     if strict and report.coverage.unmodelled:

@@ -15,6 +15,7 @@ COMMANDS = {
     "explain": "The arithmetic of a layer, a block or a single op with the numbers filled in.",
     "compare": "Networks side by side, or what changes from one to another, layer by layer.",
     "check": "Budgets and the lock: networks held to what they may cost, for CI.",
+    "fit": "The largest batch, or resolution, that fits a GPU, with the bill of its memory.",
     "validate": "The figures held against PyTorch and fvcore, layer by layer.",
     "export": "A network as a spec that people read and change, or as JSON.",
 }

@@ -90,6 +90,46 @@ def analysis_options(command: F) -> F:
     return command
 
 
+def memory_options(command: F) -> F:
+    """``--optimizer``, ``--checkpoint``, ``--accumulate``: how a training step is made."""
+    for option in (
+        click.option("--accumulate", type=click.IntRange(1, MAX_SIZE), default=1, metavar="N",
+                     help="Micro-batches whose gradients are summed up before a step."),
+        click.option("--checkpoint", is_flag=True, help="Blocks keep only their inputs and run again in backward."),
+        click.option("--optimizer", type=Optimizer(), default=None, metavar="NAME",
+                     help="sgd, momentum, adam, adamw, adam8bit or none.  [default: adamw]"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+class Optimizer(click.ParamType):  # type: ignore[type-arg]
+    """The name of an optimizer."""
+
+    name = "optimizer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from ..analysis.memory.optimizers import optimizer
+
+        try:
+            optimizer(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+        return value
+
+
+def setup_of(train: bool, optimizer: str | None, checkpoint: bool, accumulate: int) -> dict[str, Any]:
+    """How a network runs, as ``convcost.memory`` takes it.
+
+    Raises:
+        UsageError: options of training without ``--train``.
+    """
+    if not train and (optimizer or checkpoint or accumulate > 1):
+        raise UsageError("--optimizer, --checkpoint and --accumulate are about training: give --train too")
+    mode = "train" if train else "inference"
+    return {"mode": mode, "optimizer": optimizer or "adamw", "checkpoint": checkpoint, "accumulate": accumulate}
+
+
 def report_of(source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool | None = None) -> Report:
     """The account of a SOURCE as these options ask for it. A PyTorch module is captured with them."""
     size = input_size(inputs)

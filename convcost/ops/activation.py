@@ -147,6 +147,9 @@ class ScaledTanh(_Activation, frozen=True):
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return Saved(extra=outputs)  # the tanh, before it is scaled
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return outputs[0].bytes
+
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # multiply, tanh, multiply
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..graph import Tensor
 from .base import FRESH, Kernels, Placement, Saved, Tensors, register
-from .pool import AdaptivePool, with_indices
+from .pool import AdaptivePool, indices_bytes, with_indices
 
 
 class _AdaptiveMaxPool(AdaptivePool, frozen=True):
@@ -21,6 +21,9 @@ class _AdaptiveMaxPool(AdaptivePool, frozen=True):
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return with_indices(outputs)
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return indices_bytes(outputs)
 
 
 @register

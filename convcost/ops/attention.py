@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, ClassVar
 
 import msgspec
 
 from ..errors import OpError
+from ..graph import ITEM_BYTES
 from ..units import shape as times
 from .activation import AttentionSoftmax
 from .base import (
@@ -15,6 +17,7 @@ from .base import (
     POINT,
     Composite,
     Counts,
+    Kernels,
     Op,
     Part,
     Placement,
@@ -60,6 +63,10 @@ class CausalMask(Op, frozen=True):
 
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
         return (IN_PLACE,)
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        positions = prod(inputs[0].shape[-2:])
+        return positions * (1 + ITEM_BYTES[inputs[0].dtype]) + 2 * ITEM_BYTES[inputs[0].dtype]
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 6  # ones, tril, 0 and -inf as scalars, where, add
@@ -182,14 +189,14 @@ class MultiheadAttention(Composite, frozen=True):
         return tuple(parts)
 
     def _together(self, width: int, depth: int) -> list[Part]:
-        """Self-attention: one projection to (N, L, 3, heads, depth), copied to (N, 3, heads, L, depth)."""
+        """Self-attention: one projection to (N, L, 3, heads, depth), copied to (3, N, heads, L, depth)."""
         parts = [
             Part("in_proj", Linear(3 * width, bias=self.bias), (("input", 0),)),
             Part("split", Unflatten(-1, (3, self.num_heads, depth)), (("in_proj", 0),)),
-            Part("heads_first", Permute((0, 2, 3, 1, 4)), (("split", 0),)),
+            Part("heads_first", Permute((2, 0, 3, 1, 4)), (("split", 0),)),
             Part("qkv", Contiguous(), (("heads_first", 0),)),  # PyTorch copies them apart
         ]
-        parts += [Part(name, Select(1, index), (("qkv", 0),)) for index, name in enumerate("qkv")]
+        parts += [Part(name, Select(0, index), (("qkv", 0),)) for index, name in enumerate("qkv")]
         return parts
 
     def _apart(self, width: int, depth: int) -> list[Part]:

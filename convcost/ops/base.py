@@ -122,6 +122,8 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     """The method of torch.Tensor that its twin calls with all fields by their names; with ``inplace``, ``method_``."""
     keeps: ClassVar[Saved | None] = None
     """What autograd keeps of every call; an op without it has a rule ``saved``."""
+    passes_gradient: ClassVar[bool] = True
+    """False if its results need no gradient, whatever its inputs do."""
     input_dtype: ClassVar[str] = "float32"
     """The dtype of its input where nobody says another; an embedding reads int64 indices."""
 
@@ -175,6 +177,13 @@ class Op(msgspec.Struct, frozen=True, gc=False):
             None if it is not known: a memory report names the op.
         """
         return self.keeps
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        """Most bytes that a call holds at once beside its inputs, outputs and weights, where no gradient is wanted.
+
+        These are values that PyTorch makes on the way; workspaces inside a kernel are not among them. Default: 0.
+        """
+        return 0
 
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
         """Bytes of the inputs that are read, weights not included. Default: all of every input."""
@@ -258,8 +267,8 @@ def register(cls: OpClass) -> OpClass:
     """Class decorator: enter an op under its ``op`` name.
 
     Raises:
-        TypeError: if the name is taken, or the class has no rule for ``outputs``, ``work`` or what autograd keeps, or no
-            twin.
+        TypeError: if the name is taken, or the class has no twin, or no rule for ``outputs``, ``work`` or what autograd
+            keeps.
     """
     for rule in ("outputs", "work"):
         if getattr(cls, rule) is getattr(Op, rule):

@@ -39,7 +39,7 @@ from .windows import (
 )
 
 
-class _Convolution(Op, frozen=True):
+class Convolution(Op, frozen=True):
     """What a convolution and its transpose share: a bound number of input channels, a bias, and groups."""
 
     group = "conv"
@@ -60,7 +60,7 @@ class _Convolution(Op, frozen=True):
         return arriving
 
 
-class _Conv(_Convolution, frozen=True):
+class _Conv(Convolution, frozen=True):
     """Convolution over (N, C, *spatial) with zero padding.
 
     ``padding`` is a number, one for each dimension, "same" (stride 1 only) or "valid". ``groups`` = channels makes it
@@ -135,6 +135,19 @@ class _Conv(_Convolution, frozen=True):
         # More padding on one side: that is set around a copy.
         sizes = (size + more for size, more in zip(x.shape[2:], uneven, strict=True))
         return Saved(extra=(Tensor((*x.shape[:2], *sizes), x.dtype),))
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        extra = self.saved(inputs, outputs, (True,), kernels).extra
+        if self.connections is None:
+            return sum(x.bytes for x in extra)
+        # Set by set: the channels of the set before, those of this one, and the results so far.
+        rows = [len(list(rows)) for _, rows in groupby(self.connections)]
+        results = [outputs[0].bytes * count // len(self.connections) for count in rows]
+        most = before = made = 0
+        for chosen, result in zip(extra, results, strict=True):
+            most = max(most, before + made + chosen.bytes, made + chosen.bytes + result)
+            before, made = chosen.bytes, made + result
+        return max(most, before + 2 * made) - made
 
     def weights(self) -> tuple[Weight, ...]:
         kernel = self._kernel
@@ -241,150 +254,4 @@ class Conv3d(_Conv, frozen=True):
 
     op = "conv3d"
     nn_class = "Conv3d"
-    rank = 3
-
-
-class _ConvTranspose(_Convolution, frozen=True):
-    """Transposed convolution: each input position spreads a kernel over the output.
-
-    Its multiply-accumulates count over the *input* positions, since every input value meets every kernel value once.
-    """
-
-    out_channels: Positive
-    kernel_size: Sizes
-    stride: Sizes = 1
-    padding: Margins = 0
-    output_padding: Margins = 0
-    groups: Positive = 1
-    bias: bool = True
-    dilation: Sizes = 1
-    in_channels: Positive | None = None
-
-    def bind(self, inputs: Tensors) -> Op:
-        channels = self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
-        for extra, stride, dilation in zip(*map(self._each, ("output_padding", "stride", "dilation")), strict=True):
-            if extra >= max(stride, dilation):
-                raise OpError(
-                    f"{self.op}: output_padding {extra} must be smaller than stride {stride} or dilation {dilation}"
-                )
-        return msgspec.structs.replace(self, in_channels=channels)
-
-    def _each(self, field: str) -> Shape:
-        return spread(getattr(self, field), self.rank, field)
-
-    @property
-    def _extent(self) -> Shape:
-        return tuple(d * (k - 1) + 1 for k, d in zip(self._each("kernel_size"), self._each("dilation"), strict=True))
-
-    def _spatial(self, x: Tensor) -> Shape:
-        return tuple(
-            (size - 1) * stride - 2 * padding + extent + extra
-            for size, stride, padding, extent, extra in zip(
-                x.shape[2:],
-                self._each("stride"),
-                self._each("padding"),
-                self._extent,
-                self._each("output_padding"),
-                strict=True,
-            )
-        )
-
-    def check(self, inputs: Tensors) -> None:
-        self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
-        if min(self._spatial(inputs[0])) < 1:
-            result = "x".join(map(str, self._spatial(inputs[0])))
-            raise OpError(f"{self.op}: the output would be {result}; padding {self.padding} removes all of it")
-
-    def outputs(self, inputs: Tensors) -> Tensors:
-        x = inputs[0]
-        return (Tensor((x.shape[0], self.out_channels, *self._spatial(x)), x.dtype),)
-
-    def _per_position(self) -> int:
-        return (self.in_channels or 0) * (self.out_channels // self.groups) * prod(self._each("kernel_size"))
-
-    def weights(self) -> tuple[Weight, ...]:
-        weight = Weight("weight", (self.in_channels or 0, self.out_channels // self.groups, *self._each("kernel_size")))
-        return (weight, Weight("bias", (self.out_channels,))) if self.bias else (weight,)
-
-    def macs(self, inputs: Tensors, outputs: Tensors) -> int:
-        batch, _, *spatial = inputs[0].shape
-        return batch * prod(spatial) * self._per_position()
-
-    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
-        return {"bias": outputs[0].elements} if self.bias else {}
-
-    def launches(self, inputs: Tensors, train: bool) -> int:
-        return 1 + self.bias
-
-    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        ones = (1,) * self.rank
-        return Reach("window", self._extent, ones, self._each("padding"), self._each("stride"))
-
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        x, y = inputs[0], outputs[0]
-        steps: list[Step] = []
-        sizes = zip(
-            x.shape[2:], y.shape[2:], self._each("stride"), self._each("padding"), self._extent,
-            self._each("output_padding"), strict=True,
-        )  # fmt: skip
-        for axis, (size, result, stride, padding, extent, extra) in zip("dhw"[3 - self.rank :], sizes, strict=True):
-            formula = "(N - 1)*S - 2P + D(K - 1) + 1 + output_padding"
-            steps.append(
-                Step(
-                    f"output {axis}",
-                    formula,
-                    f"({size} - 1)*{stride} - 2*{padding} + {extent} + {extra}",
-                    result,
-                )
-            )
-        kernel = "*".join(map(str, self._each("kernel_size")))
-        weights = self._per_position()
-        steps.append(
-            Step(
-                "weights",
-                "C_in*(C_out/groups)*K",
-                f"{self.in_channels}*({self.out_channels}/{self.groups})*{kernel}",
-                weights,
-            )
-        )
-        if self.bias:
-            steps.append(Step("biases", "C_out", f"{self.out_channels}", self.out_channels))
-            steps.append(
-                Step(
-                    "params",
-                    "weights + biases",
-                    f"{weights:,} + {self.out_channels:,}",
-                    weights + self.out_channels,
-                )
-            )
-        spatial = "*".join(map(str, x.shape[2:]))
-        formula = "N*input positions*weights"
-        steps.append(Step("MACs", formula, f"{x.shape[0]}*{spatial}*{weights:,}", self.macs(inputs, outputs)))
-        return tuple(steps)
-
-
-@register
-class ConvTranspose1d(_ConvTranspose, frozen=True):
-    """1-D transposed convolution: (N, C, L) -> (N, out_channels, L')."""
-
-    op = "conv_transpose1d"
-    nn_class = "ConvTranspose1d"
-    rank = 1
-
-
-@register
-class ConvTranspose2d(_ConvTranspose, frozen=True):
-    """2-D transposed convolution: (N, C, H, W) -> (N, out_channels, H', W')."""
-
-    op = "conv_transpose2d"
-    nn_class = "ConvTranspose2d"
-    rank = 2
-
-
-@register
-class ConvTranspose3d(_ConvTranspose, frozen=True):
-    """3-D transposed convolution: (N, C, D, H, W) -> (N, out_channels, D', H', W')."""
-
-    op = "conv_transpose3d"
-    nn_class = "ConvTranspose3d"
     rank = 3

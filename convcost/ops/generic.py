@@ -224,6 +224,9 @@ class Sort(_Recorded, frozen=True, kw_only=True):
 
     row: NonNegative
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return 8 * inputs[0].elements if self.name == "msort" else 0  # indices, which it does not give
+
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         comparisons = inputs[0].elements * max(self.row - 1, 0).bit_length()
         return {"elementwise": comparisons} if comparisons else {}
@@ -248,6 +251,7 @@ class Create(_Recorded, frozen=True, kw_only=True):
     """A value from nothing: zeros, arange, random numbers."""
 
     op = "create"
+    passes_gradient = False
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return NOTHING

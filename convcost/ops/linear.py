@@ -112,6 +112,9 @@ class Bilinear(Op, frozen=True):
     in1_features: Positive | None = None
     in2_features: Positive | None = None
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return outputs[0].bytes if self.bias else 0  # before the bias is added
+
     def bind(self, inputs: Tensors) -> Op:
         self.check(inputs)
         return msgspec.structs.replace(self, in1_features=inputs[0].shape[-1], in2_features=inputs[1].shape[-1])
@@ -180,6 +183,9 @@ class Rbf(_LastDimension, frozen=True):
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         x = inputs[0]  # the differences, squared
         return Saved(extra=(Tensor((*x.shape[:-1], self.out_features, x.shape[-1]), x.dtype),))
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return 2 * inputs[0].bytes * self.out_features - outputs[0].bytes  # the differences and their squares
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # subtract, square, sum

@@ -9,7 +9,7 @@ None of them widens the receptive field here: that a statistic is taken over all
 from __future__ import annotations
 
 from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -18,7 +18,6 @@ from ..graph import Shape, Tensor, Weight
 from ..units import shape as times
 from .base import Counts, Kernels, Op, Positive, Saved, Sizes, Step, Tensors, register
 from .counts import PER_ELEMENT
-from .windows import need_rank
 
 
 class _Norm(Op, frozen=True):
@@ -30,33 +29,36 @@ class _Norm(Op, frozen=True):
         return inputs
 
 
-def _count(line: str, elements: int, groups: int = 0) -> int:
+def count(line: str, elements: int, groups: int = 0) -> int:
+    """Operations by a line of the table of counts."""
     return PER_ELEMENT[line].count(elements, groups)
 
 
-def _normalised(elements: int, sets: int, statistics: bool, weight: bool, bias: bool) -> int:
+def normalised_count(elements: int, sets: int, statistics: bool, weight: bool, bias: bool) -> int:
     """Operations that normalise ``elements`` by ``sets`` of a mean and a variance, and take these if ``statistics``."""
-    total = _count("normalise", elements, sets) + _count("statistics", elements, sets) * statistics
-    return total + _count("norm_weight", elements) * weight + _count("norm_bias", elements) * bias
+    total = count("normalise", elements, sets) + count("statistics", elements, sets) * statistics
+    return total + count("norm_weight", elements) * weight + count("norm_bias", elements) * bias
 
 
-def _statistics(sets: int, kinds: int = 2) -> Tensors:
-    """What is kept for each set in ``kinds`` vectors, in float32 whatever the values have: mean and 1/deviation."""
-    return (Tensor((sets,)),) * kinds
+def statistics_of(x: Tensor, sets: int, kinds: int = 2) -> Tensors:
+    """What is kept for each set in ``kinds`` vectors, mean and 1/deviation: in float32 at least."""
+    return (Tensor((sets,), "float64" if x.dtype == "float64" else "float32"),) * kinds
 
 
-def _affine(shape: Shape, weight: bool, bias: bool) -> tuple[Weight, ...]:
+def affine_weights(shape: Shape, weight: bool, bias: bool) -> tuple[Weight, ...]:
+    """The factors and the offsets, where there are such."""
     return (Weight("weight", shape),) * weight + (Weight("bias", shape),) * bias
 
 
-def _affine_steps(shape: Shape, weight: bool, bias: bool) -> tuple[Step, ...]:
+def affine_steps(shape: Shape, weight: bool, bias: bool) -> tuple[Step, ...]:
+    """The arithmetic of their number."""
     if not weight:
         return ()
     formula, filled = ("2*C", "2*") if bias else ("C", "")
     return (Step("params", formula, filled + "*".join(map(str, shape)), (1 + bias) * prod(shape)),)
 
 
-class _AffineNorm(_Norm, frozen=True):
+class AffineNorm(_Norm, frozen=True):
     """A norm with a factor for each channel, and an offset too unless ``bias`` is false."""
 
     @property
@@ -70,179 +72,6 @@ class _AffineNorm(_Norm, frozen=True):
         if fields["bias"]:
             del fields["bias"]  # PyTorch has the argument since 2.13
         return layer(self.nn_class, fields)
-
-
-class _ChannelNorm(_AffineNorm, frozen=True):
-    """Normalisation of each channel of (N, C, *spatial), with running statistics that replace the input's own in eval.
-
-    Statistics are taken in training, and in eval where none are tracked.
-    """
-
-    rank: ClassVar[int]
-
-    eps: float = 1e-5
-    momentum: float | None = 0.1
-    affine: bool = True
-    track_running_stats: bool = True
-    bias: bool = True
-    num_features: Positive | None = None
-
-    def bind(self, inputs: Tensors) -> Op:
-        self.check(inputs)
-        return msgspec.structs.replace(self, num_features=inputs[0].shape[1])
-
-    def check(self, inputs: Tensors) -> None:
-        need_rank(self.op, inputs[0], self.rank)
-        if self.num_features not in (None, inputs[0].shape[1]):
-            raise OpError(f"{self.op} was built for {self.num_features} channels, {inputs[0].shape[1]} arrive")
-
-    def _sets(self, x: Tensor) -> int:
-        """How many means (and variances) there are."""
-        raise NotImplementedError
-
-    def weights(self) -> tuple[Weight, ...]:
-        shape = (self.num_features or 0,)
-        weights = _affine(shape, self.affine, self._has_bias)
-        if not self.track_running_stats:
-            return weights
-        return (
-            *weights,
-            Weight("running_mean", shape, "buffer"),
-            Weight("running_var", shape, "buffer"),
-            Weight("num_batches_tracked", (), "buffer", "int64"),
-        )
-
-    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
-        sets, statistics = self._sets(inputs[0]), train or not self.track_running_stats
-        total = _normalised(inputs[0].elements, sets, statistics, self.affine, self._has_bias)
-        if train and self.track_running_stats:
-            total += _count("running_statistics", 0, sets)
-        return {"normalisation": total}
-
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        channels = self.num_features or 0
-        steps = _affine_steps((channels,), self.affine, self._has_bias)
-        if not self.track_running_stats:
-            return steps
-        formula = "2*C + 1 (running mean, running variance, counter)"
-        return (*steps, Step("buffers", formula, f"2*{channels} + 1", 2 * channels + 1))
-
-
-class _BatchNorm(_ChannelNorm, frozen=True):
-    """Batch normalisation: a mean and variance per channel, over the batch and all positions. arXiv 1502.03167."""
-
-    def _sets(self, x: Tensor) -> int:
-        return x.shape[1]
-
-    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        return Saved(inputs=(0,), extra=_statistics(self._sets(inputs[0])))
-
-    def launches(self, inputs: Tensors, train: bool) -> int:
-        # cuDNN does all in one call; the batch counter is an addition of its own.
-        return 1 + (train and self.track_running_stats)
-
-    def training_warnings(self, inputs: Tensors) -> tuple[str, ...]:
-        x = inputs[0]
-        if x.elements > x.shape[1]:
-            return ()
-        return (f"{self.op} cannot be trained on {times(x.shape)}: PyTorch needs more than one value per channel",)
-
-
-@register
-class BatchNorm1d(_BatchNorm, frozen=True):
-    """Batch normalisation of (N, C) or (N, C, L)."""
-
-    op = "batch_norm1d"
-    nn_class = "BatchNorm1d"
-    rank = 1
-
-    def check(self, inputs: Tensors) -> None:
-        x = inputs[0]
-        super().check((Tensor((*x.shape, 1), x.dtype),) if len(x.shape) == 2 else inputs)
-
-
-@register
-class BatchNorm2d(_BatchNorm, frozen=True):
-    """Batch normalisation of (N, C, H, W)."""
-
-    op = "batch_norm2d"
-    nn_class = "BatchNorm2d"
-    rank = 2
-
-
-@register
-class BatchNorm3d(_BatchNorm, frozen=True):
-    """Batch normalisation of (N, C, D, H, W)."""
-
-    op = "batch_norm3d"
-    nn_class = "BatchNorm3d"
-    rank = 3
-
-
-class _InstanceNorm(_ChannelNorm, frozen=True):
-    """Instance normalisation: a mean and variance per channel of each image, over all positions. arXiv 1607.08022."""
-
-    affine: bool = False
-    track_running_stats: bool = False
-
-    def check(self, inputs: Tensors) -> None:
-        super().check(inputs)
-        if not self.track_running_stats and prod(inputs[0].shape[2:]) == 1:
-            raise OpError(f"{self.op} needs more than one position per channel, got {times(inputs[0].shape)}")
-
-    def training_warnings(self, inputs: Tensors) -> tuple[str, ...]:
-        shape = inputs[0].shape
-        if prod(shape[2:]) > 1:
-            return ()
-        return (f"{self.op} cannot be trained on {times(shape)}: PyTorch needs more than one position per channel",)
-
-    def _sets(self, x: Tensor) -> int:
-        return x.shape[0] * x.shape[1]
-
-    def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
-        work = super().work(inputs, outputs, train)
-        if not (train and self.track_running_stats):
-            return work
-        # The running statistics of the images are averaged over the batch.
-        batch, channels = inputs[0].shape[:2]
-        return {"normalisation": work["normalisation"] + _count("mean", 2 * batch * channels, 2 * channels)}
-
-    def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        # The weight is repeated for the batch, as are the running statistics.
-        sets = self._sets(inputs[0])
-        return Saved(inputs=(0,), extra=_statistics(sets, 2 + self.affine + 2 * self.track_running_stats))
-
-    def launches(self, inputs: Tensors, train: bool) -> int:
-        # Batch norm with N*C channels: vectors are repeated for the batch, running ones averaged and copied back.
-        tracked = self.track_running_stats
-        return 1 + 2 * self.affine + 2 * tracked + 4 * (train and tracked)
-
-
-@register
-class InstanceNorm1d(_InstanceNorm, frozen=True):
-    """Instance normalisation of (N, C, L)."""
-
-    op = "instance_norm1d"
-    nn_class = "InstanceNorm1d"
-    rank = 1
-
-
-@register
-class InstanceNorm2d(_InstanceNorm, frozen=True):
-    """Instance normalisation of (N, C, H, W)."""
-
-    op = "instance_norm2d"
-    nn_class = "InstanceNorm2d"
-    rank = 2
-
-
-@register
-class InstanceNorm3d(_InstanceNorm, frozen=True):
-    """Instance normalisation of (N, C, D, H, W)."""
-
-    op = "instance_norm3d"
-    nn_class = "InstanceNorm3d"
-    rank = 3
 
 
 class _TrailingNorm(_Norm, frozen=True):
@@ -294,18 +123,21 @@ class LayerNorm(_TrailingNorm, frozen=True):
         return self.elementwise_affine and self.bias
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        return Saved(inputs=(0,), extra=_statistics(self._sets(inputs[0])))
+        return Saved(inputs=(0,), extra=statistics_of(inputs[0], self._sets(inputs[0])))
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return 8 * self._sets(inputs[0])
 
     def weights(self) -> tuple[Weight, ...]:
-        return _affine(self._shape, self.elementwise_affine, self._has_bias)
+        return affine_weights(self._shape, self.elementwise_affine, self._has_bias)
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         x = inputs[0]
-        total = _normalised(x.elements, self._sets(x), True, self.elementwise_affine, self._has_bias)
+        total = normalised_count(x.elements, self._sets(x), True, self.elementwise_affine, self._has_bias)
         return {"normalisation": total}
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        return _affine_steps(self._shape, self.elementwise_affine, self._has_bias)
+        return affine_steps(self._shape, self.elementwise_affine, self._has_bias)
 
 
 @register
@@ -322,22 +154,37 @@ class RmsNorm(_TrailingNorm, frozen=True):
     elementwise_affine: bool = True
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        return Saved(inputs=(0,), extra=_statistics(self._sets(inputs[0]), 1))
+        x = inputs[0]
+        deviations = statistics_of(x, self._sets(x), 1)
+        if kernels == "cuda":  # one kernel does it all
+            return Saved(inputs=(0,), extra=deviations)
+        # Written out, in float32 at least: the product with the weight keeps its factor.
+        wide = (Tensor(x.shape, deviations[0].dtype),)
+        normalised = wide * self.elementwise_affine
+        if not needs[0]:
+            return Saved(extra=normalised)
+        if wide == inputs:
+            return Saved(inputs=(0,), extra=deviations + normalised)
+        return Saved(extra=wide + deviations + normalised)
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        normalised = outputs[0].bytes if self.elementwise_affine and kernels != "cuda" else 0
+        return 4 * self._sets(inputs[0]) + normalised
 
     def weights(self) -> tuple[Weight, ...]:
-        return _affine(self._shape, self.elementwise_affine, False)
+        return affine_weights(self._shape, self.elementwise_affine, False)
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         elements = inputs[0].elements
-        total = _count("rms_norm", elements, self._sets(inputs[0]))
-        return {"normalisation": total + _count("norm_weight", elements) * self.elementwise_affine}
+        total = count("rms_norm", elements, self._sets(inputs[0]))
+        return {"normalisation": total + count("norm_weight", elements) * self.elementwise_affine}
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        return _affine_steps(self._shape, self.elementwise_affine, False)
+        return affine_steps(self._shape, self.elementwise_affine, False)
 
 
 @register
-class GroupNorm(_AffineNorm, frozen=True):
+class GroupNorm(AffineNorm, frozen=True):
     """Group normalisation: (N, C, ...) -> same, statistics over C/num_groups channels each. arXiv 1803.08494."""
 
     op = "group_norm"
@@ -364,22 +211,25 @@ class GroupNorm(_AffineNorm, frozen=True):
             raise OpError(f"{self.op}: num_groups {self.num_groups} must divide the {x.shape[1]} channels")
 
     def weights(self) -> tuple[Weight, ...]:
-        return _affine((self.num_channels or 0,), self.affine, self._has_bias)
+        return affine_weights((self.num_channels or 0,), self.affine, self._has_bias)
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         x = inputs[0]
         sets = x.shape[0] * self.num_groups
-        return {"normalisation": _normalised(x.elements, sets, True, self.affine, self._has_bias)}
+        return {"normalisation": normalised_count(x.elements, sets, True, self.affine, self._has_bias)}
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        return Saved(inputs=(0,), extra=_statistics(inputs[0].shape[0] * self.num_groups))
+        return Saved(inputs=(0,), extra=(Tensor((inputs[0].shape[0] * self.num_groups,), inputs[0].dtype),) * 2)
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return 8 * inputs[0].shape[0] * self.num_groups
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         # Statistics; with gamma and beta, a kernel that folds all into a factor and an offset; their application.
         return 2 + self.affine
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        return _affine_steps((self.num_channels or 0,), self.affine, self._has_bias)
+        return affine_steps((self.num_channels or 0,), self.affine, self._has_bias)
 
 
 @register
@@ -405,13 +255,19 @@ class LocalResponseNorm(_Norm, frozen=True):
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         elements = inputs[0].elements
-        return {"normalisation": _count("local_response_norm", elements * self.size, elements)}
+        return {"normalisation": count("local_response_norm", elements * self.size, elements)}
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         # The input, squared and divided; the padded squares, averaged; the sum, of which the power is taken; the power.
         x = inputs[0]
         padded = Tensor((x.shape[0], x.shape[1] + self.size - 1, *x.shape[2:]), x.dtype)
         return Saved(inputs=(0,), extra=(padded, x, x))
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        # Three of: squares, averages, products, sums, powers. Or the squares and the same with zeros around them.
+        x = inputs[0]
+        padded = x.bytes // x.shape[1] * (x.shape[1] + self.size - 1)
+        return max(2 * x.bytes, padded)
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 8  # square, pad (fill and copy), average pool, multiply, add, power, divide

@@ -44,7 +44,7 @@ from .windows import (
 )
 
 
-class _Reduction(Op, frozen=True):
+class Pooling(Op, frozen=True):
     """What all poolings share: every output is reduced from some values of one channel."""
 
     group = "pool"
@@ -61,7 +61,7 @@ class _Reduction(Op, frozen=True):
         return {line.kind: line.count(self._values(inputs, outputs), outputs[0].elements)}
 
 
-class _Window(_Reduction, frozen=True):
+class _Window(Pooling, frozen=True):
     """Pooling by a sliding window over (N, C, *spatial); the stride is the kernel size unless it is given.
 
     Padding positions in a window count as if they were real, and so do those that ``ceil_mode`` adds at the end.
@@ -144,6 +144,14 @@ class _MaxPool(_Window, frozen=True):
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return with_indices(outputs)
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return indices_bytes(outputs)
+
+
+def indices_bytes(outputs: Tensors) -> int:
+    """Where each maximum was: max pooling works it out, whether somebody asks for it or not."""
+    return 0 if len(outputs) > 1 else 8 * outputs[0].elements
 
 
 def with_indices(outputs: Tensors) -> Saved:
@@ -236,10 +244,12 @@ class Subsample2d(_Window, frozen=True):
     op = "subsample2d"
     rank = 2
     counted = "subsample2d"
-    keeps = None
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return Saved(inputs=(0,) * needs[0], extra=outputs)  # the sums, before they are scaled
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return 2 * outputs[0].bytes  # the sums, and their products with the weight
 
     in_channels: Positive | None = None
 
@@ -282,7 +292,7 @@ class Subsample2d(_Window, frozen=True):
         return Twin(self.in_channels or 0, self.kernel_size, self.stride)
 
 
-class AdaptivePool(_Reduction, frozen=True):
+class AdaptivePool(Pooling, frozen=True):
     """Pooling to a given output size: output i reads positions floor(i*N/out) to ceil((i + 1)*N/out), exclusive."""
 
     rank: ClassVar[int]
@@ -349,46 +359,3 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool, frozen=True):
     op = "adaptive_avg_pool3d"
     nn_class = "AdaptiveAvgPool3d"
     rank = 3
-
-
-class _GlobalPool(_Reduction, frozen=True):
-    taken_by: ClassVar[str]
-    """The method of a tensor that takes it."""
-
-    keepdim: bool = True
-
-    def check(self, inputs: Tensors) -> None:
-        if len(inputs[0].shape) < 3:
-            raise OpError(f"{self.op} needs (N, C, ...) with a dimension to pool, got {times(inputs[0].shape)}")
-
-    def outputs(self, inputs: Tensors) -> Tensors:
-        batch, channels, *spatial = inputs[0].shape
-        ones = (1,) * len(spatial) if self.keepdim else ()
-        return (Tensor((batch, channels, *ones), inputs[0].dtype),)
-
-    def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        return GLOBAL
-
-    def twin(self) -> Any:
-        from .twins import GlobalPool
-
-        return GlobalPool(self.taken_by, self.keepdim)
-
-
-@register
-class GlobalAvgPool(_GlobalPool, frozen=True):
-    """The mean of each map: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``. Source: arXiv 1312.4400."""
-
-    op = "global_avg_pool"
-    keeps = NOTHING
-    counted = "avg_pool"
-    taken_by = "mean"
-
-
-@register
-class GlobalMaxPool(_GlobalPool, frozen=True):
-    """The maximum of each map: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``."""
-
-    op = "global_max_pool"
-    keeps = Saved(inputs=(0,), outputs=(0,))
-    taken_by = "amax"

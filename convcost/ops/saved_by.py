@@ -27,7 +27,8 @@ _RULES: dict[str, Saved] = {
         OUTPUT,
     ),
     **dict.fromkeys(
-        ("amax", "amin", "norm", "linalg_vector_norm", "std", "std_mean", "logsumexp", "logcumsumexp", "prod", "cumprod"),
+        ("amax", "amin", "norm", "linalg_vector_norm", "std", "std_mean", "logsumexp", "logcumsumexp", "prod",
+         "cumprod"),
         BOTH,
     ),
     **dict.fromkeys(("reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
@@ -38,9 +39,7 @@ _OTHERS = ("maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "grid_sampler
 _PICKED = ("max", "min", "sort", "topk", "median", "nanmedian", "kthvalue", "mode", "cummax", "cummin")
 
 
-def by_function(
-    name: str, inplace: bool, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...]
-) -> Saved | None:
+def by_function(name: str, inplace: bool, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...]) -> Saved | None:
     """What is kept of a call of ``name``, ``exp`` for ``aten.exp_``; None if that is not known."""
     if name in ("mul", "div") and len(inputs) == 2:
         return product(inputs, needs, inplace, quotient=name == "div")

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..errors import OpError
-from ..graph import Shape, Tensor, Weight
+from ..graph import ITEM_BYTES, Shape, Tensor, Weight
 from ..units import shape as times
 from .base import (
     FRESH,
@@ -15,6 +15,7 @@ from .base import (
     UNKNOWN,
     VIEW,
     Counts,
+    Kernels,
     NonNegative,
     Op,
     Placement,
@@ -79,6 +80,9 @@ class WindowPartition(_Moves, frozen=True):
         x = inputs[0]
         return (Tensor((x.shape[0] * _windows(x, self.window_size), self.window_size**2, x.shape[3]), x.dtype),)
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return outputs[0].bytes  # the padded image
+
     def launches(self, inputs: Tensors, train: bool) -> int:
         # F.pad (a copy, or zeros and a copy), then the copy into windows.
         padded = any(size % self.window_size for size in inputs[0].shape[1:3])
@@ -127,6 +131,13 @@ class WindowReverse(_Moves, frozen=True):
 
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
         return inputs[0].bytes if self.launches(inputs, False) else 0
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        height, width = inputs[1].shape[1:3]
+        if not (width % self.window_size or height % self.window_size):
+            return 0
+        # Cut off in one piece, what is left is a part of the whole; else it is copied from there.
+        return inputs[0].bytes if self.launches(inputs, train) > 1 else inputs[0].bytes - outputs[0].bytes
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         # The copy into an image; another one if padding is cut off, unless what is left is in one piece.
@@ -193,6 +204,9 @@ class RelativePositionBias(_OnLogits, frozen=True):
         table = Weight("relative_position_bias_table", ((2 * self.window_size - 1) ** 2, self.num_heads or 0))
         return (table, Weight("relative_position_index", (self.window_size**4,), "buffer", "int64"))
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return 2 * self.window_size**4 * (self.num_heads or 0) * 4  # rows of the table, and heads first
+
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # rows of the table by the index, heads first, add
 
@@ -242,6 +256,15 @@ class WindowMask(_OnLogits, frozen=True):
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
         return (FRESH if self._shifted(inputs) else VIEW,)
 
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        if not self._shifted(inputs):
+            return 0
+        item = ITEM_BYTES[inputs[0].dtype]
+        windows = _windows(inputs[1], self.window_size)
+        regions, mask = windows * self.window_size**2 * item, windows * self.window_size**4
+        # The sum's operands; or the differences, the mask before and after its zeros, and where they are.
+        return max(regions + mask * item, regions + mask * (3 * item + 1) - outputs[0].bytes)
+
     def launches(self, inputs: Tensors, train: bool) -> int:
         if not self._shifted(inputs):
             return 0
@@ -274,6 +297,9 @@ class PatchMerge(_Moves, frozen=True):
         batch, height, width, channels = inputs[0].shape
         sizes = (_whole(height, self.factor), _whole(width, self.factor))
         return (Tensor((batch, *sizes, self.factor**2 * channels), inputs[0].dtype),)
+
+    def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
+        return outputs[0].bytes  # the padded image
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         # F.pad (a copy, or zeros and a copy), then the concatenation.

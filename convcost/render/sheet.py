@@ -12,9 +12,9 @@ from .. import units
 class Column(msgspec.Struct, frozen=True):
     """A column: how it is headed and how its values are shown.
 
-    ``unit``: "text" (may be broken into lines), "word" (may not), "count", "bytes", "share" (a (part, whole) pair; as a
-    bar where ``bar`` is set and the format can draw), "shape", "percent" (of a hundred), "ratio", "delta" and
-    "delta_bytes" (with a sign), or "plain" (a number as it is).
+    ``unit``: "text" (may be broken into lines), "word" (may not), "count", "bytes", "rate" (of anything in a second),
+    "share" (a (part, whole) pair; as a bar where ``bar`` is set and the format can draw), "shape", "percent" (of a
+    hundred), "ratio", "delta" and "delta_bytes" (with a sign), or "plain" (a number as it is).
     """
 
     key: str
@@ -65,6 +65,8 @@ def text_of(value: Any, unit: str, style: str) -> str:
         return units.count(value, style)
     if unit == "bytes":
         return units.size(value, style)
+    if unit == "rate":
+        return units.rate(value, style)
     if unit == "share":
         return units.share(*value)
     if unit == "shape":

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import MissingExtraError, SourceError, Where, nearest
 from ..graph import Graph
+from ..yaml_reader import MAX_BYTES
 from . import library
 from .build import compiled_text, graph_from_spec, graph_from_text
 from .compiled import Spec
-from .yaml_reader import MAX_BYTES
 
 __all__ = ["graph_from_text", "load", "load_shipped"]
 

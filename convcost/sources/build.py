@@ -11,6 +11,7 @@ from ..errors import OpError, SpecError, as_written, nearest
 from ..graph import ITEM_BYTES, About, Claim, Graph, Reference, Tensor
 from ..ops import REGISTRY
 from ..ops.storage import overwritten
+from ..yaml_reader import Mapping, Row, Value, at, read
 from .compiled import Spec
 from .draft import check_size
 from .expand import Expansion
@@ -18,7 +19,6 @@ from .expressions import CONSTANTS, unknown_name
 from .spec import compile_spec
 from .terms import SHAPE_NAMES, Term, Word, term
 from .vocabulary import is_op, texts
-from .yaml_reader import Mapping, Row, Value, at, read
 
 _COUNT = re.compile(r"[1-9][0-9]{,17}\Z")
 
@@ -93,7 +93,9 @@ class _Builder:
         recorded = self.spec.root.get("recorded") == "true"
         if not recorded:
             self.check_reached(expansion, outputs)
-        graph = Graph(expansion.draft.nodes, inputs, outputs, self.about(), check=False)
+        graph = Graph(
+            expansion.draft.nodes, inputs, outputs, self.about(), check=False, repeats=expansion.draft.repeats
+        )
         if not recorded:
             self.check_in_place(graph, expansion)
         return graph

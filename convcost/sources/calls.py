@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from . import yaml_reader
+from .. import yaml_reader
+from ..yaml_reader import Mark
 from .compiled import Block, Layer
 from .problems import Problems
 from .terms import Constant, Items, Name, words
-from .yaml_reader import Mark
 
 
 class Calls:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import nearest
+from ..yaml_reader import Mapping, Mark
 from .terms import Term
-from .yaml_reader import Mapping, Mark
 
 
 class Layer:

@@ -21,10 +21,11 @@ Refs = tuple[Reference, ...]
 class Template:
     """A block's expansion with everything relative: positions to its first node, names to its prefix."""
 
-    __slots__ = ("nodes", "result", "tensors")
+    __slots__ = ("nodes", "repeats", "result", "tensors")
 
-    def __init__(self, nodes: list[Any], tensors: list[Any], result: Refs) -> None:
+    def __init__(self, nodes: list[Any], tensors: list[Any], result: Refs, repeats: list[tuple[int, int]]) -> None:
         self.nodes = nodes
+        self.repeats = repeats
         self.tensors = tensors
         self.result = result
 
@@ -37,6 +38,7 @@ class Draft:
         self.nodes: list[Node] = []
         self.tensors: list[tuple[Tensor, ...]] = []
         self.results: dict[str, Refs] = {}
+        self.repeats: list[tuple[int, int]] = []
         self.bound: dict[Any, tuple[Op, tuple[Tensor, ...]]] = {}
 
     def tensor(self, reference: Reference) -> Tensor:
@@ -151,7 +153,8 @@ class Draft:
         if any(reference[0] < start and reference != entry for reference in result):
             return None
         relative = tuple((n - start, o) if n >= start else (-1, 0) for n, o in result)
-        return Template(nodes, self.tensors[part], relative)
+        repeats = [(a - start, b - start) for a, b in self.repeats if start <= a and b <= part.stop]
+        return Template(nodes, self.tensors[part], relative, repeats)
 
     def stamp(self, template: Template, prefix: str, entry: Reference) -> Refs:
         start = len(self.nodes)
@@ -173,6 +176,7 @@ class Draft:
             ]
         )
         self.tensors.extend(template.tensors)
+        self.repeats.extend([(a + start, b + start) for a, b in template.repeats])
         return tuple([(n + start, o) if n >= 0 else entry for n, o in template.result])
 
     def inside(self, full: str, end: int) -> list[tuple[int, Node]]:

@@ -14,6 +14,7 @@ from ..errors import OpError, SpecError, as_written, nearest
 from ..graph import Reference, Tensor
 from ..ops.base import REGISTRY, Op
 from ..units import shape as times
+from ..yaml_reader import Mark, at
 from . import vocabulary
 from .compiled import Block, Layer, Spec
 from .draft import MAX_NODES, Draft, Refs, Template
@@ -21,7 +22,6 @@ from .fields import field_value
 from .frames import Frame, LayerValue, entries, passes_layer
 from .terms import SHAPE_NAMES, Constant, Term, Word
 from .vocabulary import is_op, op_class
-from .yaml_reader import Mark, at
 
 MAX_STEPS = 100_000
 MAX_DEPTH = 64
@@ -164,6 +164,7 @@ class Expansion:
             raise OpError(f"repeat is {as_written(count)}; it must be a whole number, 0 or more")
         if count > MAX_NODES:
             raise OpError(f"repeat {count:,} would give more than {MAX_NODES:,} layers")
+        start = len(self.draft.nodes)
         for number in range(1, count + 1):
             self.step()
             override = layer.first if number == 1 else None
@@ -176,6 +177,8 @@ class Expansion:
             flow = self.call(layer, name, frame, flow, override)
             if layer.name:
                 frame.enter(f"{layer.name}_{number}", flow)
+        if count > 1:
+            self.draft.repeats.append((start, len(self.draft.nodes)))
         return flow
 
     def step(self, count: int = 1) -> None:

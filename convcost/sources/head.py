@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..errors import nearest
 from ..units import is_figure
+from ..yaml_reader import Mapping, Row
 from .expressions import literal
 from .problems import MAX_NAME, Problems
-from .yaml_reader import Mapping, Row
 
 TOP_KEYS = (
     "name", "title", "family", "reference", "input", "inputs", "outputs", "parameters", "let", "variants", "blocks",

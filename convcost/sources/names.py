@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from ..errors import nearest
 from ..ops import REGISTRY
+from ..yaml_reader import Mapping, Mark, Row, Value
 from . import vocabulary
 from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS
 from .head import Head
 from .terms import SHAPE_NAMES, Term, term, words
 from .vocabulary import STRUCTURES, is_op, is_operator
-from .yaml_reader import Mapping, Mark, Row, Value
 
 MAX_NAMES = 1_000
 

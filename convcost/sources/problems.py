@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import SpecError, Where, nearest
+from ..yaml_reader import Mapping, Mark, Row, Value, at
 from .expressions import WORD
-from .yaml_reader import Mapping, Mark, Row, Value, at
 
 MAX_NAME = 60
 MAX_PROBLEMS = 30

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ..errors import nearest
 from ..ops import REGISTRY
 from ..ops.base import unknown_field
+from ..yaml_reader import Mapping, Mark, Row, Value
 from . import vocabulary as words_of
 from .calls import Calls
 from .compiled import Block, Layer, Spec
@@ -14,7 +15,6 @@ from .expressions import WORD
 from .names import Names
 from .terms import REFERENCE, Term, verbatim
 from .vocabulary import STRUCTURES, is_op, op_class
-from .yaml_reader import Mapping, Mark, Row, Value
 
 ADVERBS = ("name", "from", "repeat", "first", "last", "when", "shares", "weights")
 

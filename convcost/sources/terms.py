@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import OpError
+from ..yaml_reader import Mapping, Row, Value
 from .expressions import FUNCTIONS, KEYWORDS, WORD, Expression, Scope, literal, parse
-from .yaml_reader import Mapping, Row, Value
 
 REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+\Z")
 SHAPE_NAMES = ("in_channels", "in_features")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..graph import About, Graph, Tensor
 from .torch_assemble import State, assemble
 from .torch_copy import meta_copy
 from .torch_fold import folded
+from .torch_lifetimes import observe
 from .torch_records import INPUT, Ref, tensor_of
 from .torch_trace import Trace
 
@@ -83,7 +85,9 @@ def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], ab
     result = _run(module, trace, moved_args, moved_kwargs)
     outputs: list[Ref] = [trace.ref(x) for x in _tensors(result)]
     about = about or About(type(module).__name__, type(module).__name__, source="PyTorch module")
-    return assemble(trace, state, inputs, outputs, about)
+    graph = assemble(trace, state, inputs, outputs, about)
+    graph.observe = partial(observe, module, moved_args, moved_kwargs)
+    return graph
 
 
 def _materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

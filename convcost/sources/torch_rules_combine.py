@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .. import graph
-from ..ops import combine, generic, linear
+from ..ops import combine, generic, linear, reduction
 from ..ops.activation import AttentionSoftmax
 from ..ops.attention import CausalMask, ScaledDotProductAttention
 from ..ops.base import Op
 from ..ops.layout import Transpose
 from ..ops.stochastic import Dropout
+from . import torch_generic as generic_rules
 from .torch_records import Ref, Typed, dtype_of, tensor_of
 from .torch_rules import plain, rule
 
@@ -60,12 +61,12 @@ def _cat(trace: Any, tensors: Any, dim: int = 0) -> Typed:
 
 @rule("aten.mean.dim")
 def _mean(trace: Any, x: Tensor, dim: Any, keepdim: bool = False, **kwargs: Any) -> Typed | None:
-    return plain(combine.Mean(_dims(dim), keepdim), x) if dim and not kwargs.get("dtype") else None
+    return plain(reduction.Mean(_dims(dim), keepdim), x) if dim and not kwargs.get("dtype") else None
 
 
 @rule("aten.sum.dim_IntList")
 def _sum(trace: Any, x: Tensor, dim: Any, keepdim: bool = False, **kwargs: Any) -> Typed | None:
-    return plain(combine.Sum(_dims(dim), keepdim), x) if dim and not kwargs.get("dtype") else None
+    return plain(reduction.Sum(_dims(dim), keepdim), x) if dim and not kwargs.get("dtype") else None
 
 
 def _dims(dim: Any) -> int | tuple[int, ...]:
@@ -84,7 +85,43 @@ def _matmul(trace: Trace, a: Tensor, b: Tensor) -> Typed | None:
         # x @ W with a learned W is a linear layer whose weight is stored the other way round.
         op = linear.Linear(b.shape[1], b.shape[0], False)
         return Typed(op, (a, b), outputs=_product(a, b), parts=lambda t: _linear(t, op, a, b))
-    return plain(combine.Matmul(), a, b)
+    if max(a.dim(), b.dim()) < 3 or (evenly(a, b) and evenly(b, a)):
+        return plain(combine.Matmul(), a, b)
+
+    def parts(trace: Trace) -> int:
+        return trace.add(combine.Matmul(), [_even(trace, a, b, trace.ref(a)), _even(trace, b, a, trace.ref(b))])
+
+    return Typed(combine.Matmul(), (a, b), outputs=_product(a, b), parts=parts)
+
+
+def evenly(x: Tensor, other: Tensor) -> bool:
+    """False if a product of stacks of matrices first copies ``x``, whose matrices do not lie one after the other."""
+    if x.dim() < 3:
+        return True
+    if other.dim() < 3:
+        return generic_rules.shares(x, x.reshape(-1, x.shape[-1]))
+    stacked = x.expand(_stacks(x, other)).reshape(-1, *x.shape[-2:])
+    return generic_rules.shares(x, stacked)
+
+
+def _stacks(x: Tensor, other: Tensor) -> tuple[int, ...]:
+    """The shape of ``x`` once it has as many matrices as a product with ``other`` takes."""
+    if other.dim() < 3:
+        return tuple(x.shape)
+    leading = combine.broadcast("matmul", (tuple(x.shape[:-2]), tuple(other.shape[:-2])))
+    return (*leading, *x.shape[-2:])
+
+
+def _even(trace: Trace, x: Tensor, other: Tensor, ref: Ref) -> Ref:
+    """The step that copies ``x`` for a product with ``other``, or ``x`` itself."""
+    if evenly(x, other):
+        return ref
+    shape = _stacks(x, other)
+    if shape == tuple(x.shape):
+        return (trace.add(generic_rules.CONTIGUOUS, [ref]), 0)
+    made = graph.Tensor(shape, dtype_of(x.dtype))
+    copy = generic.Copy(function="aten.expand_copy.default", arguments=("$0", shape), results=(made,))
+    return (trace.add(trace.intern(copy), [ref]), 0)
 
 
 def _product(a: Tensor, b: Tensor) -> Any:
@@ -157,9 +194,10 @@ def _attend(
 ) -> int:
     """The steps of PyTorch's math path: queries and keys are each scaled by the root of the factor."""
     root = combine.Scale(abs(factor) ** 0.5)
-    queries = trace.add(root, [trace.ref(q)], label="q_scaled")
-    keys = trace.add(root, [trace.ref(k)], label="k_scaled")
-    at = trace.add(combine.Matmul(transpose_b=True), [(queries, 0), (keys, 0)], label="logits")
+    scaled, turned = q * factor, (k * factor).transpose(-2, -1)  # where PyTorch would put them
+    queries = _even(trace, scaled, turned, (trace.add(root, [trace.ref(q)], label="q_scaled"), 0))
+    keys = _even(trace, turned, scaled, (trace.add(root, [trace.ref(k)], label="k_scaled"), 0))
+    at = trace.add(combine.Matmul(transpose_b=True), [queries, keys], label="logits")
     if causal:
         at = trace.add(CausalMask(), [(at, 0)], label="masked")
     if mask is not None:
@@ -167,8 +205,8 @@ def _attend(
     at = trace.add(AttentionSoftmax(), [(at, 0)], label="softmax")
     if dropout_p:
         at = trace.add(Dropout(dropout_p), [(at, 0)], label="dropout")
-    value: Ref = trace.ref(v)
-    return trace.add(combine.Matmul(), [(at, 0), value], label="mixed")
+    weights = torch.empty((*scaled.shape[:-1], k.shape[-2]), device="meta")
+    return trace.add(combine.Matmul(), [(at, 0), _even(trace, v, weights, trace.ref(v))], label="mixed")
 
 
 def _masking(mask: Tensor) -> Op:

@@ -6,14 +6,32 @@ from typing import Any
 
 import torch
 
-from ..ops import adaptive_max_pool, conv, embedding, linear, norm, pool, recurrent, resample, slicing
-from .torch_records import Typed
+from ..ops import (
+    adaptive_max_pool,
+    channel_norm,
+    conv,
+    conv_transpose,
+    embedding,
+    linear,
+    norm,
+    pool,
+    recurrent,
+    resample,
+    slicing,
+)
+from .torch_generic import CONTIGUOUS, shares
+from .torch_records import Typed, tensor_of
 from .torch_rules import given, one, plain, rule
 
 _CONVS = {1: conv.Conv1d, 2: conv.Conv2d, 3: conv.Conv3d}
-_TRANSPOSED = {1: conv.ConvTranspose1d, 2: conv.ConvTranspose2d, 3: conv.ConvTranspose3d}
-_BATCH_NORMS = {2: norm.BatchNorm1d, 3: norm.BatchNorm1d, 4: norm.BatchNorm2d, 5: norm.BatchNorm3d}
-_INSTANCE_NORMS = {3: norm.InstanceNorm1d, 4: norm.InstanceNorm2d, 5: norm.InstanceNorm3d}
+_TRANSPOSED = {1: conv_transpose.ConvTranspose1d, 2: conv_transpose.ConvTranspose2d, 3: conv_transpose.ConvTranspose3d}
+_BATCH_NORMS = {
+    2: channel_norm.BatchNorm1d,
+    3: channel_norm.BatchNorm1d,
+    4: channel_norm.BatchNorm2d,
+    5: channel_norm.BatchNorm3d,
+}
+_INSTANCE_NORMS = {3: channel_norm.InstanceNorm1d, 4: channel_norm.InstanceNorm2d, 5: channel_norm.InstanceNorm3d}
 
 Tensor = torch.Tensor
 
@@ -62,7 +80,20 @@ def _convolution(
 def _linear(trace: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Typed | None:
     if x.dim() < 2 or weight.dim() != 2:
         return None
-    return Typed(linear.Linear(weight.shape[0], weight.shape[1], bias is not None), (x,), given(weight, bias))
+    op = linear.Linear(weight.shape[0], weight.shape[1], bias is not None)
+    # Rows that do not lie one after the other are copied.
+    evenly = x.dim() == 2 or shares(x, x.reshape(-1, x.shape[-1]))
+    return Typed(op, (x,), given(weight, bias)) if evenly else _on_copy(op, x, given(weight, bias))
+
+
+def _on_copy(op: Any, x: Tensor, weights: tuple[Tensor, ...]) -> Typed:
+    """An op that PyTorch lets work on a copy of its input."""
+
+    def parts(trace: Any) -> int:
+        copied = trace.add(CONTIGUOUS, [trace.ref(x)])
+        return int(trace.add(op, [(copied, 0)], [trace.ref(weight) for weight in weights]))
+
+    return Typed(op, (x, *weights), outputs=op.outputs((tensor_of(x),)), parts=parts)
 
 
 @rule("aten.bilinear.default")
@@ -123,7 +154,8 @@ def _instance_norm(
     trace: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None, var: Tensor | None,
     own: bool, momentum: float, eps: float, cudnn: bool = True,
 ) -> Typed | None:  # fmt: skip
-    return _channel_norm(_INSTANCE_NORMS, x, (weight, bias), (mean, var), momentum, eps)
+    typed = _channel_norm(_INSTANCE_NORMS, x, (weight, bias), (mean, var), momentum, eps)
+    return typed if typed is None or x.is_contiguous() else _on_copy(typed.op, x, typed.weights)
 
 
 def _channel_norm(classes: Any, x: Tensor, affine: Any, stats: Any, momentum: float, eps: float) -> Typed | None:
@@ -159,7 +191,8 @@ def _group_norm(
     if weight is None and bias is not None:
         return None
     op = norm.GroupNorm(groups, eps, weight is not None, weight is None or bias is not None, x.shape[1])
-    return Typed(op, (x,), given(weight, bias))
+    weights = given(weight, bias)
+    return Typed(op, (x,), weights) if x.is_contiguous() else _on_copy(op, x, weights)
 
 
 @rule("aten.embedding.default")

@@ -235,9 +235,13 @@ def test_vgg16_by_hand():
 def resnet_of_the_paper(name):
     """The shipped file has the stride in the 3x3, as torchvision; the paper has it in the first 1x1."""
     text = next(library.text_of(path) for path in library.files() if path.endswith("/resnet.yaml"))
-    ours, papers = "[width, 1], relu_, conv_bn: [width, 3, stride]", "[width, 1, stride], relu_, conv_bn: [width, 3]"
-    assert text.count(ours) == 1
-    return network(text.replace(ours, papers), name)
+    for ours, papers in (
+        ("{out_channels: width, kernel_size: 1, bias", "{out_channels: width, kernel_size: 1, stride: stride, bias"),
+        ("width, kernel_size: 3, stride: stride, padding", "width, kernel_size: 3, padding"),
+    ):
+        assert text.count(ours) == 1
+        text = text.replace(ours, papers)
+    return network(text, name)
 
 
 @pytest.mark.parametrize(("name", "size"), [("resnet50", 483), ("resnet101", 1027), ("resnet152", 1507)])

@@ -58,3 +58,47 @@ def test_nothing_found_is_no_error(run):
     result = run("list", "zzz")
     assert (result.status, result.err) == (0, "")
     assert "0 architectures" in result.out
+
+
+# --- GPUs
+
+
+def test_gpus_as_raw_integers(run):
+    result = run("list", "--gpus", "--format", "csv")
+    assert (result.status, result.err) == (0, "")
+    heading = result.out.splitlines()[0].split(",")
+    rows = {row[0]: dict(zip(heading, row, strict=True)) for row in csv_rows(result.out)}
+    assert len(rows) == 15
+    assert rows["rtx4090"] == {
+        "gpu": "rtx4090", "year": "2022", "memory_bytes": str(24 * 1024**3), "power_w": "450",
+        "memory_bandwidth_bytes_per_s": "1008000000000", "l2_cache_bytes": str(72 * 1024**2),
+        "bf16_tensor_fp32_accumulate_flops_per_s": "165200000000000", "fp32_flops_per_s": "82600000000000",
+    }  # fmt: skip
+    assert rows["t4"]["bf16_tensor_fp32_accumulate_flops_per_s"] == "", "Turing has no bfloat16"
+
+
+def test_some_gpus(run):
+    names = [row[0] for row in csv_rows(run("list", "--gpus", "ada", "-f", "csv").out)]
+    assert names == ["rtx4090", "l4", "l40s"]
+    assert [row[0] for row in csv_rows(run("list", "H100-80GB", "--gpus", "-f", "csv").out)] == ["h100-sxm"]
+    assert "0 GPUs." in run("list", "--gpus", "zzz").out
+
+
+def test_gpus_as_json(run):
+    found = json.loads(run("list", "--gpus", "h200", "--format", "json").out)
+    assert found["schema"] == 1
+    (gpu,) = found["gpus"]
+    assert (gpu["id"], gpu["name"], gpu["compute_capability"]) == ("h200", "H200 SXM", "9.0")
+    power = gpu["figures"]["power_w"]
+    assert (power["value"], power["estimate"]) == (700, False)
+    assert power["source"].startswith("NVIDIA H200 datasheet, https://")
+    assert gpu["figures"]["context_bytes"]["estimate"] is True
+
+
+def test_gpus_as_a_table(run):
+    out = run("list", "--gpus").out
+    line = next(line for line in out.splitlines() if line.startswith("h100-sxm"))
+    assert line.split() == ["h100-sxm", "2022", "80.00", "GiB", "3.352T", "50.00", "MiB", "989.4T", "66.9T", "700"]
+    assert max(map(len, out.split("\n\n", maxsplit=1)[0].splitlines())) <= 80
+    assert "| h100-sxm | 2022 | 80.00 GiB | 3.352T |" in run("list", "--gpus", "-f", "markdown").out
+    assert "3,352,000,000,000" in run("list", "--gpus", "--units", "raw").out

@@ -28,6 +28,8 @@ NOT_PROPORTIONAL = {
 
 # Their last states have the batch in the second dimension, as PyTorch's have.
 STATES_BEHIND = {"rnn", "gru", "lstm"}
+# Queries, keys and values lie apart as (3, N, ...), as PyTorch copies them.
+BATCH_SECOND = {("multihead_attention", "permute"), ("multihead_attention", "contiguous")}
 
 
 def built(example: Example) -> Op:
@@ -152,10 +154,10 @@ def test_double_batch_doubles_the_work(example, train):
     twice = expanded(op, doubled(example.inputs))
     for (one, inputs, outputs, _), (other, more_inputs, more_outputs, _) in zip(once, twice, strict=True):
         assert one == other
+        assert [x.elements for x in more_outputs] == [2 * x.elements for x in outputs]
         if example.op in STATES_BEHIND:
             assert more_outputs[0] == doubled(outputs)[0]
-            assert [x.elements for x in more_outputs] == [2 * x.elements for x in outputs]
-        else:
+        elif (example.op, one.op) not in BATCH_SECOND:
             assert more_outputs == doubled(outputs)
         assert other.macs(more_inputs, more_outputs) == 2 * one.macs(inputs, outputs)
         work, more = one.work(inputs, outputs, train), other.work(more_inputs, more_outputs, train)

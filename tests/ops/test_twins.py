@@ -12,7 +12,7 @@ import pytest
 from convcost.errors import OpError
 from convcost.graph import Tensor
 from convcost.ops import REGISTRY, Composite, Op, make, ready
-from convcost.ops.base import register
+from convcost.ops.base import NOTHING, register
 from ops.examples import EXAMPLES, FIXED, expanded
 
 torch = pytest.importorskip("torch")
@@ -221,6 +221,7 @@ def test_composites_have_no_twin():
 def test_an_op_without_a_twin_cannot_be_registered():
     class Costless(Op, frozen=True):
         op = "costless"
+        keeps = NOTHING
 
         def outputs(self, inputs):
             return inputs
@@ -231,3 +232,19 @@ def test_an_op_without_a_twin_cannot_be_registered():
     with pytest.raises(TypeError, match="Costless has no PyTorch twin"):
         register(Costless)
     assert "costless" not in REGISTRY
+
+
+def test_an_op_that_does_not_say_what_autograd_keeps_cannot_be_registered():
+    class Forgetful(Op, frozen=True):
+        op = "forgetful"
+        nn_class = "Identity"
+
+        def outputs(self, inputs):
+            return inputs
+
+        def work(self, inputs, outputs, train):
+            return {}
+
+    with pytest.raises(TypeError, match="Forgetful does not say what autograd keeps"):
+        register(Forgetful)
+    assert "forgetful" not in REGISTRY

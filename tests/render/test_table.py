@@ -9,14 +9,18 @@ import pytest
 from rich.cells import cell_len
 
 import convcost
-from convcost import Graph, Node, Tensor, analyze
+from convcost import Graph, Node, Tensor, analyze, fit, load, memory
 from convcost.analysis.explain import explain
 from convcost.graph import About
+from convcost.hardware import shipped_gpus
 from convcost.ops import make
 from convcost.render import explanation, render
 from convcost.render.analysis import document
 from convcost.render.catalogue import document as catalogue
 from convcost.render.catalogue import entry
+from convcost.render.fit import fit_document
+from convcost.render.gpus import document as gpus_document
+from convcost.render.memory import document as memory_document
 from convcost.sources import load_shipped
 from support.networks import chain
 from support.shown import ANSI, Terminal, shown
@@ -79,6 +83,17 @@ def test_explanations_fit_80_columns(name, layer):
 
 
 @pytest.mark.usefixtures("eighty")
+@pytest.mark.usefixtures("eighty")
+def test_accounts_of_memory_fit_80_columns():
+    training = memory(load("resnet152"), 32, checkpoint=True)
+    accounts = [memory_document(training), memory_document(memory(load("densenet201"), mode="inference"))]
+    fits = [fit(load("efficientnet_b7"), gpu.id) for gpu in shipped_gpus()]
+    for shown_document in (*accounts, fit_document(fits), fit_document(fits[:1]), gpus_document(shipped_gpus())):
+        out = Terminal()
+        render(shown_document, "table", out)
+        assert max(cell_len(line) for line in plain(out.getvalue()).splitlines()) <= 80
+
+
 def test_the_catalogue_fits_80_columns():
     entries = [entry(analyze(graph)) for graph in load_shipped().values()]
     out = Terminal()

@@ -16,7 +16,7 @@ import pytest
 from convcost import ConvcostError, SourceError, SpecError, analyze, load
 from convcost.errors import MAX_MESSAGE, Where, as_written, nearest
 from convcost.sources import graph_from_text
-from convcost.sources.yaml_reader import MAX_BYTES
+from convcost.yaml_reader import MAX_BYTES
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
 HEAD = "name: net\ninput: [3, 8, 8]\n"

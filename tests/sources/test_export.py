@@ -95,8 +95,16 @@ def test_a_residual_network_reads_like_its_table():
         "  - {bottleneck: 512, name: conv5, repeat: 3, first: {stride: 2}}",
     ):
         assert line in text
-    inside = ["conv_bn: [out_channels, 1]", "relu_", "conv_bn: [out_channels, 3, stride]", "relu_",
-              "conv_bn: [4 * out_channels, 1]"]  # fmt: skip
+    inside = [
+        "conv2d: {out_channels: out_channels, kernel_size: 1, bias: false}",
+        "batch_norm2d",
+        "relu_",
+        "conv2d: {out_channels: out_channels, kernel_size: 3, stride: stride, padding: 1, bias: false}",
+        "batch_norm2d",
+        "relu_",
+        "conv2d: {out_channels: 4 * out_channels, kernel_size: 1, bias: false}",
+        "batch_norm2d",
+    ]
     assert "- residual:\n" + "".join(f"          - {line}\n" for line in inside) in text
 
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convcost import OpError
-from convcost.sources import yaml_reader
+from convcost import OpError, yaml_reader
 from convcost.sources.expressions import FUNCTIONS, LIMIT, MAX_LENGTH, MAX_TERMS, literal, make_divisible, parse
 from convcost.sources.terms import Constant, Dotted, Items, Name, Word, term
 

@@ -7,6 +7,7 @@ PyYAML's C composer recurses and crashes the interpreter on deep nesting, its ev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import yaml
@@ -22,7 +23,7 @@ from yaml.events import (
 )
 from yaml.reader import Reader
 
-from ..errors import SpecError, Where
+from .errors import SpecError, Where
 
 try:
     from yaml import CLoader as _Parser
@@ -32,6 +33,7 @@ except ImportError:  # PyYAML without libyaml: the same events, ten times slower
 MAX_BYTES = 1 << 20
 MAX_NESTING = 64
 MAX_VALUES = 100_000
+_SPEC = "a spec"
 
 
 class Mark(Protocol):
@@ -71,12 +73,13 @@ def at(file: str, mark: Mark) -> Where:
     return Where(file, mark.line + 1, mark.column + 1)
 
 
-def read(text: str, file: str) -> Mapping:
-    """The mapping that a spec file is.
+def read(text: str, file: str, what: str = _SPEC, needs: Sequence[str] = ("name", "input", "layers")) -> Mapping:
+    """The mapping that a spec file, or another file of ours, is.
 
     Args:
         text: the file's content, at most 1 MiB.
         file: how to call it in errors.
+        what: what the file is, and ``needs``, keys that it must have, for errors.
 
     Raises:
         SpecError: not YAML, not a mapping, too large, too deep, or using anchors, aliases, tags or duplicate keys.
@@ -84,7 +87,7 @@ def read(text: str, file: str) -> Mapping:
     if len(text) > MAX_BYTES:
         raise SpecError([(None, None, f"{file}: the file has {len(text):,} characters; the limit is {MAX_BYTES:,}")])
     try:
-        return _Reader(text, file).document()
+        return _Reader(text, file, what, needs).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = at(file, mark) if mark else Where(file, 1, 1)
@@ -130,8 +133,10 @@ def _plainer(error: yaml.MarkedYAMLError, text: str, where: Where) -> str:
 
 
 class _Reader:
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, what: str, needs: Sequence[str]) -> None:
         self.file = file
+        self.what = what
+        self.needs = needs
         # PyYAML's own stubs leave events untyped.
         self.next_event: Any = _Parser(text).get_event
 
@@ -146,21 +151,16 @@ class _Reader:
             if kind is StreamEndEvent:
                 break
             if kind is DocumentStartEvent and root is not None:
-                raise self.fail(event.start_mark, "a spec is one YAML document; a second one starts here")
+                raise self.fail(event.start_mark, f"{self.what} is one YAML document; a second one starts here")
             if kind is ScalarEvent or kind is MappingStartEvent or kind is SequenceStartEvent:
                 root = self.value(event)
         if root is None or root == "":
-            raise SpecError(
-                [
-                    (
-                        Where(self.file, 1, 1),
-                        None,
-                        "the file is empty; a spec needs at least name, input and layers",
-                    )
-                ]
-            )
+            *most, last = self.needs
+            message = f"the file is empty; {self.what} needs at least {', '.join(most)} and {last}"
+            raise SpecError([(Where(self.file, 1, 1), None, message)])
         if not isinstance(root, Mapping):
-            raise SpecError([(Where(self.file, 1, 1), None, "a spec is a mapping: 'name: ', 'input: ', 'layers: '")])
+            keys = ", ".join(f"'{key}: '" for key in self.needs)
+            raise SpecError([(Where(self.file, 1, 1), None, f"{self.what} is a mapping: {keys}")])
         return root
 
     def value(self, event: Any) -> Value:
@@ -220,10 +220,13 @@ class _Reader:
             # {width: max(1, 2)} is {width: "max(1", "2)": ""} to YAML.
             raise self.fail(mark, f"before {key!r}: inside {{}} an expression or a text with a comma is quoted")
         if key == "<<":
-            raise self.fail(mark, "merge keys are not part of the spec language; use a block with parameters")
+            raise self.fail(mark, f"merge keys are not part of {self.language()}")
 
     def plain(self, event: Any) -> SpecError:
         what = (
             "an alias" if isinstance(event, AliasEvent) else "an anchor" if getattr(event, "anchor", None) else "a tag"
         )
-        return self.fail(event.start_mark, f"{what} is not part of the spec language; use a block with parameters")
+        return self.fail(event.start_mark, f"{what} is not part of {self.language()}")
+
+    def language(self) -> str:
+        return "the spec language; use a block with parameters" if self.what == _SPEC else self.what

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from convcost import SpecError
-from convcost.sources import library, yaml_reader
-from convcost.sources.yaml_reader import MAX_BYTES, MAX_NESTING, MAX_VALUES, Mapping, Row, at, read
+from convcost import SpecError, yaml_reader
+from convcost.sources import library
+from convcost.yaml_reader import MAX_BYTES, MAX_NESTING, MAX_VALUES, Mapping, Row, at, read
 
 
 def place(text, key):

@@ -1,0 +1,50 @@
+"""The multiply-accumulates of a backward pass: a product for each gradient, as large as that of the forward pass."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..graph import GIVEN
+from .memory.storages import Storages, own_inputs
+
+
+class TrainingMacs(msgspec.Struct, frozen=True):
+    """Multiply-accumulates of one training step, by pass.
+
+    ``input_gradient``: gradients of what layers read; those of the network's inputs are not wanted and not counted.
+    ``weight_gradient``: gradients of parameters. ``recomputed``: checkpointed blocks once more.
+    """
+
+    forward: int
+    input_gradient: int
+    weight_gradient: int
+    recomputed: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.forward + self.input_gradient + self.weight_gradient + self.recomputed
+
+    @property
+    def flops(self) -> int:
+        """2 for each multiply-accumulate; other operations of a backward pass are not counted."""
+        return 2 * self.total
+
+
+def training_macs(storages: Storages, segments: tuple[tuple[int, int], ...] = ()) -> TrainingMacs:
+    """What a step of a network in training multiplies and adds."""
+    needs = storages.needs
+    forward = inputs = weights = 0
+    for position, (node, cost) in enumerate(zip(storages.graph.nodes, storages.costs, strict=True)):
+        if not cost.macs:
+            continue
+        forward += cost.macs
+        if not any(needs[position]):
+            continue
+        wanted = [needs[source][output] for source, output in node.inputs]
+        own = len(own_inputs(node.op, node.owner, cost))
+        inputs += cost.macs * sum(wanted[:own])
+        learned = any(wanted[own:]) if node.owner == GIVEN else any(w.kind == "parameter" for w in node.op.weights())
+        weights += cost.macs * learned
+    again = sum(storages.costs[position].macs for start, end in segments for position in range(start, end + 1))
+    return TrainingMacs(forward, inputs, weights, again)

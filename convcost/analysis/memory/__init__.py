@@ -1,0 +1,8 @@
+"""How much memory a network needs, for inference and for training: over time, its peak, and what is there then."""
+
+from __future__ import annotations
+
+from .account import Memory, Setup, memory
+from .script import PARTS, Alive, Moment, Script
+
+__all__ = ["PARTS", "Alive", "Memory", "Moment", "Script", "Setup", "memory"]

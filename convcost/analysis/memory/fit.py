@@ -1,0 +1,213 @@
+"""The largest batch, or resolution, that fits a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from ...errors import ConvcostError, UsageError
+from ...graph import Graph
+from ...hardware import Gpu, load_gpu
+from ..costs import MAX_SIZE
+from .account import Memory, memory
+from .allocator import Allocator, rounded
+
+WORKSPACE = 256 << 20
+"""Allowance for workspaces of cuDNN and cuBLAS, which take what they need while a kernel runs: 256 MiB. How much they
+take is chosen by heuristics at run time and cannot be worked out; cuBLAS alone keeps 8 MiB, on Hopper 32 MiB."""
+
+STEP = 32
+"""Resolutions are tried in steps of 32 pixels, by which most networks halve the image five times."""
+MAX_SIDE = 1 << 15
+
+
+class Room(msgspec.Struct, frozen=True):
+    """What a GPU leaves for a network: its memory without the context and the allowance for workspaces."""
+
+    gpu: Gpu
+    workspace_bytes: int = WORKSPACE
+
+    @property
+    def bytes(self) -> int:
+        """What tensors can have; 0 if nothing is left."""
+        return max(0, self.gpu.memory_bytes - self.gpu.context_bytes - self.workspace_bytes)
+
+
+class Fit:
+    """What fits: ``batch`` samples of ``input_shapes``, and the memory that they take; a batch of 0 says: nothing does.
+
+    ``memory`` is that of the answer, or of the smallest case if it does not fit. ``margin_bytes`` is what is left of
+    the room when the allocator is at its peak. ``of_resolution``: the batch was given, and the image was looked for.
+    """
+
+    def __init__(self, room: Room, batch: int, found: Memory, of_resolution: bool = False) -> None:
+        self.room = room
+        self.of_resolution = of_resolution
+        self.batch = batch
+        self.memory = found
+
+    def __repr__(self) -> str:
+        return f"<Fit {self.memory.report.about.name!r} on {self.gpu.id}: batch {self.batch:,}>"
+
+    @property
+    def fits(self) -> bool:
+        """False if not even one sample does."""
+        return self.batch > 0
+
+    @property
+    def gpu(self) -> Gpu:
+        """The GPU."""
+        return self.room.gpu
+
+    @property
+    def input_shapes(self) -> Any:
+        """Shapes of the inputs, with the batch."""
+        return self.memory.report.settings.input_shapes
+
+    @cached_property
+    def margin_bytes(self) -> int:
+        """What is left at the allocator's peak; negative where something is missing."""
+        return self.room.bytes - self.memory.allocator.peak_allocated
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as in the JSON, of raw integers."""
+        return {
+            "gpu": {"id": self.gpu.id, "name": self.gpu.name},
+            "fits": self.fits,
+            "batch": self.batch,
+            "memory_bytes": self.gpu.memory_bytes,
+            "context_bytes": self.gpu.context_bytes,
+            "workspace_bytes": self.room.workspace_bytes,
+            "room_bytes": self.room.bytes,
+            "margin_bytes": self.margin_bytes,
+            "memory": {key: value for key, value in self.memory.to_dict().items() if key != "timeline"},
+        }
+
+
+def fit(
+    graph: Graph, gpu: str, dtype: str | None = None, mode: Any = "train", optimizer: str = "adamw", *,
+    batch: int | None = None, input_size: Any = None, workspace_bytes: int = WORKSPACE, **how: Any,
+) -> Fit:  # fmt: skip
+    """The largest batch that fits a GPU; with ``batch`` given, the largest resolution.
+
+    Args:
+        graph: from ``convcost.load``, of a spec: a capture holds for one batch only.
+        gpu: the name of a GPU that ships (``convcost list --gpus``), or a hardware file of your own.
+        dtype, mode, optimizer, input_size, checkpoint, accumulate: as for ``convcost.memory``.
+        batch: samples at once; the answer is then the largest square image, in steps of 32 pixels.
+        workspace_bytes: allowance for workspaces inside kernels.
+
+    Raises:
+        UsageError: an unknown GPU or optimizer, a captured graph, a network that takes one resolution only.
+    """
+    if not graph.batch_free:
+        raise UsageError(
+            f"{graph.about.name} was captured for one batch; fit needs a spec, or a SOURCE on the command line"
+        )
+    room = Room(load_gpu(gpu), workspace_bytes)
+
+    def at(samples: int, size: Any = None) -> Memory:
+        return memory(graph, samples, dtype, mode, optimizer, input_size=size or input_size, **how)
+
+    if batch is None:
+        return largest_batch(at, room)
+    return largest_size(lambda size: at(batch, size), room, [shape for _, shape in sizes_of(graph, input_size)])
+
+
+def sizes_of(graph: Graph, input_size: Any = None) -> list[tuple[str, tuple[int, ...]]]:
+    """The inputs' sizes without the batch."""
+    del input_size
+    return [(name, tensor.shape[1:]) for name, tensor in graph.inputs]
+
+
+def largest_batch(at: Callable[[int], Memory], room: Room) -> Fit:
+    """The largest batch in this room.
+
+    A network is walked through at two batches; since every allocation is a constant and so much for each sample, that
+    gives its size at any other. Whether it fits is then the allocator's word, with its rounding and its fragments.
+    """
+    two, three = at(2), at(3)
+    if two.script.events != three.script.events:
+        raise UsageError(f"{two.report.about.name} allocates in another order at another batch; nothing can be scaled")
+    each = [b - a for a, b in zip(two.script.sizes, three.script.sizes, strict=True)]
+    none = [a - 2 * slope for a, slope in zip(two.script.sizes, each, strict=True)]
+    base, slopes = two.script.levels(none), two.script.levels(each)
+    bound = min(
+        ((room.bytes - constant) // slope for constant, slope in zip(base, slopes, strict=True) if slope > 0),
+        default=MAX_SIZE,
+    )
+
+    def sizes(batch: int) -> list[int]:
+        return [a + batch * slope for a, slope in zip(none, each, strict=True)]
+
+    # Rounded up the sum is more: no batch above that is worth a try.
+    bound = min(max(bound, 0), MAX_SIZE)
+    while bound and (over := max(two.script.levels(list(map(rounded, sizes(bound))))) - room.bytes) > 0:
+        bound -= max(1, min(bound, over // (max(slopes) or 1)))
+    allocators: dict[int, Allocator] = {}
+
+    def holds(batch: int) -> bool:
+        allocators[batch] = allocator = Allocator(room.bytes)
+        return allocator.serves(two.script, sizes(batch))
+
+    found = last(holds, bound)
+    answer = at(max(found, 1))
+    if found:
+        answer = Memory(answer.report, answer.setup, two.script.resized(sizes(found)))
+        answer.allocator = allocators[found]
+        kept = two.saved_for_backward_bytes
+        answer.saved_for_backward_bytes = kept + (found - 2) * (three.saved_for_backward_bytes - kept)
+    return Fit(room, found, answer)
+
+
+def last(holds: Callable[[int], bool], bound: int) -> int:
+    """The largest number from 0 to ``bound`` that holds, if whatever is below one that holds does too."""
+    low, high = 0, bound + 1  # low holds, high does not
+    step = 1
+    while high - step > low and not holds(high - step):  # near the bound in most cases
+        high -= step
+        step *= 2
+    low = max(low, high - step)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
+
+
+def largest_size(at: Callable[[Any], Memory], room: Room, declared: list[tuple[int, ...]]) -> Fit:
+    """The largest square image in this room.
+
+    Raises:
+        UsageError: the network has several inputs, or takes no image of another size.
+    """
+    if len(declared) != 1 or len(declared[0]) < 2:
+        raise UsageError("the largest resolution needs a network with one input, an image")
+    channels, dims = declared[0][0], len(declared[0]) - 1
+    known: dict[int, Memory] = {}
+
+    def of(number: int) -> Memory | None:
+        if number not in known:
+            try:
+                known[number] = at((channels, *(number * STEP,) * dims))
+            except ConvcostError:
+                return None
+        return known[number]
+
+    start = max(declared[0][1] // STEP, 1)
+    if of(start + 2) is None and of(start + 4) is None:
+        at((channels, *((start + 2) * STEP,) * dims))  # say what is wrong there
+
+    def holds(number: int) -> bool:
+        found = of(number)
+        return found is not None and Allocator(room.bytes).serves(found.script)
+
+    top = 1
+    while top * STEP < MAX_SIDE and holds(top * 2):
+        top *= 2
+    number = last(holds, min(2 * top, MAX_SIDE // STEP))
+    answer = of(max(number, 1)) or of(start)
+    assert answer is not None
+    return Fit(room, answer.report.settings.batch if number else 0, answer, of_resolution=True)

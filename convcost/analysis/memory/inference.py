@@ -1,0 +1,33 @@
+"""The memory of a forward pass without gradients."""
+
+from __future__ import annotations
+
+from ...ops.base import Kernels
+from .lifetimes import FOREVER, deaths
+from .script import Script
+from .storages import Storages, own_inputs
+
+
+def forward(storages: Storages, kernels: Kernels, eager: bool, script: Script) -> None:
+    """Append what a forward pass allocates, and frees as soon as nothing holds it any more. See ``deaths``."""
+    last = deaths(storages, eager)
+    numbers: dict[int, int] = {}
+    born: dict[int, list[int]] = {}
+    dying: dict[int, list[int]] = {}
+    for k, storage in enumerate(storages.table):
+        born.setdefault(storage.born, []).append(k)
+        if last[k] != FOREVER:
+            dying.setdefault(last[k], []).append(k)
+    for k in storages.inputs:
+        numbers[k] = script.allocate(storages.table[k].bytes, "inputs", storages.table[k].label)
+    for position, (node, cost) in enumerate(zip(storages.graph.nodes, storages.costs, strict=True)):
+        own = own_inputs(node.op, node.owner, cost)
+        held = node.op.transient(own, cost.outputs, False, kernels) + storages.cast_bytes(position)
+        passing = script.allocate(held, "transient", node.name) if held else None
+        for k in born.get(position, ()):
+            numbers[k] = script.allocate(storages.table[k].bytes, "values", storages.table[k].label)
+        script.mark(node.name, "forward")
+        if passing is not None:
+            script.free(passing)
+        for k in dying.get(position, ()):
+            script.free(numbers[k])

@@ -1,0 +1,36 @@
+"""How long storages live: until their last reader, or as long as PyTorch's Python frames hold them."""
+
+from __future__ import annotations
+
+from .storages import PERSISTENT, Storages
+
+FOREVER = 1 << 62
+"""When inputs and outputs die: the caller holds them."""
+
+
+def deaths(storages: Storages, eager: bool) -> list[int]:
+    """For each storage the position of the last node at which it is there.
+
+    Args:
+        eager: arguments of a block live until the block returns, as a Python frame holds them. Otherwise every storage
+            dies after its last reader: what a good runtime reaches.
+    """
+    last = [storage.born for storage in storages.table]
+    scopes = storages.graph.scopes if eager else None
+    for position, read in enumerate(storages.read):
+        for number in read:
+            if number == PERSISTENT:
+                continue
+            until = position
+            if scopes is not None:
+                born = storages.table[number].born
+                around = scopes[position]
+                for k in range(0, len(around), 2):
+                    if around[k] > born:  # the outermost block that it was handed to
+                        until = around[k + 1]
+                        break
+            last[number] = max(last[number], until)
+    for number in (*storages.inputs, *storages.outputs):
+        if number != PERSISTENT:
+            last[number] = FOREVER
+    return last

@@ -1,0 +1,119 @@
+"""A run as what it allocates and frees, in order: every figure and timeline is read off such a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from ...graph import Allocation
+
+Phase = Literal["forward", "backward", "optimizer"]
+Part = Literal["weights", "buffers", "optimizer", "gradients", "inputs", "saved", "values", "transient"]
+PARTS: tuple[Part, ...] = (
+    "weights", "buffers", "optimizer", "gradients", "inputs", "saved", "values", "transient",
+)  # fmt: skip
+"""What memory is taken for: parameters, buffers, the optimizer's state, parameters' gradients, the network's inputs,
+what backward keeps, values that something still reads (and their gradients), and what a call gives back at its end."""
+
+
+class Moment(msgspec.Struct, frozen=True, gc=False):
+    """The bytes that are there while a layer runs, ``bytes`` in all."""
+
+    layer: str
+    phase: Phase
+    bytes: int
+
+
+class Alive(msgspec.Struct, frozen=True, gc=False):
+    """Memory that is there at a moment: who asked for it, what for, and how much."""
+
+    label: str
+    part: Part
+    bytes: int
+
+
+class Script:
+    """Allocations and frees in order, with marks at which the memory is looked at.
+
+    ``sizes``, ``parts`` and ``labels`` describe each allocation by its number; ``events`` holds the number of what is
+    allocated, and its complement (``~number``) where that is freed; ``marks`` are (events so far, layer, phase).
+    """
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.parts: list[Part] = []
+        self.labels: list[str] = []
+        self.events: list[int] = []
+        self.marks: list[tuple[int, str, Phase]] = []
+
+    def allocate(self, size: int, part: Part, label: str) -> int:
+        """Take memory; its number."""
+        number = len(self.sizes)
+        self.sizes.append(size)
+        self.parts.append(part)
+        self.labels.append(label)
+        self.events.append(number)
+        return number
+
+    def free(self, number: int) -> None:
+        """Give it back."""
+        self.events.append(~number)
+
+    def mark(self, layer: str, phase: Phase) -> None:
+        """Look at the memory here."""
+        self.marks.append((len(self.events), layer, phase))
+
+    def resized(self, sizes: list[int]) -> Script:
+        """The same events with other sizes."""
+        other = Script()
+        other.sizes, other.parts, other.labels = sizes, self.parts, self.labels
+        other.events, other.marks = self.events, self.marks
+        return other
+
+    def levels(self, sizes: Sequence[int] | None = None) -> list[int]:
+        """Bytes that are there at each mark; ``sizes`` in place of its own."""
+        sizes = self.sizes if sizes is None else sizes
+        live, done, found = 0, 0, []
+        for until, _, _ in self.marks:
+            for event in self.events[done:until]:
+                live += sizes[event] if event >= 0 else -sizes[~event]
+            done = until
+            found.append(live)
+        return found
+
+    def timeline(self) -> tuple[Moment, ...]:
+        """The memory at each mark."""
+        levels = self.levels()
+        return tuple([Moment(layer, phase, b) for (_, layer, phase), b in zip(self.marks, levels, strict=True)])
+
+    def alive(self, mark: int) -> list[Alive]:
+        """What is there at a mark, largest first."""
+        there: dict[int, None] = {}
+        for event in self.events[: self.marks[mark][0]]:
+            if event >= 0:
+                there[event] = None
+            else:
+                del there[~event]
+        found = [Alive(self.labels[n], self.parts[n], self.sizes[n]) for n in there if self.sizes[n]]
+        return sorted(found, key=lambda each: -each.bytes)
+
+
+def of_allocations(allocations: Sequence[Allocation], script: Script) -> None:
+    """Append a recorded run: its inputs come first, a mark follows each allocation."""
+    numbers: dict[int, int] = {}
+    ends = {each.died: k for k, each in enumerate(allocations) if each.died is not None}
+    starts = {each.born: k for k, each in enumerate(allocations)}
+    for event in _events(starts, ends):
+        if event in ends:
+            script.free(numbers[ends[event]])
+            continue
+        each = allocations[starts[event]]
+        part: Part = "inputs" if each.label.startswith("input_") else "values"
+        numbers[starts[event]] = script.allocate(each.bytes, part, each.label)
+        script.mark(each.label, "forward")
+
+
+def _events(*known: dict[int, int]) -> Iterator[int]:
+    return iter(sorted(set().union(*known)))

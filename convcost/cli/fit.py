@@ -1,0 +1,72 @@
+"""The command ``convcost fit``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from ..analysis.memory import Memory, memory
+from ..analysis.memory.fit import WORKSPACE, Fit, Room, largest_batch, largest_size
+from ..errors import UsageError
+from ..graph import Graph
+from ..hardware import load_gpu
+from ..render import FORMATS, render
+from ..render.fit import fit_document
+from ..sources import load
+from .options import SOURCE, analysis_options, input_size, memory_options, opened, output_options, setup_of
+
+
+@click.command("fit")
+@click.argument("source", type=SOURCE)
+@click.option(
+    "--gpu", "gpus", multiple=True, required=True, metavar="NAME",
+    help="A GPU of convcost list --gpus, or a hardware file of your own. Repeatable, or separated by commas.",
+)  # fmt: skip
+@click.option("--train", is_flag=True, help="A training step in place of a forward pass.")
+@memory_options
+@click.option(
+    "--workspace", type=click.IntRange(min=0), default=WORKSPACE >> 20, show_default=True, metavar="MIB",
+    help="Allowance for workspaces inside kernels.",
+)  # fmt: skip
+@analysis_options
+@output_options(FORMATS)
+def command(
+    source: str, gpus: tuple[str, ...], train: bool, optimizer: str | None, checkpoint: bool, accumulate: int,
+    workspace: int, batch: int | None, inputs: Any, dtype: str | None, format: str, units: str, output: str | None,
+) -> None:  # fmt: skip
+    """The largest batch of SOURCE that fits a GPU; with --batch, the largest resolution.
+
+    Shows the bill of memory at that point and the margin. Several GPUs give a table. Exit status 1 if a GPU cannot hold
+    even one sample.
+    """
+    names = [name.strip() for each in gpus for name in each.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--gpu needs a name; convcost list --gpus shows what ships")
+    rooms = [Room(load_gpu(name), workspace << 20) for name in names]
+    size = input_size(inputs)
+    setup = setup_of(train, optimizer, checkpoint, accumulate)
+    fixed = load(source, None, size, train)
+
+    def at(samples: int, sides: Any = None) -> Memory:
+        graph: Graph = fixed if fixed.batch_free else load(source, samples, sides or size, train)
+        if graph.batch_free:
+            return memory(graph, samples, dtype, input_size=sides or size, **setup)
+        return memory(graph, None, dtype, **setup)
+
+    def found(room: Room) -> Fit:
+        if batch is None:
+            return largest_batch(at, room)
+        if size is not None:
+            raise UsageError("give --batch for the largest resolution, or --input for the largest batch, not both")
+        return largest_size(lambda sides: at(batch, sides), room, [tensor.shape[1:] for _, tensor in fixed.inputs])
+
+    fits = [found(room) for room in rooms]
+    with opened(output) as out:
+        if format == "json":
+            out.write(json.dumps({"schema": 1, "fits": [each.to_dict() for each in fits]}, indent=2) + "\n")
+        else:
+            render(fit_document(fits, units), format, out, units)
+    if not all(each.fits for each in fits):
+        raise SystemExit(1)

@@ -1,0 +1,8 @@
+"""GPUs: their memory, bandwidth and peak rates, each number with its unit and its source."""
+
+from __future__ import annotations
+
+from .files import load_gpu, shipped_gpus
+from .records import DEFAULT_CONTEXT, KEYS, REQUIRED, TEXTS, Figure, Gpu
+
+__all__ = ["DEFAULT_CONTEXT", "KEYS", "REQUIRED", "TEXTS", "Figure", "Gpu", "load_gpu", "shipped_gpus"]

@@ -1,0 +1,113 @@
+"""What is known of a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A number and where it comes from.
+
+    ``source`` is a document with its address, ``says`` its words; both may be empty in a user's own file.
+    ``estimate``: no document has the number for this very GPU; ``says`` gives the reason.
+    """
+
+    value: int
+    source: str = ""
+    says: str = ""
+    estimate: bool = False
+
+
+class Gpu(msgspec.Struct, frozen=True):
+    """A GPU. ``figures`` holds numbers by keys that carry their units, see ``KEYS``; rates are dense, never sparse."""
+
+    id: str
+    name: str
+    figures: dict[str, Figure]
+    aliases: tuple[str, ...] = ()
+    architecture: str = ""
+    compute_capability: str = ""
+    year: int | None = None
+    note: str = ""
+
+    def figure(self, key: str) -> int | None:
+        """A number, or None if it is not known."""
+        found = self.figures.get(key)
+        return found.value if found is not None else None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that programs can have: what drivers report, where somebody has, else what is built in."""
+        return self.figure("usable_memory_bytes") or self.figures["memory_bytes"].value
+
+    @property
+    def context_bytes(self) -> int:
+        """Memory that a CUDA context takes: the file's figure, or ``DEFAULT_CONTEXT``."""
+        return self.figures["context_bytes"].value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, of dicts and raw integers."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+DEFAULT_CONTEXT = Figure(
+    500 << 20,
+    "pytorch/pytorch issues 107667 and 109888, https://github.com/pytorch/pytorch/issues/107667",
+    "an allowance: about 300 MB there, about 400 MB there, for CUDA 11.7 and later, which loads kernels when they are "
+    "first used; a context grows with the multiprocessors and with the kernels that a program uses",
+    True,
+)
+"""What a CUDA context is taken to need where a file has no ``context_bytes``."""
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A key of hardware files: what it means, and between which bounds a real GPU lies.
+
+    The bounds are a factor of ten beyond everything that exists: they catch gigabytes in place of bytes.
+    """
+
+    meaning: str
+    low: int
+    high: int
+
+
+_BYTES = (1 << 27, 10**14)
+_RATE = (10**10, 10**18)
+KEYS: dict[str, Key] = {
+    "memory_bytes": Key("memory that is built in", *_BYTES),
+    "usable_memory_bytes": Key("memory that the driver reports, which is what programs can have", *_BYTES),
+    "memory_bandwidth_bytes_per_s": Key("bytes that the memory moves in a second", 10**9, 10**15),
+    "memory_bus_bits": Key("width of the memory's bus", 32, 10**5),
+    "memory_data_rate_bits_per_s": Key("bits that one line of the bus moves in a second", 10**8, 10**12),
+    "l2_cache_bytes": Key("second-level cache", 1 << 16, 10**11),
+    "streaming_multiprocessors": Key("how many there are", 1, 10**4),
+    "boost_clock_hz": Key("clock of the multiprocessors at boost", 10**8, 10**11),
+    "power_w": Key("power limit", 1, 10**5),
+    "fp32_flops_per_s": Key("peak rate of float32 without tensor cores", *_RATE),
+    "tf32_tensor_flops_per_s": Key("peak rate of TF32 on tensor cores, dense", *_RATE),
+    "fp16_tensor_fp16_accumulate_flops_per_s": Key("of float16 summed up in float16, dense", *_RATE),
+    "fp16_tensor_fp32_accumulate_flops_per_s": Key("of float16 summed up in float32, dense", *_RATE),
+    "bf16_tensor_fp32_accumulate_flops_per_s": Key("of bfloat16 summed up in float32, dense", *_RATE),
+    "fp8_tensor_fp16_accumulate_flops_per_s": Key("of float8 summed up in float16, dense", *_RATE),
+    "fp8_tensor_fp32_accumulate_flops_per_s": Key("of float8 summed up in float32, dense", *_RATE),
+    "int8_tensor_ops_per_s": Key("of int8, dense", *_RATE),
+    "context_bytes": Key("memory that a CUDA context takes", 1 << 20, 10**11),
+}
+"""Every number that a hardware file may have."""
+
+REQUIRED = ("memory_bytes", "memory_bandwidth_bytes_per_s", "fp32_flops_per_s")
+"""Keys without which a file is of no use."""
+
+TEXTS: dict[str, str] = {
+    "name": "what the vendor calls it",
+    "aliases": "other names to find it by",
+    "architecture": "such as Ampere",
+    "compute_capability": "such as 8.6, in quotes or without",
+    "year": "of its announcement",
+    "note": "what a reader must know",
+    "sources": "short words for documents, which the numbers refer to",
+}
+"""Every other key, and what it is."""
