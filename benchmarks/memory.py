@@ -28,6 +28,7 @@ from torch import nn
 from zoo import Case, timm_cases, torchvision_cases
 
 import convcost
+from convcost.ops.base import Op
 from support.memory_oracles import OPTIMIZERS, inference_peak, saved_storages, training_peak
 
 BATCH = 8
@@ -60,6 +61,11 @@ class Row(NamedTuple):
     error: str = ""
 
 
+def word_of(op: Op) -> str:
+    """An operator's function, or the word of a typed op."""
+    return str(getattr(op, "function", op.op))
+
+
 def _classes(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     return ((type(inner).__name__.lower(), inner) for inner in module.modules())
 
@@ -80,7 +86,7 @@ def measure(case: Case, peaks: bool) -> Row:
             convolutional=not any(node.op.op in ("attention_softmax", "softmax") for node in graph.nodes),
             saved=account.saved_for_backward_bytes,
             hooks=sum(saved_storages(module, [x]).values()),
-            unknown=" ".join(sorted({getattr(graph.nodes[graph.index[n]].op, "function", n) for n in account.unknown})),
+            unknown=" ".join(sorted({word_of(graph.nodes[graph.index[name]].op) for name in account.unknown})),
         )
         if not peaks:
             return row
@@ -203,7 +209,11 @@ def write(zoo: str, lines: Sequence[str], folder: Path) -> None:
     before = path.read_text(encoding="utf-8") if path.exists() else head
     parts = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", before, re.DOTALL | re.MULTILINE))
     parts[zoo] = "\n" + "\n".join(lines).strip() + "\n\n"
-    text = head + "\n" + "".join(f"## {name}\n{parts[name]}" for name in ("torchvision", "timm") if name in parts)
+    text = (
+        head
+        + "\n"
+        + "\n".join(f"## {name}\n\n{parts[name].strip()}\n" for name in ("torchvision", "timm") if name in parts)
+    )
     path.write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
@@ -220,6 +230,8 @@ def main() -> None:
     peaks = options.zoo == "torchvision"
     table = options.output / f"memory_{options.zoo}.csv"
     versions = f"{options.zoo} {version(options.zoo)}, torch {torch.__version__.partition('+')[0]}"
+    if options.every > 1:
+        versions += f", one model of every {options.every} by name"
     if options.again:
         with table.open(encoding="utf-8", newline="") as file:
             rows = [_row(line) for line in csv.DictReader(file)]

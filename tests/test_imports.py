@@ -65,10 +65,13 @@ TYPING = {
 EXCEPTIONS = {
     ("__init__", "errors"): "a public name of PyTorch's side says what to install where torch is missing",
     ("analysis.records", "render.html_table"): "a notebook asks the record itself for its HTML",
+    ("analysis.records", "render.charts.figures"): "and for its figures",
+    ("analysis.compare", "render.charts.figures"): "as a comparison does",
     ("analysis.json", "__init__"): "the version stands in the JSON",
     ("gate.check", "__init__"): "and in the lock",
     ("cli.group", "__init__"): "and behind --version",
     ("cli.validate", "__init__"): "and in the JSON of validations",
+    ("cli.report", "__init__"): "and on a page",
     ("sources.export.__init__", "__init__"): "and in the first line of a spec that it has written",
 }
 # What is PyTorch's from end to end: imported inside functions as a whole.
@@ -215,10 +218,10 @@ def test_every_public_name_is_there():
         ["analyze", "vgg16", "--format", "markdown", "--convention", "fvcore"],
         ["explain", "vgg16", "conv1_1", "--format", "json"],
         ["list", "vgg", "--format", "json"],
+        ["list", "--gpus", "--format", "csv"],
         ["compare", "vgg16", "resnet50", "--format", "json"],
         ["check", "--config", str(ROOT.parent / "pyproject.toml"), "--format", "json"],
         ["compare", "vgg16", "vgg19", "--layers", "--format", "markdown"],
-        ["list", "--gpus", "--format", "csv"],
     ],
 )
 def test_commands_are_light(arguments):
@@ -246,3 +249,10 @@ def test_help_loads_no_command():
     modules = loaded(RUN, "--help")
     assert "yaml" not in modules
     assert not {name for name in modules if name.startswith(("convcost.analysis", "convcost.sources", "convcost.ops"))}
+
+
+@pytest.mark.parametrize("format", ["html", "markdown", "svg"])
+def test_reports_are_light(format):
+    """A page holds plotly.js, and its charts are made of dicts: plotly itself, a second to import, is not needed."""
+    modules = loaded(RUN, "report", "vgg16", "--format", format, "-o", os.devnull)
+    assert not modules & {*HEAVY, "rich"}

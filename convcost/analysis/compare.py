@@ -33,18 +33,30 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Networks side by side. ``best``: for each quantity that has a better end, the names of the best networks."""
+    """Networks side by side. ``best``: for each quantity that has a better end, the names of the best networks.
+
+    ``reports`` are what it was made of, in the order given; they are not in the JSON.
+    """
 
     relative_to: str
     networks: tuple[Compared, ...]
     best: Mapping[str, tuple[str, ...]]
+    reports: tuple[Report, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as in the JSON; ``"schema": 1``."""
         from .json import versioned
 
-        plain: dict[str, Any] = msgspec.to_builtins(versioned(msgspec.structs.asdict(self)))
+        found = msgspec.structs.asdict(self)
+        del found["reports"]
+        plain: dict[str, Any] = msgspec.to_builtins(versioned(found))
         return plain
+
+    def plot(self, chart: str = "totals") -> Any:
+        """A plotly figure: "totals", "bubble" or "depth"; an error says if plotly is not installed."""
+        from ..render.charts.figures import of_networks
+
+        return of_networks(self.reports, chart)
 
     def to_json(self, indent: int = 2) -> str:
         """The comparison as JSON text."""
@@ -102,7 +114,9 @@ def compare(
         )
         for name, report in zip(called, reports, strict=True)
     ]  # fmt: skip
-    return Comparison(called[0] if relative_to == "first" else relative_to, tuple(_sorted(rows, sort, reverse)), best)
+    return Comparison(
+        called[0] if relative_to == "first" else relative_to, tuple(_sorted(rows, sort, reverse)), best, tuple(reports)
+    )
 
 
 def _figures(report: Report, known: Mapping[str, Quantity]) -> dict[str, Figure]:

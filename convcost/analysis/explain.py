@@ -27,10 +27,10 @@ class Explanation(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
-def explain(report: Report, layer: str | None = None) -> tuple[Explanation, ...]:
+def explain(report: Report, layer: str | None = None, every: bool = False) -> tuple[Explanation, ...]:
     """Explanations of one layer, of all layers of a block, or of all that cost something (``layer`` None).
 
-    Where nothing costs anything, all are explained.
+    Where nothing costs anything, or with ``every``, all are explained.
 
     Raises:
         OpError: there is no such layer or block; the message has the nearest spelling.
@@ -39,6 +39,8 @@ def explain(report: Report, layer: str | None = None) -> tuple[Explanation, ...]
     if layer is not None:
         found = report.graph.find(layer)
         return tuple(_explained(record, train) for record in report.layers[found.start : found.stop])
+    if every:
+        return tuple(_explained(record, train) for record in report.layers)
     costly = [record for record in report.layers if record.flops or record.params or record.bytes_written]
     return tuple(_explained(record, train) for record in costly or report.layers)
 

@@ -377,6 +377,12 @@ class Report:
 
         return to_frame(self)
 
+    def plot(self, chart: str = "layers") -> Any:
+        """A plotly figure: "layers", "split" or "tree"; an error says if plotly is not installed."""
+        from ..render.charts.figures import of_report
+
+        return of_report(self, chart)
+
     def _repr_html_(self) -> str:
         # The one look back from records to a renderer: notebooks ask the record itself.
         from ..render.html_table import notebook

@@ -57,12 +57,13 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
     default=None,
     help="Add the total as others print it.",
 )
+@click.option("--plain", is_flag=True, help="No bars and no curves.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if an operation is not modelled.")
-@output_options(FORMATS)
+@output_options((*FORMATS, "html"))
 def command(
     source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, memory: bool, optimizer: str | None,
     checkpoint: bool, accumulate: int, depth: int | None,
-    columns: tuple[str, ...], sort: str | None, top: int | None, convention: str | None, strict: bool,
+    columns: tuple[str, ...], sort: str | None, top: int | None, convention: str | None, plain: bool, strict: bool,
     format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
     """The exact account of SOURCE, layer by layer.
@@ -70,6 +71,8 @@ def command(
     Per layer: output size, parameters, multiply-accumulates and activation memory, then the breakdown by group (conv,
     fc, ...), the totals, published figures with verdicts, and what the numbers mean.
     """
+    if format == "html" and (sort or top or depth):
+        raise UsageError("--depth, --sort and --top shape the table; the page sorts and folds by itself")
     if format == "json" and (sort or top or depth):
         raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
     if format == "csv" and depth:
@@ -83,18 +86,25 @@ def command(
         from ..analysis.memory import Memory, Setup  # 20 ms that only who asks for it pays
 
         account = Memory(report, Setup(**setup))
-    if format == "json":
+    if format == "html":
+        from .report import not_to_a_terminal, option_words, text_of
+
+        not_to_a_terminal(output)
+        words = option_words(batch, inputs, dtype, train, convention)
+        with opened(output) as out:
+            out.write(text_of([source], [report], words, convention, output=output))
+    elif format == "json":
         with opened(output) as out:
             out.write(report.to_json(convention, memory=account) + "\n")
     else:
         if format == "csv":
             shown = Document((layer_sheet(report, None, _csv_columns(columns), sort, top, flat=True),))
         else:
-            shown = document(report, depth, columns, sort, top, convention, units)
+            shown = document(report, depth, columns, sort, top, convention, units, plain)
             if account is not None:
                 from ..render.memory import parts
 
-                shown = Document((*shown.parts, *parts(account, units)))
+                shown = Document((*shown.parts, *parts(account, units, plain=plain)))
         with opened(output) as out:
             render(shown, format, out, units)
     if strict and report.coverage.unmodelled:

@@ -12,6 +12,7 @@ from ..errors import nearest
 COMMANDS = {
     "list": "What ships: every architecture with family, year, parameters and MACs.",
     "analyze": "The per-layer account of a network, its conv/FC breakdown and totals.",
+    "report": "One self-contained HTML page with charts, diagram and tables; or Markdown.",
     "explain": "The arithmetic of a layer, a block or a single op with the numbers filled in.",
     "compare": "Networks side by side, or what changes from one to another, layer by layer.",
     "check": "Budgets and the lock: networks held to what they may cost, for CI.",

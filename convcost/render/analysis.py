@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import units
 from ..errors import UsageError, nearest
-from .sheet import Column, Document, Line, Paragraph, Sheet
+from .sheet import Column, Curve, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ..analysis.records import LayerRecord, Report, Verdict
+
+MAX_NAME = 22
+"""Characters of a name beside a curve; of a longer one its blocks."""
 
 AUTOMATIC_LINES = 60
 """Without --depth, blocks are folded until the table has at most this many lines."""
@@ -28,7 +31,8 @@ def _field(layer: LayerRecord) -> str | None:
     return None if field is None else ("all" if field.whole else "x".join(map(str, field.size)))
 
 
-def _fields(layer: LayerRecord) -> str:
+def short_fields(layer: LayerRecord) -> str:
+    """The fields that differ from their defaults: ``out_channels=64, kernel_size=3x3``."""
     op = layer.node.op
     defaults = dict(zip(op.__struct_fields__[::-1], op.__struct_defaults__[::-1], strict=False))
     pairs = [(name, getattr(op, name)) for name in op.__struct_fields__]
@@ -45,7 +49,7 @@ def _short(value: Any) -> str:
 _COLUMNS: dict[str, tuple[str, str, Getter, bool]] = {
     "op": ("Op", "text", lambda x: x.op, False),
     "group": ("Group", "text", lambda x: x.group, False),
-    "fields": ("Fields", "text", _fields, False),
+    "fields": ("Fields", "text", short_fields, False),
     "inputs": ("Inputs", "text", lambda x: ", ".join(x.inputs), False),
     "input": ("Input", "shape", lambda x: x.input_shapes[0][1:] if x.input_shapes else None, False),
     "output": ("Output", "shape", lambda x: x.output_shapes[0][1:], False),
@@ -75,6 +79,7 @@ def document(
     top: int | None = None,
     convention: str | None = None,
     style: str = "iec",
+    plain: bool = False,
 ) -> Document:
     """What ``convcost analyze`` shows.
 
@@ -82,12 +87,14 @@ def document(
         depth: fold blocks below this level; None: as deep as fits 60 lines. ``columns``: of ``COLUMN_KEYS``.
         sort: order layers by this quantity, largest first, without nesting. ``top``: only so many.
         convention: adds the line of this convention. ``style``: of ``units.STYLES``, for numbers in sentences.
+        plain: percentages in place of bars, and no curves.
 
     Raises:
         UsageError: an unknown column or quantity.
     """
-    parts: list[Paragraph | Sheet] = [Paragraph(headline(report, style), "headline")]
-    parts.append(layer_sheet(report, depth, columns, sort, top))
+    parts: list[Paragraph | Sheet | Curve] = [Paragraph(headline(report, style), "headline")]
+    parts.append(layer_sheet(report, depth, columns, sort, top, plain=plain))
+    parts += () if plain or sort or top else curves(report)
     parts.append(breakdown_sheet(report))
     parts += claims(report)
     parts += [Paragraph(text, "warning") for text in report.warnings]
@@ -137,12 +144,13 @@ def layer_sheet(
     sort: str | None = None,
     top: int | None = None,
     flat: bool = False,
+    plain: bool = False,
 ) -> Sheet:
     """The table of layers, nested by block; sorted; or ``flat``: every layer in order under its full name."""
     for key in columns:
         if key not in COLUMN_KEYS:
             raise UsageError(f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})")
-    shown = (Column("name", "Layer"), *(_column(key) for key in columns))
+    shown = (Column("name", "Layer"), *(_column(key, not plain) for key in columns))
     if sort is not None or top is not None:
         lines = _sorted_lines(report, columns, sort or "macs", top)
     elif flat:
@@ -154,9 +162,9 @@ def layer_sheet(
     return Sheet("", shown, tuple(lines), total)
 
 
-def _column(key: str) -> Column:
+def _column(key: str, bar: bool) -> Column:
     if key in SHARES:
-        return Column(key, "", "share", bar=True)
+        return Column(key, "", "share", bar)
     heading, unit, _, _ = _COLUMNS[key]
     return Column(key, heading, unit)
 
@@ -241,6 +249,21 @@ def _fold(
 # --- the rest
 
 
+def curves(report: Report) -> list[Curve]:
+    """Parameters, MACs and activations over the layers that have any: where each quantity lies."""
+    shown = [layer for layer in report.layers if layer.params or layer.macs or layer.activation_bytes]
+    found = []
+    for key, name in (("params", "params"), ("macs", "MACs"), ("activation_bytes", "activations")):
+        values = tuple(getattr(layer, key) for layer in shown)
+        if any(values):
+            largest = shown[values.index(max(values))]
+            names = [".".join(largest.path[:end]) for end in range(1, len(largest.path) + 1)]
+            fits = [text for text in names if len(text) <= MAX_NAME]
+            said = f"largest in {fits[-1]}" if fits else ""
+            found.append(Curve(name, values, said))
+    return found if len(shown) > 1 else []
+
+
 def breakdown_sheet(report: Report) -> Sheet:
     """Parameters, MACs, FLOPs and activation memory by group."""
     totals = report.totals
@@ -278,6 +301,12 @@ def claims(report: Report) -> list[Paragraph | Sheet]:
     return parts
 
 
+def quantity_of(claim: Verdict) -> str:
+    """What a published figure is about: ``macs of conv1``, ``activation_bytes (with input)``."""
+    what = claim.quantity + (f" of {claim.layer}" if claim.layer else "")
+    return f"{what} ({claim.convention.replace('_', ' ')})" if claim.convention else what
+
+
 def _claimed(claim: Verdict) -> str:
     return units.shape(claim.claimed) if isinstance(claim.claimed, tuple) else claim.claimed
 
@@ -289,9 +318,7 @@ def _claims_sheet(checked: Sequence[Verdict]) -> Sheet:
     )  # fmt: skip
     lines = []
     for claim in checked:
-        what = claim.quantity + (f" of {claim.layer}" if claim.layer else "")
-        if claim.convention:
-            what += f" ({claim.convention.replace('_', ' ')})"
+        what = quantity_of(claim)
         computed = claim.computed
         exact = "" if computed is None else units.shape(computed) if isinstance(computed, tuple) else f"{computed:,}"
         lines.append(Line((what, _claimed(claim), exact, claim.verdict, claim.source), kind=claim.verdict))

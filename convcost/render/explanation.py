@@ -32,15 +32,16 @@ def document(explanations: Sequence[Explanation]) -> Document:
         shapes = " + ".join(map(units.shape, found.input_shapes)) or "nothing"
         results = ", ".join(map(units.shape, found.output_shapes))
         parts.append(Paragraph(f"{found.name}: {found.op}({fields}), {shapes} -> {results}", "headline"))
-        parts.append(Sheet("", _COLUMNS, tuple(map(_line, found.steps))))
+        parts.append(Sheet("", _COLUMNS, tuple(Line(step_cells(step)) for step in found.steps)))
         parts += [Paragraph(text, "warning") for text in found.warnings]
     return Document(tuple(parts))
 
 
-def _line(step: Step) -> Line:
+def step_cells(step: Step) -> tuple[str, str, str, str]:
+    """What a step is about, its formula, the formula with numbers, and its value, as texts."""
     # Spaces around the signs, so that a narrow terminal breaks lines between the numbers.
     formula, substitution = (text.replace("*", " * ") for text in (step.formula, step.substitution))
-    return Line((step.label, formula, substitution, _value(step)))
+    return step.label, formula, substitution, _value(step)
 
 
 def _value(step: Step) -> str:

@@ -1,32 +1,74 @@
-"""Reports in a notebook: the headline, the breakdown and the layers as one HTML fragment."""
+"""Sheets as HTML tables, for notebooks and pages. A number carries every digit, however short it is shown."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from .. import units
 from .analysis import DEFAULT_COLUMNS, breakdown_sheet, headline, layer_sheet
-from .sheet import Line, Sheet, text_of
+from .sheet import Column, Line, Sheet, text_of
 
 if TYPE_CHECKING:
     from ..analysis.records import Report
 
+_NOTEBOOK = (
+    "<style>.convcost td,.convcost th{text-align:right;white-space:nowrap;padding:2px 9px}"
+    ".convcost td:first-child,.convcost th:first-child{text-align:left}</style>"
+)
+
 
 def notebook(report: Report) -> str:
-    """HTML for ``Report._repr_html_``; all names are escaped."""
+    """HTML for ``Report._repr_html_``: headline, picture, breakdown and layers; all names are escaped."""
+    from .charts import layers_chart
+    from .charts.svg import picture
+
     sheets = (breakdown_sheet(report), layer_sheet(report, None, DEFAULT_COLUMNS))
-    return f"<p><b>{escape(headline(report))}</b></p>" + "".join(_table(sheet) for sheet in sheets)
+    drawn = picture(layers_chart(report)) or ""
+    tables = "".join(table(sheet, "convcost") for sheet in sheets)
+    return f"{_NOTEBOOK}<p><b>{escape(headline(report))}</b></p>{drawn}{tables}"
 
 
-def _table(sheet: Sheet) -> str:
-    heading = "".join(f"<th>{escape(column.heading or '%')}</th>" for column in sheet.columns)
-    lines = "".join(_row(sheet, line) for line in (*sheet.lines, *([sheet.total] if sheet.total else [])))
-    return f"<table><thead><tr>{heading}</tr></thead><tbody>{lines}</tbody></table>"
+def table(sheet: Sheet, kind: str = "", caption: str = "") -> str:
+    """A sheet as a table of this CSS class; ``caption`` is its name for screen readers."""
+    heading = "".join(f'<th scope="col">{escape(column.heading or "%")}</th>' for column in sheet.columns)
+    lines = "".join(_row(sheet, line) for line in sheet.lines)
+    foot = f"<tfoot>{_row(sheet, sheet.total)}</tfoot>" if sheet.total else ""
+    named = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f'<table class="{escape(kind)}">{named}<thead><tr>{heading}</tr></thead><tbody>{lines}</tbody>{foot}</table>'
 
 
 def _row(sheet: Sheet, line: Line) -> str:
     cells = []
     for position, (column, value) in enumerate(zip(sheet.columns, line.cells, strict=True)):
-        style = f"padding-left:{1 + line.level}em;text-align:left" if position == 0 else "text-align:right"
-        cells.append(f'<td style="{style}">{escape(text_of(value, column.unit, "iec"))}</td>')
+        if position == 0:
+            style = f' style="padding-left:{line.level}em"' if line.level else ""
+            name = escape(text_of(value, column.unit, "iec"))
+            cells.append(f'<th scope="row"{style}>{_marked(name, line.kind)}</th>')
+        else:
+            cells.append(f"<td{_share(column, value)}>{cell(value, column.unit)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _marked(name: str, kind: str) -> str:
+    return f'<span class="group" data-group="{escape(kind)}">{name}</span>' if kind and kind != "block" else name
+
+
+def _share(column: Column, value: Any) -> str:
+    if column.unit != "share" or not value or not value[1]:
+        return ""
+    return f' class="share" style="--share:{100 * value[0] / value[1]:.3f}%"'
+
+
+def cell(value: Any, unit: str) -> str:
+    """A value as HTML: a count or a size as ``<data>`` with its exact integer, anything else as text."""
+    if unit in ("count", "bytes") and isinstance(value, int):
+        return number(value, unit)
+    return escape(text_of(value, unit, "iec"))
+
+
+def number(value: int, unit: str = "count") -> str:
+    """An integer, shown short: ``<data value="138357544" title="138,357,544">138.36M</data>``."""
+    shown = units.size(value) if unit == "bytes" else units.count(value)
+    suffix = " bytes" if unit == "bytes" else ""
+    return f'<data value="{value}" title="{units.count(value, "raw")}{suffix}">{escape(shown)}</data>'

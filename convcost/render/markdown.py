@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import IO
 
-from .sheet import Document, Line, Paragraph, Sheet, text_of
+from .sheet import Curve, Document, Line, Paragraph, Sheet, text_of
 
 
 def render(document: Document, out: IO[str], units: str = "iec") -> None:
     """Write the document as Markdown."""
-    blocks = [_paragraph(part) if isinstance(part, Paragraph) else _table(part, units) for part in document.parts]
+    shown = [part for part in document.parts if not isinstance(part, Curve)]
+    blocks = [_paragraph(part) if isinstance(part, Paragraph) else _table(part, units) for part in shown]
     out.write("\n\n".join(blocks) + "\n")
 
 
 def _paragraph(part: Paragraph) -> str:
+    if part.kind == "command":
+        # A fence longer than any run of backticks inside: no argument ends the block.
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", part.text)), default=0))
+        return f"Made by:\n\n{fence}console\n$ {part.text}\n{fence}"
+    if part.kind == "picture":
+        return f"![Parameters, MACs and activation bytes of every layer]({part.text})"
     text = escape(part.text)
-    return {"headline": f"**{text}**", "warning": f"> warning: {text}", "error": f"> {text}"}.get(part.kind, text)
+    return {
+        "title": f"# {text}",
+        "section": f"## {text}",
+        "headline": f"**{text}**",
+        "warning": f"> warning: {text}",
+        "error": f"> {text}",
+    }.get(part.kind, text)
 
 
 def _table(sheet: Sheet, units: str) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .. import units
-from .sheet import Column, Document, Line, Paragraph, Sheet
+from .sheet import Column, Curve, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ..analysis.memory import Memory
 
-Parts = list[Paragraph | Sheet]
+Parts = list[Paragraph | Sheet | Curve]
 
 _WORDS = {
     "weights": "weights",
@@ -25,8 +23,6 @@ _WORDS = {
     "transient": "given back after the call",
 }
 
-SPARK = 40
-"""Characters of a timeline."""
 TOP = 5
 """Lines of what is alive at the peak."""
 
@@ -45,13 +41,14 @@ def document(memory: Memory, style: str = "iec") -> Document:
     return Document(tuple(parts(memory, style)))
 
 
-def parts(memory: Memory, style: str = "iec", ideal: bool = True) -> Parts:
+def parts(memory: Memory, style: str = "iec", ideal: bool = True, plain: bool = False) -> Parts:
     """Headline, the bill at the peak, the terms, the timeline, what is alive, and what the numbers mean.
 
-    ``ideal``: with the peak of a runtime that lets go of every value after its last reader.
+    ``ideal``: with the peak of a runtime that lets go of every value after its last reader. ``plain``: no curve.
     """
     found: Parts = [Paragraph(headline(memory, style), "headline"), bill(memory), terms(memory, ideal)]
-    found += timeline(memory, style)
+    if not plain:
+        found.append(timeline(memory, style))
     found.append(alive(memory))
     found += [Paragraph(text) for text in meaning(memory, style)]
     if memory.unknown:
@@ -107,27 +104,10 @@ def terms(memory: Memory, ideal: bool) -> Sheet:
     return Sheet("", columns, tuple(Line(row) for row in rows))
 
 
-def timeline(memory: Memory, style: str = "iec") -> Parts:
-    """The memory over time, drawn in a line of blocks."""
-    levels = [moment.bytes for moment in memory.timeline]
-    if len(levels) < 2:
-        return []
-    drawn = spark(levels, SPARK)
-    phases = [moment.phase for moment in memory.timeline]
-    turn = phases.index("backward") * len(drawn) // len(phases) if "backward" in phases else 0
-    text = f"Over time: {drawn} {size(min(levels), style)} to {size(max(levels), style)}"
-    if turn:
-        text += f"; backward begins after {turn} of {len(drawn)} blocks"
-    return [Paragraph(text + ".")]
-
-
-def spark(levels: Sequence[int], width: int) -> str:
-    """Levels as blocks of eight heights, each block the largest of its share of them."""
-    count = min(width, len(levels))
-    edges = [k * len(levels) // count for k in range(count + 1)]
-    tops = [max(levels[a:b]) for a, b in pairwise(edges)]
-    high = max(levels) or 1
-    return "".join("▁▂▃▄▅▆▇█"[min(7, 8 * top // (high + 1))] for top in tops)
+def timeline(memory: Memory, style: str = "iec") -> Curve:
+    """The memory over time."""
+    levels = tuple([moment.bytes for moment in memory.timeline])
+    return Curve("over time", levels, f"{size(min(levels), style)} to {size(max(levels), style)}")
 
 
 def alive(memory: Memory) -> Sheet:

@@ -45,16 +45,27 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """One or more sentences. ``kind``: "headline", "note", "warning" or "error"."""
+    """One or more sentences.
+
+    ``kind``: "title", "section", "headline", "note", "warning", "error", "command", or "picture" (the text: its path).
+    """
 
     text: str
     kind: str = "note"
 
 
-class Document(msgspec.Struct, frozen=True):
-    """Sentences and sheets in the order in which they are shown."""
+class Curve(msgspec.Struct, frozen=True):
+    """Values in order of execution, drawn small where a format can: ``said`` are the words beside it."""
 
-    parts: tuple[Paragraph | Sheet, ...]
+    label: str
+    values: tuple[int, ...]
+    said: str = ""
+
+
+class Document(msgspec.Struct, frozen=True):
+    """Sentences, sheets and curves in the order in which they are shown."""
+
+    parts: tuple[Paragraph | Sheet | Curve, ...]
 
 
 def text_of(value: Any, unit: str, style: str) -> str:

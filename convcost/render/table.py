@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import IO
 
 from rich.box import SIMPLE_HEAD
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from .sheet import Document, Line, Paragraph, Sheet, text_of
+from .sheet import Curve, Document, Line, Paragraph, Sheet, text_of
 
 COLOURS = {
     "conv": "blue", "fc": "red", "attention": "magenta", "norm": "cyan", "activation": "green", "pool": "yellow",
@@ -22,6 +23,8 @@ COLOURS = {
 }  # fmt: skip
 _BAR = 6
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
+_HEIGHTS = " ▁▂▃▄▅▆▇█"
+MAX_SPARK = 32
 PIPED_WIDTH = 400
 
 _CROWDED = 8
@@ -41,12 +44,16 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
     unicode = (console.encoding or "").lower().startswith("utf")
     width = console.width
     for position, part in enumerate(document.parts):
-        if position and (isinstance(part, Sheet) or isinstance(document.parts[position - 1], Sheet)):
+        before = document.parts[position - 1] if position else part
+        if type(part) is not type(before) or (isinstance(part, Sheet) and position):
             console.print()
         if isinstance(part, Paragraph):
             prefix = "warning: " if part.kind == "warning" else ""
             text = Text(prefix + part.text, style=COLOURS.get(part.kind, ""))
             console.print(text, soft_wrap=piped)
+        elif isinstance(part, Curve):
+            if unicode:
+                console.print(Text(spark_line(part)), soft_wrap=True)
         else:
             grid = _Grid(part, units, unicode)
             if grid.least > width:
@@ -135,6 +142,20 @@ def _without_shares(sheet: Sheet) -> Sheet:
     columns = tuple(sheet.columns[position] for position in kept)
     total = shorter(sheet.total) if sheet.total else None
     return Sheet(sheet.title, columns, tuple(map(shorter, sheet.lines)), total)
+
+
+def spark_line(curve: Curve) -> str:
+    """A curve as one line: ``MACs   ▁█▄█  largest in conv1_2``."""
+    return f"{curve.label:<13}{spark(curve.values)}  {curve.said}".rstrip()
+
+
+def spark(values: Sequence[int]) -> str:
+    """Values as letters of eight heights, of which each stands for the largest of a few where there are many."""
+    few = -(-len(values) // MAX_SPARK) if values else 1
+    shown = [max(values[start : start + few]) for start in range(0, len(values), few)]
+    most = max(shown, default=0)
+    # What is there at all shows: the lowest letter is not a blank.
+    return "".join(_HEIGHTS[-(-8 * value // most)] if value else " " for value in shown)
 
 
 def _bar(part: int, whole: int, *, unicode: bool) -> str:

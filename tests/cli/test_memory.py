@@ -17,7 +17,7 @@ def test_the_bill_of_a_training_step(run):
     assert result.status == 0
     assert "ResNet-50, training (batch 32, float32, adamw): at most" in result.out
     assert f"in the backward of {memory.peak_layer}" in " ".join(result.out.split())
-    for words in ("optimizer state", "kept for backward", "gradients of weights", "Over time:", "Largest at the peak"):
+    for words in ("optimizer state", "kept for backward", "gradients of weights", "over time", "Largest at the peak"):
         assert words in result.out
 
 

@@ -79,7 +79,7 @@ class _Tables(HTMLParser):
         assert self.open.pop() == tag, "tags are balanced"
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] in ("td", "th"):
+        if {"td", "th"} & set(self.open):
             self.tables[-1][-1][-1] += data
 
 

@@ -1,0 +1,198 @@
+"""The command ``convcost report``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..analysis import Report
+from ..analysis.conventions import CONVENTIONS
+from ..errors import UsageError
+from .options import SOURCE, analysis_options, opened, report_of
+
+if TYPE_CHECKING:
+    from ..render.charts import Chart
+
+SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
+
+
+@click.command("report")
+@click.argument("sources", nargs=-1, type=SOURCE, required=True, metavar="SOURCE...")
+@analysis_options
+@click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
+@click.option(
+    "--convention",
+    type=click.Choice(tuple(CONVENTIONS)),
+    default=None,
+    help="Add the total as others print it.",
+)
+@click.option("--format", "-f", "format", type=click.Choice(tuple(SUFFIXES)), default="html", show_default=True,
+              help="A page; what a repository would commit; or a picture of one network.")  # fmt: skip
+@click.option("--assets", metavar="FOLDER", default=None,
+              help="Keep style and scripts in this folder beside the pages, which share them.")  # fmt: skip
+@click.option("--output", "-o", type=click.Path(), default=None,
+              help="Write to this file, at once or not at all; in a folder, a file for each SOURCE and an index.",
+              )  # fmt: skip
+def command(
+    sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None,
+    format: str, assets: str | None, output: str | None,
+) -> None:  # fmt: skip
+    """One self-contained page about SOURCE, or about several side by side.
+
+    The page works without a network: headline, charts, breakdown, an architecture diagram to open and click, the table
+    of layers to sort and filter, published figures with verdicts, and the command that makes it again.
+    """
+    reports = [report_of(source, batch, inputs, dtype, train) for source in sources]
+    if assets and (output is None or format != "html"):
+        raise UsageError("--assets is a folder beside an HTML page: it needs --output")
+    if format == "html":
+        not_to_a_terminal(output)
+    words = option_words(batch, inputs, dtype, train, convention)
+    if output is not None and (os.path.isdir(output) or output.endswith(os.sep)):
+        _into_folder(sources, reports, words, convention, format, assets, output)
+        return
+    text = text_of(sources, reports, words, convention, format, assets, output)
+    with opened(output) as out:
+        out.write(text)
+    if assets and output:
+        _write_assets(os.path.join(os.path.dirname(output), assets))
+
+
+def not_to_a_terminal(output: str | None) -> None:
+    """Five megabytes of HTML on a screen help nobody.
+
+    Raises:
+        UsageError: a page would be written to a terminal.
+    """
+    if output is None and sys.stdout.isatty():
+        raise UsageError("a page is not for a terminal; name a file for it: -o page.html")
+
+
+def text_of(
+    sources: Sequence[str],
+    reports: Sequence[Report],
+    words: Sequence[str],
+    convention: str | None,
+    format: str = "html",
+    assets: str | None = None,
+    output: str | None = None,
+) -> str:
+    """The page or the Markdown about one network, or about several.
+
+    Args:
+        words: the options that the command was given, so that the page can name its own command.
+        output: the file's name, for the same purpose.
+    """
+    named = os.path.basename(output) if output else f"report{SUFFIXES[format]}"
+    shown = ["convcost", "report", *sources, *words, *(() if format == "html" else ("--format", format))]
+    if format == "svg":
+        return _picture(reports)
+    if format == "markdown":
+        return _markdown(reports, [*shown, "-o", named], convention)
+    from .. import __version__
+    from ..analysis.explain import explain
+    from ..render.page import Assets, comparison_page, plotly_js, report_page
+
+    command = [*shown, *(("--assets", assets) if assets else ()), "-o", named]
+    where = Assets(folder=assets) if assets else Assets(plotly=plotly_js())
+    if len(reports) > 1:
+        return comparison_page(reports, command, where, __version__, convention, comparison_charts(reports))
+    report = reports[0]
+    explanations = explain(report, every=True)
+    return report_page(report, explanations, command, where, __version__, convention, charts_of(report))
+
+
+def charts_of(report: Report) -> Sequence[Chart]:
+    """The charts on the page of one network: here records of memory, devices and time join those of the report."""
+    from ..analysis.memory import Memory, Setup
+    from ..render.charts import memory_chart, report_charts
+
+    memory = Memory(report, Setup("train" if report.settings.mode == "train" else "inference"))
+    held = [(each.label, each.bytes) for each in memory.alive]
+    return report_charts(report, memory=memory_chart(memory.timeline, held))
+
+
+def comparison_charts(reports: Sequence[Report]) -> Sequence[Chart]:
+    """The charts on the page of several networks: here measured records join those of the reports."""
+    from ..render.charts import network_charts
+
+    return network_charts(reports)
+
+
+def _picture(reports: Sequence[Report]) -> str:
+    from ..render.charts import layers_chart
+    from ..render.charts.svg import picture
+
+    if len(reports) > 1:
+        raise UsageError("a picture shows one network; several go into a folder: -o pictures/")
+    chart = layers_chart(reports[0])
+    drawn = picture(chart)
+    if drawn is None:
+        raise UsageError(f"no picture of {reports[0].about.name}: {chart.missing}")
+    return drawn + "\n"
+
+
+def _markdown(reports: Sequence[Report], command: Sequence[str], convention: str | None) -> str:
+    import io
+
+    from ..render import render
+    from ..render.committed import one, several
+
+    document = one(reports[0], command, convention) if len(reports) == 1 else several(reports, command, convention)
+    out = io.StringIO()
+    render(document, "markdown", out)
+    return out.getvalue()
+
+
+def option_words(batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None) -> list[str]:
+    """The options as they are typed."""
+    words = ["--batch", str(batch)] if batch is not None else []
+    for name, size in inputs or ():
+        words += ["--input", (f"{name}=" if name else "") + "x".join(map(str, size))]
+    words += ["--dtype", dtype] if dtype else []
+    words += ["--train"] if train else []
+    return words + (["--convention", convention] if convention else [])
+
+
+def _into_folder(
+    sources: Sequence[str], reports: Sequence[Report], words: Sequence[str], convention: str | None, format: str,
+    assets: str | None, folder: str,
+) -> None:  # fmt: skip
+    from ..render.page import Assets
+    from ..render.page.index import file_name, index_page
+
+    suffix = SUFFIXES[format]
+    names = [file_name(report.about.name) + suffix for report in reports]
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice:
+        raise UsageError(f"two of the sources would be written to {twice}; name a file for them: -o comparison{suffix}")
+    _make(folder)
+    for source, report, name in zip(sources, reports, names, strict=True):
+        text = text_of([source], [report], words, convention, format, assets, name)
+        with opened(os.path.join(folder, name)) as out:
+            out.write(text)
+    if format != "svg":
+        with opened(os.path.join(folder, f"index{suffix}")) as out:
+            out.write(index_page(reports, names, format, Assets(folder=assets) if assets else None))
+    if assets:
+        _write_assets(os.path.join(folder, assets))
+
+
+def _write_assets(folder: str) -> None:
+    from ..render.page import plotly_js, shared_files
+
+    _make(folder)
+    for name, text in shared_files(plotly_js()).items():
+        with opened(os.path.join(folder, name)) as out:
+            out.write(text)
+
+
+def _make(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {folder}: {error.strerror}") from None

@@ -1,0 +1,60 @@
+"""Charts as plotly figures, for notebooks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...errors import MissingExtraError, UsageError, nearest
+from . import network_charts, report_charts
+from .style import Chart
+
+if TYPE_CHECKING:
+    from ...analysis.records import Report
+
+
+def of_report(report: Report, key: str) -> Any:
+    """A chart of one network as a figure; see ``figure``."""
+    return figure(report_charts(report), key)
+
+
+def of_networks(reports: Sequence[Report], key: str) -> Any:
+    """A chart of several networks as a figure; see ``figure``."""
+    return figure(network_charts(reports), key)
+
+
+def figure(charts: tuple[Chart, ...], key: str) -> Any:
+    """One of the charts as a ``plotly.graph_objects.Figure``; its views become buttons above it.
+
+    Raises:
+        UsageError: an unknown chart, or one that these records cannot give.
+        MissingExtraError: plotly is not installed.
+    """
+    by_key = {chart.key: chart for chart in charts}
+    if key not in by_key:
+        raise UsageError(f"unknown chart {key!r}{nearest(key, by_key)} (allowed: {', '.join(by_key)})")
+    chart = by_key[key]
+    if chart.figure is None:
+        raise UsageError(f"no chart {key!r}: {chart.missing}")
+    try:
+        from plotly import graph_objects
+    except ImportError:
+        raise MissingExtraError('plot needs plotly, which is not installed: pip install "convcost[charts]"') from None
+    title = {"text": chart.title, "subtitle": {"text": chart.note}, "x": 0, "xref": "paper"}
+    layout = {**chart.figure["layout"], "title": title, "template": "plotly_white"}
+    layout["height"] += 110
+    layout["margin"] = {**layout["margin"], "t": layout["margin"]["t"] + 110}
+    if chart.views:
+        buttons = [{"label": view.label, "method": "update", "args": _update(view.traces, view.layout)}
+                   for view in chart.views]  # fmt: skip
+        layout["updatemenus"] = [
+            {"type": "buttons", "direction": "right", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom",
+             "pad": {"b": 50}, "buttons": buttons}
+        ]  # fmt: skip
+    return graph_objects.Figure({"data": chart.figure["data"], "layout": layout})
+
+
+def _update(traces: tuple[dict[str, Any], ...], layout: dict[str, Any]) -> list[dict[str, Any]]:
+    """Changes per trace in plotly's form: for every attribute a list with one value to a trace."""
+    keys = traces[0] if traces else {}
+    return [{key: [trace[key] for trace in traces] for key in keys}, layout]

@@ -1,0 +1,57 @@
+"""How parameters, work and memory divide among convolutions, fully connected layers and the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ... import units
+from .style import COLOURS, NAMES, Chart, axis, layout
+
+if TYPE_CHECKING:
+    from ...analysis.records import Report
+
+_ROWS = (("params", "parameters"), ("macs", "MACs"), ("flops", "FLOPs"), ("activation_bytes", "activations"))
+_WIDE = 7
+"""Percent from which a share has room for its text."""
+
+
+def split_chart(report: Report) -> Chart:
+    """One bar to a quantity, each 100% long, divided by group."""
+    rows = [(key, name) for key, name in _ROWS if getattr(report.totals, key)]
+    if not rows:
+        return Chart("split", "Convolutional against fully connected", missing="the network counts nothing")
+    traces: list[dict[str, Any]] = []
+    for group, part in report.breakdown.items():
+        if not any(getattr(part, key) for key, _ in rows):
+            continue
+        pairs = [(getattr(part, key), getattr(report.totals, key)) for key, _ in rows]
+        shares = [100 * value / whole for value, whole in pairs]
+        traces.append({
+            "type": "bar",
+            "orientation": "h",
+            "name": NAMES.get(group, group),
+            "y": [name for _, name in rows],
+            "x": shares,
+            "text": [units.share(*pair) if share >= _WIDE else "" for pair, share in zip(pairs, shares, strict=True)],
+            "textposition": "inside",
+            "insidetextanchor": "middle",
+            "textfont": {"size": 12},
+            "hovertext": [
+                f"<b>{NAMES.get(group, group)}</b>: {units.share(value, whole)} of {name}<br>{value:,} of {whole:,}"
+                + (f" bytes = {units.size(value)}" if name == "activations" else "")
+                for (value, whole), (_, name) in zip(pairs, rows, strict=True)
+            ],
+            "hoverinfo": "text",
+            "marker": {"color": COLOURS[group], "line": {"width": 0}},
+        })  # fmt: skip
+    found = layout(230, barmode="stack", bargap=0.35)
+    found["margin"] = {"l": 88, "r": 16, "t": 36, "b": 32}
+    found["legend"]["traceorder"] = "normal"
+    found["xaxis"] = axis("", range=[0, 100], ticksuffix="%", nticks=6)
+    found["yaxis"] = axis("", autorange="reversed", showgrid=False)
+    return Chart(
+        "split",
+        "Convolutional against fully connected",
+        "Each bar is the whole network; colours are groups of layers.",
+        {"data": traces, "layout": found},
+    )

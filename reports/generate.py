@@ -1,0 +1,101 @@
+"""The gallery: what every architecture that ships costs, written from the code.
+
+    python reports/generate.py           writes what has changed
+    python reports/generate.py --check   names what is stale; exit status 1 if anything is
+
+It writes networks/*.md for every architecture; for the canon pages (*.html) and pictures (images/*.svg) too, which
+share style and scripts in assets/; index.html; and the table in README.md between its markers. Reports of
+measurements and of other tools are made by their own commands, see README.md.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from convcost import Report, analyze  # noqa: E402
+from convcost.cli.report import text_of  # noqa: E402
+from convcost.render import render  # noqa: E402
+from convcost.render.committed import one  # noqa: E402
+from convcost.render.page import Assets, plotly_js, shared_files  # noqa: E402
+from convcost.render.page.index import index_page, master_table  # noqa: E402
+from convcost.sources import load_shipped  # noqa: E402
+
+CANON = ("lenet5", "alexnet", "vgg16", "googlenet", "resnet50", "densenet121", "mobilenet_v2", "unet")
+COMPARED = ("alexnet", "vgg16", "googlenet", "resnet50", "densenet121", "mobilenet_v2")
+ASSETS = "assets"
+PLOTLY = HERE / ASSETS / "plotly.min.js"
+"""Not ours, and another one with each version of plotly: written where it is missing."""
+REGION = re.compile(r"(<!-- generated: networks -->\n).*?(<!-- end -->\n)", re.DOTALL)
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the gallery. Returns the exit status."""
+    if arguments not in ([], ["--check"]):
+        sys.stderr.write("usage: python reports/generate.py [--check]\n")
+        return 2
+    wanted = dict(gallery())
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
+    # Nothing stays behind of what is no longer made.
+    made = [*HERE.glob("networks/*"), *HERE.glob("images/*"), *HERE.glob("*.html")]
+    left = [path for path in made if path not in wanted]
+    for path in stale + left:
+        name = path.relative_to(HERE.parent)
+        if arguments:
+            sys.stderr.write(f"stale: {name} (python reports/generate.py writes it)\n")
+        elif path in left:
+            path.unlink()
+            sys.stdout.write(f"removed {name}\n")
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(wanted[path], "utf-8")
+            sys.stdout.write(f"wrote {name}\n")
+    if not arguments and not PLOTLY.exists():
+        PLOTLY.write_text(plotly_js(), "utf-8")
+        sys.stdout.write(f"wrote {PLOTLY.relative_to(HERE.parent)}\n")
+    return 1 if arguments and stale + left else 0
+
+
+def gallery() -> Iterator[tuple[Path, str]]:
+    """Every file of the gallery with its text; plotly.js, which is not ours, left out."""
+    reports = {graph.about.name: analyze(graph) for graph in load_shipped().values()}
+    for name, report in reports.items():
+        yield HERE / "networks" / f"{name}.md", markdown(report)
+    for name in CANON:
+        yield HERE / "images" / f"{name}.svg", text_of([name], [reports[name]], [], None, "svg")
+        yield HERE / f"{name}.html", text_of([name], [reports[name]], [], None, "html", ASSETS, f"{name}.html")
+    compared = [reports[name] for name in COMPARED]
+    yield HERE / "comparison.html", text_of(COMPARED, compared, [], None, "html", ASSETS, "comparison.html")
+    pages = [f"{name}.html" if name in CANON else f"networks/{name}.md" for name in reports]
+    yield HERE / "index.html", index_page(list(reports.values()), pages, assets=Assets(folder=ASSETS))
+    for name, text in shared_files("").items():
+        if name != PLOTLY.name:
+            yield HERE / ASSETS / name, text
+    yield HERE / "README.md", readme(list(reports.values()))
+
+
+def markdown(report: Report) -> str:
+    """The report of one network as Markdown, with its picture if it is of the canon."""
+    name = report.about.name
+    picture = f"../images/{name}.svg" if name in CANON else ""
+    command = ["convcost", "report", name, "--format", "markdown", "-o", f"{name}.md"]
+    out = io.StringIO()
+    render(one(report, command, picture=picture), "markdown", out)
+    return out.getvalue()
+
+
+def readme(reports: list[Report]) -> str:
+    """README.md with a fresh table."""
+    text = (HERE / "README.md").read_text("utf-8")
+    table = master_table(reports, [f"networks/{report.about.name}.md" for report in reports])
+    return REGION.sub(lambda found: f"{found.group(1)}\n{table}\n\n{found.group(2)}", text)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
