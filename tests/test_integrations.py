@@ -150,6 +150,8 @@ def completed(environment, folder, shell, words):
         (["convcost", "analyze", "vgg16", "--format", "j"], {"json"}),
         (["convcost", "check", "--format", "j"], {"json", "junit"}),
         (["convcost", "check", "net"], {"net.yaml"}),
+        (["convcost", "compare", "vgg16", "--gpu", "rtx"], {"rtx3090", "rtx4090"}),
+        (["convcost", "fit", "vgg16", "--gpu", "h2"], {"h200"}),
     ],
 )
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

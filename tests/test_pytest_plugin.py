@@ -21,7 +21,7 @@ def test_what_holds():
         weight_file_bytes="98MiB", depth=50,
     )  # fmt: skip
     assert report.totals.params == 25_557_032
-    assert_cost("resnet50", params="25.6M", macs="4.089G")
+    assert_cost("resnet50", params="25.6M", macs="4.089G", peak_memory="<= 120MiB", peak_training_memory=">= 200MiB")
     assert_cost(load("resnet50"), macs=2 * 4_089_184_256, batch=2)
     assert_cost(analyze(load("vgg16")), params=138_357_544)
     assert_cost("resnet50", macs="< 2G", input_size=(3, 128, 128))
@@ -34,6 +34,7 @@ def test_what_holds():
         ({"params": "25.5M"}, ["allowed is about 25.5M"]),
         ({"macs": "<= 4G"}, ["macs is 4,089,184,256 (4.09G), allowed is at most 4G; most of it in conv", "115.61M"]),
         ({"params": 1, "depth": 49}, ["allowed is exactly 1", "depth is 50, allowed is exactly 49"]),
+        ({"peak_memory": "<= 100MiB"}, ["MiB), allowed is at most 100MiB"]),
         ({"activation_bytes": "<= 1MiB"}, ["activation_bytes is 89,726,880 (85.57 MiB), allowed is at most 1MiB"]),
     ],
 )

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from ..errors import UsageError, nearest
+from ..errors import ConvcostError, UsageError, nearest
 from ..graph import Graph
 from .costs import InputSize, analyze
-from .quantities import QUANTITIES, Figure, quantity
+from .quantities import BATCHES, Figure, Quantity, quantities
 from .records import GroupTotals, Report, Settings
 
 REFERENCES = ("first", "best")
@@ -74,6 +74,7 @@ def compare(
     sort: str | None = None,
     reverse: bool = False,
     names: Sequence[str] | None = None,
+    gpu: str | None = None,
 ) -> Comparison:
     """Networks side by side.
 
@@ -83,24 +84,33 @@ def compare(
         relative_to: "first", "best" (of each quantity), or a network's name.
         sort: order by this quantity, smallest first; ``reverse``: largest first. Networks without it come last.
         names: what they are called in the comparison; default: their own names.
+        gpu: a GPU of ``convcost list --gpus``, or a hardware file: adds the largest batches that fit it.
 
     Raises:
-        UsageError: no network, an unknown quantity, a reference that is not among them.
+        UsageError: no network, an unknown quantity or GPU, a reference that is not among them.
         SpecError: a layer cannot take what arrives at this size.
     """
     if isinstance(networks, (str, Graph, Report)) or not networks:
         raise UsageError("compare takes a list of one or more graphs or reports")
+    known = quantities(gpu)
+    if sort is not None and sort not in known:
+        more = f"; {sort} needs a GPU" if sort in BATCHES else nearest(sort, known)
+        raise UsageError(f"unknown quantity {sort!r}{more} (allowed: {', '.join(known)})")
+    if gpu is not None:
+        from ..hardware import load_gpu
+
+        load_gpu(gpu)  # a wrong name is an error, not a figure that nobody knows
     reports = [x if isinstance(x, Report) else analyze(x, batch, dtype, input_size) for x in networks]
     called = list(names or [report.about.name for report in reports])
     twice = [name for name, times in Counter(called).items() if times > 1]
     called = [f"{name} #{called[:k].count(name) + 1}" if name in twice else name for k, name in enumerate(called)]
-    found = {name: _figures(report) for name, report in zip(called, reports, strict=True)}
-    best = _best(reports, found)
+    found = {name: _figures(report, known) for name, report in zip(called, reports, strict=True)}
+    best = _best(reports, found, known)
     reference = _reference(relative_to, found, best)
     rows = [
         Compared(
             name, report.about.title, report.about.source, _year(report), report.settings, found[name],
-            _ratios(found[name], reference), report.breakdown, report.about.accuracy,
+            _ratios(found[name], reference, known), report.breakdown, report.about.accuracy,
         )
         for name, report in zip(called, reports, strict=True)
     ]  # fmt: skip
@@ -109,8 +119,16 @@ def compare(
     )
 
 
-def _figures(report: Report) -> dict[str, Figure]:
-    return {key: known.value(report) for key, known in QUANTITIES.items()}
+def _figures(report: Report, known: Mapping[str, Quantity]) -> dict[str, Figure]:
+    return {key: _figure(report, quantity) for key, quantity in known.items()}
+
+
+def _figure(report: Report, quantity: Quantity) -> Figure:
+    """A figure; None where it is not known: the largest batch of a capture, which holds for one batch."""
+    try:
+        return quantity.value(report)
+    except ConvcostError:
+        return None
 
 
 def _year(report: Report) -> int | None:
@@ -118,16 +136,18 @@ def _year(report: Report) -> int | None:
     return year if isinstance(year, int) else None
 
 
-def _best(reports: Sequence[Report], found: Mapping[str, Mapping[str, Figure]]) -> dict[str, tuple[str, ...]]:
+def _best(
+    reports: Sequence[Report], found: Mapping[str, Mapping[str, Figure]], known: Mapping[str, Quantity]
+) -> dict[str, tuple[str, ...]]:
     """The best networks by quantity, where there are two or more to choose from."""
     best = {}
     datasets = {str(report.about.accuracy["dataset"]) for report in reports if "dataset" in report.about.accuracy}
-    for key, known in QUANTITIES.items():
+    for key, quantity in known.items():
         values = {name: value for name, figures in found.items() if (value := figures[key]) is not None}
         # An error on one data set says nothing about an error on another.
-        if known.best is None or len(values) < 2 or (known.unit == "percent" and len(datasets) > 1):
+        if quantity.best is None or len(values) < 2 or (quantity.unit == "percent" and len(datasets) > 1):
             continue
-        winner = (min if known.best == "lowest" else max)(values.values())
+        winner = (min if quantity.best == "lowest" else max)(values.values())
         best[key] = tuple(name for name, value in values.items() if value == winner)
     return best
 
@@ -148,10 +168,12 @@ def _reference(
     return found[relative_to]
 
 
-def _ratios(figures: Mapping[str, Figure], reference: Mapping[str, Figure]) -> dict[str, float | None]:
+def _ratios(
+    figures: Mapping[str, Figure], reference: Mapping[str, Figure], known: Mapping[str, Quantity]
+) -> dict[str, float | None]:
     ratios: dict[str, float | None] = {}
-    for key, known in QUANTITIES.items():
-        if known.unit != "percent":
+    for key, quantity in known.items():
+        if quantity.unit != "percent":
             value, against = figures[key], reference.get(key)
             ratios[key] = value / against if value is not None and against else None
     return ratios
@@ -160,7 +182,6 @@ def _ratios(figures: Mapping[str, Figure], reference: Mapping[str, Figure]) -> d
 def _sorted(rows: list[Compared], sort: str | None, reverse: bool) -> list[Compared]:
     if sort is None:
         return rows[::-1] if reverse else rows
-    key = quantity(sort).key
-    have = [row for row in rows if row.figures[key] is not None]
-    have.sort(key=lambda row: row.figures[key] or 0, reverse=reverse)
-    return have + [row for row in rows if row.figures[key] is None]
+    have = [row for row in rows if row.figures[sort] is not None]
+    have.sort(key=lambda row: row.figures[sort] or 0, reverse=reverse)
+    return have + [row for row in rows if row.figures[sort] is None]

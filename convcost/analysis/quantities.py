@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from ..errors import UsageError, nearest
+from ..errors import OpError, UsageError, nearest
 from .records import Report
+
+if TYPE_CHECKING:
+    from .memory import Memory
 
 Figure = int | float | None
 
@@ -17,7 +20,9 @@ class Quantity(msgspec.Struct, frozen=True):
     """One figure of a network.
 
     ``unit``: "count", "bytes", "plain" or "percent". ``best``: which value is the better one, None if neither is.
-    ``about`` says what it is in a sentence's end.
+    ``about`` says what it is in a sentence's end. ``locked``: False if it takes an account of its own, which is made
+    only where somebody asks for it: a budget can hold it, the lock does not have it. ``value`` may raise
+    ``ConvcostError`` where the figure is not known.
     """
 
     key: str
@@ -26,6 +31,7 @@ class Quantity(msgspec.Struct, frozen=True):
     about: str
     value: Callable[[Report], Figure]
     best: Literal["lowest", "highest"] | None = "lowest"
+    locked: bool = True
 
     @property
     def budgeted(self) -> bool:
@@ -37,6 +43,33 @@ def _accuracy(key: str) -> Callable[[Report], Figure]:
     def value(report: Report) -> Figure:
         found = report.about.accuracy.get(key)
         return found if isinstance(found, (int, float)) else None
+
+    return value
+
+
+def _memory(report: Report, mode: str) -> Memory:
+    """The account of memory of a report's network, at the report's batch, input and dtype."""
+    from .memory import memory
+
+    settings, graph = report.settings, report.graph
+    where: dict[str, Any] = {"dtype": settings.dtype, "mode": mode}
+    if graph.batch_free:
+        where["batch"] = settings.batch
+        where["input_size"] = {name: shape[1:] for name, shape in settings.input_shapes.items()}
+    found = memory(graph, **where)
+    if found.unknown:
+        names = ", ".join(found.unknown[:3])
+        raise OpError(f"{report.about.name}: it is not known what autograd keeps of {names}")
+    return found
+
+
+def _largest_batch(gpu: str, mode: str) -> Callable[[Report], Figure]:
+    def value(report: Report) -> Figure:
+        from .memory.fit import fit
+
+        settings = report.settings
+        sizes = {name: shape[1:] for name, shape in settings.input_shapes.items()}
+        return fit(report.graph, gpu, settings.dtype, mode, input_size=sizes).batch
 
     return value
 
@@ -53,6 +86,14 @@ _ALL = (
         "weight_file_bytes", "Weight file", "bytes", "bytes of parameters and buffers, as a state_dict holds them",
         lambda x: x.totals.weight_bytes + x.totals.buffer_bytes,
     ),
+    Quantity(
+        "peak_memory", "Peak", "bytes", "bytes at the worst moment of a forward pass, without gradients",
+        lambda x: _memory(x, "inference").peak_bytes, locked=False,
+    ),
+    Quantity(
+        "peak_training_memory", "Peak, training", "bytes", "bytes at the worst moment of a training step with AdamW",
+        lambda x: _memory(x, "train").peak_bytes, locked=False,
+    ),
     Quantity("top1_error", "Top-1", "percent", "published error, best guess", _accuracy("top1_error")),
     Quantity("top5_error", "Top-5", "percent", "published error, five best guesses", _accuracy("top5_error")),
 )  # fmt: skip
@@ -61,6 +102,22 @@ QUANTITIES: dict[str, Quantity] = {quantity.key: quantity for quantity in _ALL}
 """Every figure by its key. What is added here is a column of ``compare`` and, if exact, a budget of ``check``."""
 
 BUDGETED = tuple(key for key, quantity in QUANTITIES.items() if quantity.budgeted)
+LOCKED = tuple(key for key in BUDGETED if QUANTITIES[key].locked)
+BATCHES = ("largest_batch", "largest_training_batch")
+"""The quantities that a GPU adds."""
+
+
+def quantities(gpu: str | None = None) -> Mapping[str, Quantity]:
+    """The quantities by key, with the largest batches that fit ``gpu`` if one is named."""
+    if gpu is None:
+        return QUANTITIES
+    batches = [
+        Quantity(
+            key, heading, "plain", f"samples that fit {gpu}", _largest_batch(gpu, mode), best="highest", locked=False
+        )
+        for key, heading, mode in zip(BATCHES, ("Batch", "Batch, training"), ("inference", "train"), strict=True)
+    ]
+    return {**QUANTITIES, **{quantity.key: quantity for quantity in batches}}
 
 
 def quantity(key: str, among: Iterable[str] = QUANTITIES) -> Quantity:

@@ -9,10 +9,10 @@ import click
 
 from ..analysis import Report
 from ..analysis.compare import compare
-from ..analysis.quantities import QUANTITIES
+from ..analysis.quantities import BATCHES, QUANTITIES, quantities
 from ..errors import ConvcostError, UsageError
 from ..render import FORMATS, render
-from .options import SOURCE, analysis_options, opened, output_options, report_of
+from .options import GPU, SOURCE, analysis_options, opened, output_options, report_of
 
 
 @click.command("compare")
@@ -29,14 +29,21 @@ from .options import SOURCE, analysis_options, opened, output_options, report_of
     help="What ratios are taken against: the first network, the best of each figure, or one by its name.",
 )
 @click.option(
-    "--sort", type=click.Choice(tuple(QUANTITIES)), default=None, help="Smallest first; without it, as given."
+    "--sort", type=click.Choice((*QUANTITIES, *BATCHES)), default=None, help="Smallest first; without it, as given."
 )
 @click.option("--reverse", is_flag=True, help="The other way round: largest first.")
+@click.option(
+    "--gpu",
+    type=GPU,
+    default=None,
+    metavar="NAME",
+    help="Add the largest batches that fit this GPU of convcost list --gpus, or hardware file.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="With --layers: the layers inside of blocks, and all that follows.")
 @output_options(FORMATS)
 def command(
     sources: tuple[str, ...], layers: bool, batch: int | None, inputs: Any, dtype: str | None, relative_to: str,
-    sort: str | None, reverse: bool, verbose: bool, format: str, units: str, output: str | None,
+    sort: str | None, reverse: bool, gpu: str | None, verbose: bool, format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
     """Networks side by side: depth, parameters, MACs, FLOPs, memory, published errors, and where they are.
 
@@ -47,19 +54,21 @@ def command(
         convcost compare git:HEAD~1:net.yaml net.yaml --layers
     """  # noqa: D301 (click reads the backspace: keep these lines as they are)
     if layers:
+        if sort or reverse or gpu or relative_to != "first":
+            raise UsageError("--sort, --reverse, --relative-to and --gpu are for the table, not for --layers")
         _layers(sources, (batch, inputs, dtype), verbose, format, units, output)
         return
     if verbose:
         raise UsageError("--verbose goes with --layers")
     reports, failed = _reports(sources, batch, inputs, dtype)
-    found = compare(reports, relative_to=relative_to, sort=sort, reverse=reverse)
+    found = compare(reports, relative_to=relative_to, sort=sort, reverse=reverse, gpu=gpu)
     with opened(output) as out:
         if format == "json":
             out.write(found.to_json() + "\n")
         else:
             from ..render.comparison import document, flat
 
-            render((flat if format == "csv" else document)(found, QUANTITIES), format, out, units)
+            render((flat if format == "csv" else document)(found, quantities(gpu)), format, out, units)
     if failed:
         raise SystemExit(2)
 

@@ -15,13 +15,13 @@ from ..hardware import load_gpu
 from ..render import FORMATS, render
 from ..render.fit import fit_document
 from ..sources import load
-from .options import SOURCE, analysis_options, input_size, memory_options, opened, output_options, setup_of
+from .options import GPU, SOURCE, analysis_options, input_size, memory_options, opened, output_options, setup_of
 
 
 @click.command("fit")
 @click.argument("source", type=SOURCE)
 @click.option(
-    "--gpu", "gpus", multiple=True, required=True, metavar="NAME",
+    "--gpu", "gpus", multiple=True, required=True, metavar="NAME", type=GPU,
     help="A GPU of convcost list --gpus, or a hardware file of your own. Repeatable, or separated by commas.",
 )  # fmt: skip
 @click.option("--train", is_flag=True, help="A training step in place of a forward pass.")

@@ -61,6 +61,27 @@ class Source(click.ParamType):  # type: ignore[type-arg]
 SOURCE = Source()
 
 
+class GpuName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a GPU, or a hardware file; a shell completes the names that ship."""
+
+    name = "gpu"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """GPUs that ship and begin so; the shell adds files."""
+        from click.shell_completion import CompletionItem
+
+        from ..hardware import shipped_gpus
+
+        known = [CompletionItem(gpu.id, help=gpu.name) for gpu in shipped_gpus() if gpu.id.startswith(incomplete)]
+        return [CompletionItem(incomplete, type="file"), *known]
+
+
+GPU = GpuName()
+
+
 def input_size(given: tuple[tuple[str | None, tuple[int, ...]], ...]) -> Any:
     """What ``--input`` was given, as ``analyze`` takes it: sizes, sizes by name, or None.
 

@@ -11,7 +11,7 @@ import msgspec
 from .. import units
 from ..analysis import Report
 from ..analysis.changes import Change, changes
-from ..analysis.quantities import BUDGETED, QUANTITIES
+from ..analysis.quantities import LOCKED, QUANTITIES
 from ..analysis.structure import placed
 from ..errors import ConvcostError, OpError
 from . import lock as locks
@@ -71,7 +71,7 @@ def check(config: Config, load: Load, only: Sequence[str] = (), update: bool = F
 
 
 def _figures(report: Report) -> dict[str, int]:
-    return {key: int(QUANTITIES[key].value(report) or 0) for key in BUDGETED}
+    return {key: int(QUANTITIES[key].value(report) or 0) for key in LOCKED}
 
 
 def _lock(config: Config, findings: list[Finding], update: bool) -> Lock | None:
@@ -108,7 +108,11 @@ def _budgets(budgets: Sequence[Budget], source: Source, report: Report, figures:
         # A budget of its own stands in place of the one for all.
         if budget.source != source.name and (budget.source is not None or budget.quantity in own):
             continue
-        value = figures[budget.quantity]
+        try:
+            value = figures.get(budget.quantity) or int(QUANTITIES[budget.quantity].value(report) or 0)
+        except ConvcostError as error:
+            found.append(Finding("error", f"{budget.quantity}: {error}", budget.quantity, where=str(budget.where)))
+            continue
         if not budget.bound.holds(value):
             found.append(broken(budget.quantity, budget.bound, value, report, str(budget.where)))
     return found
@@ -118,7 +122,7 @@ def broken(quantity: str, bound: object, value: int, report: Report, where: str 
     """The finding of a figure that is not what it may be, with the layers that are most of it."""
     message = f"{quantity} is {value:,}, allowed is {bound}"
     shown = _shown(quantity, value)
-    if shown != f"{value:,}":
+    if not shown.startswith(f"{value:,}"):
         message = f"{quantity} is {value:,} ({shown}), allowed is {bound}"
     if quantity in ("params", "buffers", "macs", "flops", "activation_bytes"):
         layers = sorted(report.layers, key=lambda layer: -getattr(layer, quantity))[:LARGEST]
@@ -196,7 +200,7 @@ def _differences(
         for key in ("params", "macs")
         if key not in failing and config.tolerance[key].exact and _moves(layers, key)
     ]  # fmt: skip
-    for key in sorted(failing, key=BUDGETED.index):
+    for key in sorted(failing, key=LOCKED.index):
         message = _step(key, old.get(key, 0), figures[key])
         found.append(Finding("lock", message, key, old.get(key), figures[key], where))
     if found:
@@ -250,7 +254,7 @@ def _harmless(
     layers: Sequence[Change], old: Mapping[str, int], figures: Mapping[str, int], where: str
 ) -> list[Finding]:  # fmt: skip
     """What is another without a change that counts: moved layers, another activation, memory."""
-    other = [_step(key, old[key], figures[key]) for key in BUDGETED if key in old and old[key] != figures[key]]
+    other = [_step(key, old[key], figures[key]) for key in LOCKED if key in old and old[key] != figures[key]]
     if not layers and not other:
         return []
     named = ", ".join(f"{change.name} {change.kind}" for change in layers[:LARGEST])

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ..analysis.costs import DTYPES
-from ..analysis.quantities import BUDGETED, QUANTITIES
+from ..analysis.quantities import BUDGETED, LOCKED, QUANTITIES
 from ..errors import SourceError, UsageError, Where, as_written, nearest
 from .bounds import EXACT, Bound, Tolerance, bound, tolerance
 from .records import Finding
@@ -215,9 +215,9 @@ class _Reader:
     def tolerances(self) -> dict[str, Tolerance]:
         found = {"params": EXACT, "macs": EXACT}
         for key, value in self.mapping("tolerance").items():
-            if key not in BUDGETED:
-                near = nearest(key, BUDGETED)
-                self.fail(f"unknown quantity {key!r}{near} (allowed: {', '.join(BUDGETED)})", "tolerance", key)
+            if key not in LOCKED:
+                near = nearest(key, LOCKED)
+                self.fail(f"unknown quantity {key!r}{near} (allowed: {', '.join(LOCKED)})", "tolerance", key)
                 continue
             try:
                 found[key] = tolerance(value, QUANTITIES[key].unit)

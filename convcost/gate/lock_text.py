@@ -9,7 +9,7 @@ from zlib import crc32
 
 from .. import units
 from ..analysis import Report
-from ..analysis.quantities import BUDGETED, QUANTITIES
+from ..analysis.quantities import LOCKED, QUANTITIES
 from ..analysis.structure import Placed, fields_text, value_text
 from ..errors import OpError
 from ..graph import OWN
@@ -25,7 +25,7 @@ def entry(report: Report) -> Lines:
     settings = report.settings
     inputs = ", ".join(f"{value_text(name)} {units.shape(shape)}" for name, shape in settings.input_shapes.items())
     lines = [f"input = {inputs}; {settings.dtype}; {settings.mode}"]
-    lines += [f"{key} = {QUANTITIES[key].value(report)}" for key in BUDGETED]
+    lines += [f"{key} = {QUANTITIES[key].value(report)}" for key in LOCKED]
     lines += sorted(f"published = {text}" for text in published(report))
     return (*lines, "layers:", *_layers(report))
 

@@ -47,7 +47,8 @@ def _table(sources: Sequence[Checked]) -> Sheet:
 
 def _finding(finding: Finding, verbose: bool, source: str = "") -> Iterator[Paragraph | Sheet]:
     yield Paragraph(line(finding, source), "note" if finding.kind == "note" else "error")
-    if finding.changes:
+    # Behind a note the layers are allowed to be what they are: its message names a few.
+    if finding.changes and (verbose or finding.kind != "note"):
         yield changes_sheet(finding.changes, verbose)
 
 

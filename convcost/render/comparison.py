@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAIN = ("depth", "params", "macs", "flops", "activation_bytes", "top1_error", "top5_error")
 """The quantities of the first table, which fits 80 columns."""
+MEMORY = ("weight_file_bytes", "peak_memory", "peak_training_memory", "largest_batch", "largest_training_batch")
 RATIOS = ("params", "macs", "flops", "activation_bytes", "weight_file_bytes")
 SPLIT = ("params", "macs", "activation_bytes")
 
@@ -21,11 +22,12 @@ SPLIT = ("params", "macs", "activation_bytes")
 def document(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document:
     """What ``convcost compare`` shows."""
     networks = comparison.networks
-    parts: list[Paragraph | Sheet] = [_figures(comparison, quantities)]
+    parts: list[Paragraph | Sheet] = [_figures("", MAIN, comparison, quantities)]
+    parts.append(_figures("Memory", MEMORY, comparison, quantities))
     if len(networks) > 1:
         parts.append(_ratios(comparison, quantities))
     parts.append(_split(networks))
-    parts += [Paragraph(text) for text in _notes(networks)]
+    parts += [Paragraph(text) for text in _notes(networks, quantities)]
     return Document(tuple(parts))
 
 
@@ -49,16 +51,17 @@ def flat(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document
     return Document((Sheet("", tuple(columns), tuple(lines)),))
 
 
-def _figures(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Sheet:
+def _figures(title: str, wanted: Sequence[str], comparison: Comparison, quantities: Mapping[str, Quantity]) -> Sheet:
+    """The quantities that any of the networks has; the best of each stands out."""
     networks = comparison.networks
-    keys = [key for key in MAIN if any(row.figures[key] is not None for row in networks)]
+    keys = [key for key in wanted if key in quantities and any(row.figures[key] is not None for row in networks)]
     columns = [Column("name", "Network", "word")]
     columns += [Column(key, quantities[key].heading, quantities[key].unit) for key in keys]
     lines = []
     for row in networks:
         best = tuple(k for k, key in enumerate(keys, 1) if row.name in comparison.best.get(key, ()))
         lines.append(Line((row.name, *(row.figures[key] for key in keys)), best=best))
-    return Sheet("", tuple(columns), tuple(lines))
+    return Sheet(title, tuple(columns), tuple(lines))
 
 
 def _ratios(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Sheet:
@@ -88,7 +91,7 @@ def _split(networks: Sequence[Compared]) -> Sheet:
     return Sheet("In convolutions and fully connected layers", tuple(columns), tuple(lines))
 
 
-def _notes(networks: Sequence[Compared]) -> list[str]:
+def _notes(networks: Sequence[Compared], quantities: Mapping[str, Quantity]) -> list[str]:
     notes = []
     for row in networks:
         if row.accuracy:
@@ -103,4 +106,8 @@ def _notes(networks: Sequence[Compared]) -> list[str]:
     else:
         notes += [f"Input of {', '.join(names)}: {text}." for text, names in settings.items()]
     notes.append("FLOPs = 2 x MACs + everything else; activations: bytes of fresh outputs.")
+    peak, training = quantities["peak_memory"], quantities["peak_training_memory"]
+    notes.append(f"{peak.heading}: {peak.about}. {training.heading}: {training.about}.")
+    if batch := quantities.get("largest_batch"):
+        notes.append(f"{batch.heading}: {batch.about}.")
     return notes

@@ -7,8 +7,8 @@ import json
 import pytest
 
 import convcost
-from convcost import analyze, compare, load
-from convcost.analysis.quantities import BUDGETED, QUANTITIES, quantity
+from convcost import analyze, capture, compare, fit, load, memory
+from convcost.analysis.quantities import BUDGETED, LOCKED, QUANTITIES, quantity
 from convcost.errors import SpecError, UsageError
 
 REVOLUTION = ("alexnet_2012", "zfnet", "vgg19", "googlenet", "resnet152")
@@ -95,6 +95,40 @@ def test_weight_file_is_what_a_state_dict_holds():
     assert found[1].figures["weight_file_bytes"] == 4 * 25_557_032 + 4 * 2 * 26_560 + 8 * 53
 
 
+def test_memory(revolution):
+    """The same accounts as ``convcost.memory`` gives; and weights alone are less than any peak."""
+    for row in revolution.networks:
+        graph = load(row.name)
+        assert row.figures["peak_memory"] == memory(graph, mode="inference").peak_bytes
+        assert row.figures["peak_training_memory"] == memory(graph, mode="train").peak_bytes
+        assert row.figures["weight_file_bytes"] < row.figures["peak_memory"] < row.figures["peak_training_memory"]
+    (small,) = compare([load("resnet50")], batch=4, dtype="bfloat16", input_size=(3, 96, 96)).networks
+    expected = memory(load("resnet50"), 4, "bfloat16", "inference", input_size=(3, 96, 96)).peak_bytes
+    assert small.figures["peak_memory"] == expected
+
+
+def test_the_largest_batch_of_a_gpu():
+    found = compare([load("vgg16"), load("googlenet")], gpu="rtx4090", sort="largest_training_batch", reverse=True)
+    assert [row.name for row in found.networks] == ["googlenet", "vgg16"]
+    for row in found.networks:
+        assert row.figures["largest_training_batch"] == fit(load(row.name), "rtx4090").batch
+        assert row.figures["largest_batch"] > row.figures["largest_training_batch"]
+    assert found.best["largest_batch"] == ("googlenet",)
+    with pytest.raises(UsageError, match="unknown GPU 'rtx409'; did you mean 'rtx4090'"):
+        compare([load("vgg16")], gpu="rtx409")
+    with pytest.raises(UsageError, match="'largest_batch'; largest_batch needs a GPU"):
+        compare([load("vgg16")], sort="largest_batch")
+
+
+def test_a_capture_has_no_largest_batch():
+    """It holds for one batch and one mode: what is not known is None, and no 0."""
+    torch = pytest.importorskip("torch")
+    graph = capture(torch.nn.Conv2d(3, 8, 3).eval(), torch.empty(1, 3, 8, 8))
+    (row,) = compare([graph], gpu="rtx4090").networks
+    assert row.figures["largest_batch"] is row.figures["peak_training_memory"] is None
+    assert row.figures["peak_memory"] == 4 * (224 + 3 * 8 * 8 + 8 * 6 * 6)
+
+
 def test_json(revolution):
     found = json.loads(revolution.to_json())
     assert (found["schema"], found["convcost"]) == (1, convcost.__version__)
@@ -126,5 +160,6 @@ def test_wrong_networks(wrong):
 def test_budgets_are_exact_figures():
     assert {"params", "macs", "flops", "activation_bytes", "weight_file_bytes", "depth"} <= set(BUDGETED)
     assert not {"top1_error", "top5_error"} & set(BUDGETED)
+    assert set(BUDGETED) - set(LOCKED) == {"peak_memory", "peak_training_memory"}
     report = analyze(load("lenet5"))
     assert all(type(quantity(key).value(report)) is int for key in BUDGETED)

@@ -31,6 +31,16 @@ def test_table(run):
     assert "Errors of resnet152 on ImageNet: table 3, ten crops, validation; 3.57 with six networks." in result.out
 
 
+def test_memory_and_batches(run):
+    lines = run("compare", "vgg16", "resnet50", "--gpu", "h200").out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.split() == ["Memory"])
+    assert lines[start + 1].split("  ")[0] == "Network"
+    row = next(line.split() for line in lines[start:] if line.startswith("vgg16"))
+    assert row[1:3] == ["527.79", "MiB"], "138,357,544 floats"
+    assert row[-2].isdigit()
+    assert int(row[-2]) > int(row[-1]) > 0
+
+
 def test_it_fits_a_terminal(shell):
     out = shell("convcost compare alexnet_2012 vgg19 resnet152", COLUMNS="80", FORCE_COLOR="1").out
     assert "\x1b[1;32m" in out, "the best stands out"
@@ -117,6 +127,8 @@ def test_layers_as_csv_and_json(run):
     ("arguments", "message"),
     [
         (["vgg16", "--layers"], "--layers takes two sources, the old one and the new one, not 1"),
+        (["vgg16", "vgg19", "--layers", "--gpu", "h200"], "are for the table, not for --layers"),
+        (["vgg16", "--gpu", "h20"], "unknown GPU 'h20'; did you mean 'h200'"),
         (["vgg16", "vgg19", "--verbose"], "--verbose goes with --layers"),
         (["vgg16", "--relative-to", "vgg19"], "cannot compare with 'vgg19'"),
         (["vgg16", "--sort", "parms"], "Invalid value for '--sort'"),
