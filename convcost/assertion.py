@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .analysis import Report, analyze
-from .analysis.quantities import BUDGETED, quantity
+from .analysis.quantities import BUDGETED, exact, quantity
 from .errors import UsageError
 from .gate.bounds import bound
 from .gate.check import broken
@@ -55,7 +55,7 @@ def assert_cost(
         raise UsageError(f"assert_cost needs something to hold to, such as params='25.6M'; of {', '.join(BUDGETED)}")
     allowed = {key: bound(written, quantity(key, BUDGETED).unit, "about") for key, written in bounds.items()}
     report = _report(network, inputs, input_size, batch, dtype)
-    found = {key: int(quantity(key).value(report) or 0) for key in allowed}
+    found = {key: exact(key, report) for key in allowed}
     wrong = [key for key, value in found.items() if not allowed[key].holds(value)]
     if wrong:
         lines = [broken(key, allowed[key], found[key], report).message for key in wrong]

@@ -130,3 +130,15 @@ def quantity(key: str, among: Iterable[str] = QUANTITIES) -> Quantity:
     if key not in known:
         raise UsageError(f"unknown quantity {key!r}{nearest(key, known)} (allowed: {', '.join(known)})")
     return QUANTITIES[key]
+
+
+def exact(key: str, report: Report) -> int:
+    """The figure of a quantity that a budget can bound.
+
+    Raises:
+        OpError: this network does not have it.
+    """
+    value = QUANTITIES[key].value(report)
+    if not isinstance(value, int):
+        raise OpError(f"{report.about.name} has no {key}")
+    return value

@@ -58,9 +58,7 @@ def command(
     def found(room: Room) -> Fit:
         if batch is None:
             return largest_batch(at, room)
-        if size is not None:
-            raise UsageError("give --batch for the largest resolution, or --input for the largest batch, not both")
-        return largest_size(lambda sides: at(batch, sides), room, [tensor.shape[1:] for _, tensor in fixed.inputs])
+        return largest_size(lambda sides: at(batch, sides), room, fixed, size)
 
     fits = [found(room) for room in rooms]
     with opened(output) as out:

@@ -11,7 +11,7 @@ import msgspec
 from .. import units
 from ..analysis import Report
 from ..analysis.changes import Change, changes
-from ..analysis.quantities import LOCKED, QUANTITIES
+from ..analysis.quantities import LOCKED, QUANTITIES, exact
 from ..analysis.structure import placed
 from ..errors import ConvcostError, OpError
 from . import lock as locks
@@ -41,7 +41,7 @@ def check(config: Config, load: Load, only: Sequence[str] = (), update: bool = F
         update: accept what there is: the lock is not looked at but written anew (by the caller, from ``lock_text``).
     """
     findings = list(config.problems)
-    lock = _lock(config, findings, update)
+    lock, replaceable = _lock(config, findings, update)
     names = [source.name for source in config.sources]
     chosen = [source for source in config.sources if not only or source.name in only]
     entries: dict[str, Lines] = {}
@@ -65,29 +65,30 @@ def check(config: Config, load: Load, only: Sequence[str] = (), update: bool = F
     if lock is not None and not update and not only:
         findings += _orphans(lock, entries, names)
     result = CheckReport(config.file, config.lock, tuple(checked), tuple(findings))
-    if not update or config.lock is None:
+    if not update or config.lock is None or not replaceable:
         return Outcome(result)
     return _updated(result, lock, entries, names if only else [source.name for source in chosen])
 
 
 def _figures(report: Report) -> dict[str, int]:
-    return {key: int(QUANTITIES[key].value(report) or 0) for key in LOCKED}
+    return {key: exact(key, report) for key in LOCKED}
 
 
-def _lock(config: Config, findings: list[Finding], update: bool) -> Lock | None:
+def _lock(config: Config, findings: list[Finding], update: bool) -> tuple[Lock | None, bool]:
+    """The lock, if there is one to read; False if an update may not replace it: a newer version wrote it."""
     if config.lock is None:
-        return None
+        return None, False
     try:
         lock = locks.read(config.lock)
     except ConvcostError as error:
-        # An update replaces what cannot be read, but not what a newer version wrote.
-        if not update or "newer" in str(error):
+        newer = isinstance(error, locks.NewerLockError)
+        if not update or newer:
             findings.append(Finding("error", str(error), where=f"{config.lock}:1"))
-        return None
+        return None, not newer
     if lock is None and not update:
         message = f"there is no {config.lock} yet; convcost check --update writes it"
         findings.append(Finding("error", message, where=f"{config.file}:1"))
-    return lock
+    return lock, True
 
 
 def _unmodelled(report: Report, source: Source) -> list[Finding]:
@@ -109,7 +110,8 @@ def _budgets(budgets: Sequence[Budget], source: Source, report: Report, figures:
         if budget.source != source.name and (budget.source is not None or budget.quantity in own):
             continue
         try:
-            value = figures.get(budget.quantity) or int(QUANTITIES[budget.quantity].value(report) or 0)
+            known = figures.get(budget.quantity)
+            value = exact(budget.quantity, report) if known is None else known
         except ConvcostError as error:
             found.append(Finding("error", f"{budget.quantity}: {error}", budget.quantity, where=str(budget.where)))
             continue
@@ -268,8 +270,6 @@ def _updated(result: CheckReport, lock: Lock | None, entries: Mapping[str, Lines
     """The new text of the lock. A source that could not be read, or was not asked for, keeps its entry."""
     from .. import __version__
 
-    if any(finding.where and finding.where.startswith(f"{result.lock}:") for finding in result.findings):
-        return Outcome(result)  # a lock of a newer version stays as it is
     before = lock.entries if lock is not None else {}
     kept = {name: before[name].lines for name in keep if name in before and not before[name].problem}
     lines = {**kept, **entries}

@@ -14,14 +14,16 @@ from .lock_text import Lines, digest
 VERSION = 1
 """Version of the lock's form. A new one reads the old ones, or says that they must be written anew."""
 
-HEAD = (
-    "# What each network costs, as last accepted. Written by `convcost check --update`; not to be edited by hand.",
-)  # fmt: skip
+HEAD = "# What each network costs, as last accepted. Written by `convcost check --update`; not to be edited by hand."
 END = "end"
 UPDATE = "convcost check --update writes it anew"
 
 _HEADING = re.compile(r"\[(.+)\]\Z")
 _CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
+
+
+class NewerLockError(SpecError):
+    """A later version of convcost wrote the lock: nothing of ours may replace it."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -42,7 +44,7 @@ class Lock(msgspec.Struct, frozen=True):
 
 def text(entries: Mapping[str, Sequence[str]], convcost: str) -> str:
     """A lock as text: entries sorted by name, each with its digest."""
-    lines = [*HEAD, f"version = {VERSION}", f"convcost = {convcost}", ""]
+    lines = [HEAD, f"version = {VERSION}", f"convcost = {convcost}", ""]
     for name in sorted(entries):
         lines += [f"[{name}]", *entries[name], f"digest = {digest(entries[name])}", ""]
     return "\n".join([*lines, END, ""])
@@ -53,6 +55,7 @@ def read(path: str) -> Lock | None:
 
     Raises:
         SourceError: it cannot be read.
+        NewerLockError: a later version of convcost wrote it.
         SpecError: it is in conflict, of another version, or no lock at all; with the line and what to do.
     """
     if not os.path.exists(path):
@@ -83,10 +86,10 @@ def _check_version(path: str, lines: Sequence[str], start: int) -> None:
     if key != "version" or not version.isdigit():
         raise _error(path, start + 1, f"a lock begins with 'version = {VERSION}', not {lines[start][:40]!r}; {UPDATE}")
     if int(version) > VERSION:
-        raise _error(
-            path, start + 1,
-            f"version {version} of the lock is newer than this convcost reads ({VERSION}); pip install -U convcost",
-        )  # fmt: skip
+        message = (
+            f"version {version} of the lock is newer than this convcost reads ({VERSION}); pip install -U convcost"
+        )
+        raise NewerLockError([(Where(path, start + 1, 1), None, message)])
     if int(version) < VERSION:
         raise _error(path, start + 1, f"version {version} of the lock is not read any more ({VERSION} is); {UPDATE}")
 

@@ -101,7 +101,8 @@ def fit(
         workspace_bytes: allowance for workspaces inside kernels.
 
     Raises:
-        UsageError: an unknown GPU or optimizer, a captured graph, a network that takes one resolution only.
+        UsageError: an unknown GPU or optimizer, a captured graph, both a batch and a size, a network that takes one
+            resolution only.
     """
     if not graph.batch_free:
         raise UsageError(
@@ -114,13 +115,7 @@ def fit(
 
     if batch is None:
         return largest_batch(at, room)
-    return largest_size(lambda size: at(batch, size), room, [shape for _, shape in sizes_of(graph, input_size)])
-
-
-def sizes_of(graph: Graph, input_size: Any = None) -> list[tuple[str, tuple[int, ...]]]:
-    """The inputs' sizes without the batch."""
-    del input_size
-    return [(name, tensor.shape[1:]) for name, tensor in graph.inputs]
+    return largest_size(lambda size: at(batch, size), room, graph, input_size)
 
 
 def largest_batch(at: Callable[[int], Memory], room: Room) -> Fit:
@@ -177,12 +172,17 @@ def last(holds: Callable[[int], bool], bound: int) -> int:
     return low
 
 
-def largest_size(at: Callable[[Any], Memory], room: Room, declared: list[tuple[int, ...]]) -> Fit:
+def largest_size(at: Callable[[Any], Memory], room: Room, graph: Graph, input_size: Any = None) -> Fit:
     """The largest square image in this room.
 
     Raises:
-        UsageError: the network has several inputs, or takes no image of another size.
+        UsageError: a size was asked for too, the network has several inputs, or takes no image of another size.
     """
+    if input_size is not None:
+        raise UsageError(
+            "give the batch for the largest resolution, or the input's size for the largest batch, not both"
+        )
+    declared = [tensor.shape[1:] for _, tensor in graph.inputs]
     if len(declared) != 1 or len(declared[0]) < 2:
         raise UsageError("the largest resolution needs a network with one input, an image")
     channels, dims = declared[0][0], len(declared[0]) - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -105,7 +105,7 @@ def of_allocations(allocations: Sequence[Allocation], script: Script) -> None:
     numbers: dict[int, int] = {}
     ends = {each.died: k for k, each in enumerate(allocations) if each.died is not None}
     starts = {each.born: k for k, each in enumerate(allocations)}
-    for event in _events(starts, ends):
+    for event in sorted(starts.keys() | ends.keys()):
         if event in ends:
             script.free(numbers[ends[event]])
             continue
@@ -113,7 +113,3 @@ def of_allocations(allocations: Sequence[Allocation], script: Script) -> None:
         part: Part = "inputs" if each.label.startswith("input_") else "values"
         numbers[starts[event]] = script.allocate(each.bytes, part, each.label)
         script.mark(each.label, "forward")
-
-
-def _events(*known: dict[int, int]) -> Iterator[int]:
-    return iter(sorted(set().union(*known)))
