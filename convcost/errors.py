@@ -26,6 +26,11 @@ class ConvcostError(Exception):
     """The root of every error convcost raises on purpose. ``str(error)`` is ready to print."""
 
 
+def lines(error: ConvcostError) -> str:
+    """The error as the command line shows it."""
+    return "\n".join(f"convcost: error: {line}" for line in str(error).split("\n"))
+
+
 class OpError(ConvcostError):
     """An operation refuses its fields or inputs. It knows no file and no layer; whoever has them adds them."""
 

@@ -19,7 +19,11 @@ REFERENCES = ("first", "best")
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """One network of a comparison. ``ratios``: each figure over the reference's; None where there is none."""
+    """One network of a comparison.
+
+    ``ratios``: each figure over the reference's; None where there is none. ``unknown``: of figures that cannot be
+    worked out, why.
+    """
 
     name: str
     title: str
@@ -30,6 +34,7 @@ class Compared(msgspec.Struct, frozen=True):
     ratios: Mapping[str, float | None]
     breakdown: Mapping[str, GroupTotals]
     accuracy: Mapping[str, object]
+    unknown: Mapping[str, str]
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -104,13 +109,15 @@ def compare(
     called = list(names or [report.about.name for report in reports])
     twice = [name for name, times in Counter(called).items() if times > 1]
     called = [f"{name} #{called[:k].count(name) + 1}" if name in twice else name for k, name in enumerate(called)]
-    found = {name: _figures(report, known) for name, report in zip(called, reports, strict=True)}
+    unknown: dict[str, dict[str, str]] = {name: {} for name in called}
+    found = {name: _figures(report, known, unknown[name]) for name, report in zip(called, reports, strict=True)}
     best = _best(reports, found, known)
     reference = _reference(relative_to, found, best)
     rows = [
         Compared(
             name, report.about.title, report.about.source, _year(report), report.settings, found[name],
             _ratios(found[name], reference, known), report.breakdown, report.about.accuracy,
+            unknown[name],
         )
         for name, report in zip(called, reports, strict=True)
     ]  # fmt: skip
@@ -119,16 +126,15 @@ def compare(
     )
 
 
-def _figures(report: Report, known: Mapping[str, Quantity]) -> dict[str, Figure]:
-    return {key: _figure(report, quantity) for key, quantity in known.items()}
-
-
-def _figure(report: Report, quantity: Quantity) -> Figure:
-    """A figure; None where it is not known: the largest batch of a capture, which holds for one batch."""
-    try:
-        return quantity.value(report)
-    except ConvcostError:
-        return None
+def _figures(report: Report, known: Mapping[str, Quantity], unknown: dict[str, str]) -> dict[str, Figure]:
+    """The figures; what cannot be worked out is None, and goes to ``unknown``: a capture holds for one batch only."""
+    figures: dict[str, Figure] = {}
+    for key, quantity in known.items():
+        try:
+            figures[key] = quantity.value(report)
+        except ConvcostError as error:
+            figures[key], unknown[key] = None, str(error)
+    return figures
 
 
 def _year(report: Report) -> int | None:

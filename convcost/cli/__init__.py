@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line; every error convcost raises on purpose becomes one message and exit status 2."""
     # What imports make lives until the end: looking for garbage in it takes a tenth of the whole run.
     gc.disable()
-    from ..errors import ConvcostError
+    from ..errors import ConvcostError, lines
     from .group import cli
 
     gc.freeze()
@@ -18,5 +18,5 @@ def main() -> None:
     try:
         cli(prog_name="convcost")
     except ConvcostError as error:
-        print(f"convcost: error: {error}".replace("\n", "\nconvcost: error: "), file=sys.stderr)
+        print(lines(error), file=sys.stderr)
         sys.exit(2)

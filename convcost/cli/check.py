@@ -16,8 +16,7 @@ from ..gate.records import CheckReport
 from ..render import render
 from ..sources import load
 from ..sources.patterns import expand
-from ..units import STYLES
-from .options import opened
+from .options import opened, output_options
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -76,25 +75,7 @@ class Name(click.ParamType):  # type: ignore[type-arg]
     help="Also write this format to a file: junit=convcost.xml (repeatable).",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Every source and every layer that changed.")
-@click.option(
-    "--format",
-    "-f",
-    "format",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="How it is shown; github adds annotations to the lines of a pull request.",
-)
-@click.option(
-    "--units",
-    type=click.Choice(STYLES),
-    default="iec",
-    show_default=True,
-    help="KiB and MiB, kB and MB, or every digit.",
-)
-@click.option(
-    "--output", "-o", type=click.Path(dir_okay=False), default=None, help="Write to this file, at once or not at all."
-)
+@output_options(FORMATS)
 def command(
     sources: tuple[str, ...], update: bool, config: str | None, reports: tuple[tuple[str, str], ...], verbose: bool,
     format: str, units: str, output: str | None,
@@ -102,7 +83,8 @@ def command(
     """Hold networks to their budgets, and to the lock of what they cost before.
 
     The settings name the sources and their budgets: convcost.toml, or [tool.convcost] in pyproject.toml. SOURCE checks
-    only these. In a job of GitHub Actions the summary is written to the job's page too.
+    only these. In a job of GitHub Actions the summary is written to the job's page too; --format github adds
+    annotations to the lines of a pull request.
 
     Exit status: 0 if all is well, 1 if a figure is not what it may be, 2 if something could not be checked.
     """

@@ -10,7 +10,7 @@ import click
 from ..analysis import Report
 from ..analysis.compare import compare
 from ..analysis.quantities import BATCHES, QUANTITIES, quantities
-from ..errors import ConvcostError, UsageError
+from ..errors import ConvcostError, UsageError, lines
 from ..render import FORMATS, render
 from .options import GPU, SOURCE, analysis_options, opened, output_options, report_of
 
@@ -85,7 +85,7 @@ def _reports(
             failed.append(source)
             if len(failed) == len(sources):
                 raise
-            print(f"convcost: error: {error}".replace("\n", "\nconvcost: error: "), file=sys.stderr)
+            print(lines(error), file=sys.stderr)
     return reports, failed
 
 

@@ -110,4 +110,9 @@ def _notes(networks: Sequence[Compared], quantities: Mapping[str, Quantity]) -> 
     notes.append(f"{peak.heading}: {peak.about}. {training.heading}: {training.about}.")
     if batch := quantities.get("largest_batch"):
         notes.append(f"{batch.heading}: {batch.about}.")
+    for row in networks:
+        reasons: dict[str, list[str]] = {}
+        for key, reason in row.unknown.items():
+            reasons.setdefault(reason, []).append(quantities[key].heading)
+        notes += [f"Not known of {row.name}: {'; '.join(names)}: {reason}." for reason, names in reasons.items()]
     return notes

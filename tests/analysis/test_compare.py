@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 
 import convcost
 from convcost import analyze, capture, compare, fit, load, memory
-from convcost.analysis.quantities import BUDGETED, LOCKED, QUANTITIES, quantity
+from convcost.analysis.quantities import BUDGETED, LOCKED, QUANTITIES, quantities, quantity
 from convcost.errors import SpecError, UsageError
+from convcost.render import render
+from convcost.render.comparison import document
 
 REVOLUTION = ("alexnet_2012", "zfnet", "vgg19", "googlenet", "resnet152")
 
@@ -127,6 +130,18 @@ def test_a_capture_has_no_largest_batch():
     (row,) = compare([graph], gpu="rtx4090").networks
     assert row.figures["largest_batch"] is row.figures["peak_training_memory"] is None
     assert row.figures["peak_memory"] == 4 * (224 + 3 * 8 * 8 + 8 * 6 * 6)
+    assert set(row.unknown) == {"largest_batch", "largest_training_batch", "peak_training_memory"}
+    assert "captured for one batch" in row.unknown["largest_batch"]
+    assert "captured in eval mode" in row.unknown["peak_training_memory"]
+
+
+def test_what_is_not_known_is_said():
+    torch = pytest.importorskip("torch")
+    found = compare([capture(torch.nn.Conv2d(3, 8, 3).eval(), torch.empty(1, 3, 8, 8)), load("lenet5")], gpu="t4")
+    out = io.StringIO()
+    render(document(found, quantities("t4")), "markdown", out)
+    assert out.getvalue().count("Not known of") == 2
+    assert "Peak, training: Conv2d was captured in eval mode" in out.getvalue()
 
 
 def test_json(revolution):
