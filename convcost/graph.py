@@ -121,6 +121,17 @@ class About(msgspec.Struct, frozen=True):
     accuracy: Mapping[str, object] = {}
     published: tuple[Claim, ...] = ()
 
+    @property
+    def year(self) -> int | None:
+        """The year of publication, if it is known."""
+        year = self.reference.get("year")
+        return year if isinstance(year, int) else None
+
+    def error(self, kind: str) -> float | None:
+        """The published error in percent, "top1_error" or "top5_error"; None if there is none."""
+        error = self.accuracy.get(kind)
+        return error if isinstance(error, (int, float)) else None
+
 
 class Allocation(msgspec.Struct, frozen=True, gc=False):
     """Memory that a run took: its ``bytes``, who asked for it, and the events at which it came and went.

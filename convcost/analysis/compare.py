@@ -115,7 +115,7 @@ def compare(
     reference = _reference(relative_to, found, best)
     rows = [
         Compared(
-            name, report.about.title, report.about.source, _year(report), report.settings, found[name],
+            name, report.about.title, report.about.source, report.about.year, report.settings, found[name],
             _ratios(found[name], reference, known), report.breakdown, report.about.accuracy,
             unknown[name],
         )
@@ -135,11 +135,6 @@ def _figures(report: Report, known: Mapping[str, Quantity], unknown: dict[str, s
         except ConvcostError as error:
             figures[key], unknown[key] = None, str(error)
     return figures
-
-
-def _year(report: Report) -> int | None:
-    year = report.about.reference.get("year")
-    return year if isinstance(year, int) else None
 
 
 def _best(

@@ -39,14 +39,6 @@ class Quantity(msgspec.Struct, frozen=True):
         return self.unit in ("count", "bytes") or self.key in ("depth", "layers")
 
 
-def _accuracy(key: str) -> Callable[[Report], Figure]:
-    def value(report: Report) -> Figure:
-        found = report.about.accuracy.get(key)
-        return found if isinstance(found, (int, float)) else None
-
-    return value
-
-
 def _memory(report: Report, mode: str) -> Memory:
     """The account of memory of a report's network, at the report's batch, input and dtype."""
     from .memory import memory
@@ -94,8 +86,10 @@ _ALL = (
         "peak_training_memory", "Peak, training", "bytes", "bytes at the worst moment of a training step with AdamW",
         lambda x: _memory(x, "train").peak_bytes, locked=False,
     ),
-    Quantity("top1_error", "Top-1", "percent", "published error, best guess", _accuracy("top1_error")),
-    Quantity("top5_error", "Top-5", "percent", "published error, five best guesses", _accuracy("top5_error")),
+    Quantity("top1_error", "Top-1", "percent", "published error, best guess", lambda x: x.about.error("top1_error")),
+    Quantity(
+        "top5_error", "Top-5", "percent", "published error, five best guesses", lambda x: x.about.error("top5_error")
+    ),
 )  # fmt: skip
 
 QUANTITIES: dict[str, Quantity] = {quantity.key: quantity for quantity in _ALL}

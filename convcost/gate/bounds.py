@@ -45,7 +45,6 @@ class Tolerance(msgspec.Struct, frozen=True):
 
     part: int = 0
     whole: int = 0
-    text: str = "0"
 
     @property
     def exact(self) -> bool:
@@ -98,13 +97,13 @@ def tolerance(written: object, unit: str) -> Tolerance:
     """
     if isinstance(written, str) and (match := _PERCENT.match(written)):
         decimals = match.group(2) or ""
-        return Tolerance(int(match.group(1) + decimals), 100 * 10 ** len(decimals), written.strip())
+        return Tolerance(int(match.group(1) + decimals), 100 * 10 ** len(decimals))
     if isinstance(written, float):
         raise UsageError(f"{written} is neither a whole number nor a share such as '0.5%'")
     found = bound(written, unit, "<=")
     if isinstance(written, str) and _BOUND.match(written).group(1):  # type: ignore[union-attr]
         raise UsageError(f"{written!r}: a tolerance has no operator; write {found.text}, or a share such as '0.5%'")
-    return Tolerance(found.value, 0, found.text)
+    return Tolerance(found.value)
 
 
 def _figure(text: str, unit: str) -> int:

@@ -12,7 +12,7 @@ _RULES: dict[str, Saved] = {
         ("add", "sub", "rsub", "neg", "positive", "fill", "zero", "copy", "clone", "detach", "alias", "conj", "real",
          "imag", "round", "floor", "ceil", "trunc", "frac", "sign", "fmod", "remainder", "sum", "mean", "cumsum",
          "zeros_like", "ones_like", "empty_like", "full_like", "lift_fresh", "lift_fresh_copy",
-         "view_as_real", "view_as_complex", "hardshrink_like"),
+         "view_as_real", "view_as_complex"),
         NOTHING,
     ),
     **dict.fromkeys(

@@ -28,13 +28,12 @@ class Entry(msgspec.Struct, frozen=True):
 def entry(report: Report) -> Entry:
     """What the catalogue says of one network."""
     about, totals = report.about, report.totals
-    year = about.reference.get("year")
     inputs = {name: shape[1:] for name, shape in report.settings.input_shapes.items()}
     return Entry(
         about.name,
         about.title,
         about.family,
-        year if isinstance(year, int) else None,
+        about.year,
         inputs,
         totals.params,
         totals.macs,

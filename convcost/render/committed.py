@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .analysis import breakdown_sheet, claims, conventions, document, headline
-from .charts.networks import ERRORS, error_of
+from .charts.networks import ERRORS
 from .sheet import Column, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _side_by_side(reports: Sequence[Report]) -> Sheet:
     lines = []
     for report in reports:
         totals = report.totals
-        errors = [error_of(report, kind) for kind in ERRORS]
+        errors = [report.about.error(kind) for kind in ERRORS]
         lines.append(Line((
             report.about.name, next(iter(report.settings.input_shapes.values()), ()), totals.params,
             totals.weight_bytes, totals.macs, totals.flops, totals.activation_bytes, totals.depth,

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from ...ops.base import Kernels
-from .lifetimes import FOREVER, deaths
+from .lifetimes import by_position, deaths
 from .script import Script
 from .storages import Storages, own_inputs
 
 
 def forward(storages: Storages, kernels: Kernels, eager: bool, script: Script) -> None:
     """Append what a forward pass allocates, and frees as soon as nothing holds it any more. See ``deaths``."""
-    last = deaths(storages, eager)
     numbers: dict[int, int] = {}
-    born: dict[int, list[int]] = {}
-    dying: dict[int, list[int]] = {}
-    for k, storage in enumerate(storages.table):
-        born.setdefault(storage.born, []).append(k)
-        if last[k] != FOREVER:
-            dying.setdefault(last[k], []).append(k)
+    born, dying = by_position(storages, deaths(storages, eager))
     for k in storages.inputs:
         numbers[k] = script.allocate(storages.table[k].bytes, "inputs", storages.table[k].label)
     for position, (node, cost) in enumerate(zip(storages.graph.nodes, storages.costs, strict=True)):

@@ -8,6 +8,16 @@ FOREVER = 1 << 62
 """When inputs and outputs die: the caller holds them."""
 
 
+def by_position(storages: Storages, last: list[int]) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+    """The storages that a node makes, and those that are there for the last time at it, by the node's position."""
+    born: dict[int, list[int]] = {}
+    dying: dict[int, list[int]] = {}
+    for k, storage in enumerate(storages.table):
+        born.setdefault(storage.born, []).append(k)
+        dying.setdefault(last[k], []).append(k)
+    return born, dying
+
+
 def deaths(storages: Storages, eager: bool) -> list[int]:
     """For each storage the position of the last node at which it is there.
 

@@ -12,7 +12,7 @@ from ...ops.base import Kernels
 from ..costs import AMP
 from .gradients import passed_on
 from .kept import Kept
-from .lifetimes import deaths
+from .lifetimes import by_position, deaths
 from .optimizers import Optimizer, step_bytes
 from .script import Script
 from .storages import PERSISTENT, Storages, own_inputs
@@ -58,11 +58,7 @@ class Step:
         self.kept = held
         self.low = AMP.get(storages.report.settings.dtype)
         self.last = deaths(storages, plan.eager)
-        self.born: dict[int, list[int]] = {}
-        self.dying: dict[int, list[int]] = {}
-        for k, storage in enumerate(storages.table):
-            self.born.setdefault(storage.born, []).append(k)
-            self.dying.setdefault(self.last[k], []).append(k)
+        self.born, self.dying = by_position(storages, self.last)
         self.segments = {segment[0]: segment for segment in plan.segments}
         self.numbers: dict[int, int] = {}  # storage -> its allocation
         self.holders: Counter[int] = Counter()  # storage -> how many hold it

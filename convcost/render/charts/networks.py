@@ -16,12 +16,6 @@ LARGEST = 70
 """Diameter in pixels of the network with the most parameters."""
 
 
-def error_of(report: Report, kind: str) -> float | None:
-    """The published error in percent, "top1_error" or "top5_error"."""
-    value = report.about.accuracy.get(kind)
-    return float(value) if isinstance(value, int | float) else None
-
-
 def _dataset(report: Report) -> str:
     return str(report.about.accuracy.get("dataset", ""))
 
@@ -31,7 +25,7 @@ def bubble_chart(reports: Sequence[Report]) -> Chart:
     title = "Error against work"
     views = []
     for kind, name in ERRORS.items():
-        known = [(report, error) for report in reports if (error := error_of(report, kind)) is not None]
+        known = [(report, error) for report in reports if (error := report.about.error(kind)) is not None]
         datasets = {_dataset(report) for report, _ in known}
         if len(known) > 1 and len(datasets) == 1:
             look = f"{name} on {short(datasets.pop())}"
@@ -74,12 +68,12 @@ def _dots(reports: Sequence[Report], known: Sequence[tuple[Report, float]], look
 def depth_chart(reports: Sequence[Report]) -> Chart:
     """The revolution of depth: error as bars in the order of the years, weight layers as a line."""
     title = "The revolution of depth"
-    kind = max(ERRORS, key=lambda key: sum(error_of(report, key) is not None for report in reports))
-    known = [(report, error) for report in reports if (error := error_of(report, kind)) is not None]
+    kind = max(ERRORS, key=lambda key: sum(report.about.error(key) is not None for report in reports))
+    known = [(report, error) for report in reports if (error := report.about.error(kind)) is not None]
     if len(known) < 2 or len({_dataset(report) for report, _ in known}) > 1:
         return Chart("depth", title, missing="fewer than two of these networks have a published error on one dataset")
-    known.sort(key=lambda pair: (_year(pair[0]), pair[0].totals.depth))
-    names = [f"{label(report.about.name, 20)}<br>{_year(report) or ''}" for report, _ in known]
+    known.sort(key=lambda pair: (pair[0].about.year or 0, pair[0].totals.depth))
+    names = [f"{label(report.about.name, 20)}<br>{report.about.year or ''}" for report, _ in known]
     bars = {
         "type": "bar", "name": f"{ERRORS[kind]}, %", "x": names, "y": [error for _, error in known],
         "text": [f"{error:g}" for _, error in known], "textposition": "outside", "hoverinfo": "text",
@@ -104,11 +98,6 @@ def depth_chart(reports: Sequence[Report]) -> Chart:
     )
     note = "Depth is the number of convolutions and linear layers on the longest path, as the papers count it."
     return Chart("depth", title, note, {"data": [bars, line], "layout": found})
-
-
-def _year(report: Report) -> int:
-    year = report.about.reference.get("year")
-    return year if isinstance(year, int) else 0
 
 
 def totals_chart(reports: Sequence[Report]) -> Chart:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ... import units
 from ..analysis import breakdown_sheet, headline
 from ..charts import Chart, network_charts
-from ..charts.networks import ERRORS, error_of
+from ..charts.networks import ERRORS
 from ..html_table import number, table
 from .data import chart_data
 from .sections import chart_html, claims_html, command_html, conventions_html, reference
@@ -85,7 +85,7 @@ def _row(report: Report) -> str:
 
 
 def _error(report: Report, kind: str) -> str:
-    error = error_of(report, kind)
+    error = report.about.error(kind)
     if error is None:
         return ""
     where = f"{report.about.accuracy.get('dataset', '')}, {report.about.accuracy.get('source', '')}"

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ... import units
-from ..charts.networks import ERRORS, error_of
+from ..charts.networks import ERRORS
 from ..html_table import number
 from ..markdown import escape as markdown
 from .shell import Assets, page
@@ -38,9 +38,9 @@ def master_rows(reports: Sequence[Report]) -> list[list[str]]:
     rows = []
     for report in reports:
         totals = report.totals
-        errors = [error_of(report, kind) for kind in ERRORS]
+        errors = [report.about.error(kind) for kind in ERRORS]
         rows.append([
-            str(report.about.reference.get("year", "")),
+            str(report.about.year or ""),
             ", ".join(units.shape(shape[1:]) for shape in report.settings.input_shapes.values()),
             units.count(totals.params),
             units.size(totals.weight_bytes, "si"),
