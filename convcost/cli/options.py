@@ -14,6 +14,7 @@ import click
 from ..analysis import Report, analyze
 from ..analysis.costs import DTYPES, MAX_SIZE
 from ..errors import UsageError
+from ..files import written
 from ..sources import load
 from ..units import STYLES
 
@@ -187,7 +188,7 @@ def opened(path: str | None) -> Iterator[IO[str]]:
         SystemExit: whoever read our output has closed it (`| head`): nothing is wrong, and nobody listens.
     """
     try:
-        with _standard_output() if path is None else _file(path) as file:
+        with _standard_output() if path is None else written(path) as file:
             yield file
     except BrokenPipeError:
         raise SystemExit(0) from None
@@ -208,28 +209,4 @@ def _standard_output() -> Iterator[IO[str]]:
     except OSError:
         # Python would try again to write what is left when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
-
-
-@contextmanager
-def _file(path: str) -> Iterator[IO[str]]:
-    if os.path.exists(path) and not os.path.isfile(path):
-        # A device or a pipe is written to, never replaced.
-        with open(path, "w", encoding="utf-8") as device:
-            yield device
-        return
-    import tempfile  # 4 ms that only --output pays
-
-    target = os.path.realpath(path)
-    # Beside the target, so that replacing it is one atomic step on one file system.
-    handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcost-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            yield file
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(partial, 0o666 & ~mask)
-        os.replace(partial, target)
-    except BaseException:
-        os.unlink(partial)
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .files import load_gpu, shipped_gpus
+from .files import gpu_of_device, load_gpu, shipped_gpus
 from .records import DEFAULT_CONTEXT, KEYS, REQUIRED, TEXTS, Figure, Gpu
 
-__all__ = ["DEFAULT_CONTEXT", "KEYS", "REQUIRED", "TEXTS", "Figure", "Gpu", "load_gpu", "shipped_gpus"]
+__all__ = ["DEFAULT_CONTEXT", "KEYS", "REQUIRED", "TEXTS", "Figure", "Gpu", "gpu_of_device", "load_gpu", "shipped_gpus"]

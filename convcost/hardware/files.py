@@ -44,6 +44,11 @@ def shipped_gpus() -> tuple[Gpu, ...]:
     return tuple(sorted(found, key=lambda gpu: (gpu.year or 0, gpu.id)))
 
 
+def gpu_of_device(name: str) -> Gpu | None:
+    """The GPU that ships and that drivers call so, ``NVIDIA H200``; None if there is none."""
+    return next((gpu for gpu in shipped_gpus() if name in gpu.devices), None)
+
+
 @cache
 def _names() -> tuple[str, ...]:
     return tuple(sorted(entry.name[:-5] for entry in os.scandir(FOLDER) if entry.name.endswith(".yaml")))

@@ -61,7 +61,8 @@ class _Reader:
             id=id,
             name=self.text("name") or id,
             figures={"context_bytes": DEFAULT_CONTEXT, **figures},
-            aliases=self.aliases(),
+            aliases=self.names("aliases", "[h100, h100-80gb]"),
+            devices=self.names("devices", "[NVIDIA H100 PCIe]"),
             architecture=self.text("architecture"),
             compute_capability=self.text("compute_capability", r"[0-9]{1,2}\.[0-9]", "such as 8.6"),
             year=int(self.text("year", r"(19|20)[0-9]{2}", "such as 2022") or 0) or None,
@@ -88,10 +89,10 @@ class _Reader:
             return ""
         return value
 
-    def aliases(self) -> tuple[str, ...]:
-        row = self.root.get("aliases", Row(self.root.mark))
+    def names(self, key: str, example: str) -> tuple[str, ...]:
+        row = self.root.get(key, Row(self.root.mark))
         if not isinstance(row, Row) or not all(isinstance(each, str) and each for each in row):
-            self.problem(self.root.marks["aliases"], "aliases must be a list of names, such as [h100, h100-80gb]")
+            self.problem(self.root.marks[key], f"{key} must be a list of names, such as {example}")
             return ()
         return tuple(str(each) for each in row)
 

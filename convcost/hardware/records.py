@@ -27,6 +27,7 @@ class Gpu(msgspec.Struct, frozen=True):
     name: str
     figures: dict[str, Figure]
     aliases: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     architecture: str = ""
     compute_capability: str = ""
     year: int | None = None
@@ -104,6 +105,7 @@ REQUIRED = ("memory_bytes", "memory_bandwidth_bytes_per_s", "fp32_flops_per_s")
 TEXTS: dict[str, str] = {
     "name": "what the vendor calls it",
     "aliases": "other names to find it by",
+    "devices": "what drivers call it, to the letter, so that measurements find the file",
     "architecture": "such as Ampere",
     "compute_capability": "such as 8.6, in quotes or without",
     "year": "of its announcement",

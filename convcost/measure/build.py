@@ -5,7 +5,7 @@ Nothing here asks a shape, a weight or a count of an op: what the network does i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -44,14 +44,21 @@ class Step:
 
     def run(self, values: Values) -> None:
         """Call the module, and let go of what nobody else reads."""
-        arriving = [values[ref] for ref in self.inputs]
-        weights = [(name, values[ref]) for name, ref in self.given]
+        arriving, weights = self.reads(values)
         for ref in self.done:
             del values[ref]
-        made = _called_with(self.module, weights, arriving) if weights else self.module(*arriving)
-        outputs = made if isinstance(made, tuple) else (made,)
+        outputs = self.call(arriving, weights)
         for ref in self.kept:
             values[ref] = outputs[ref[1]]
+
+    def reads(self, values: Values) -> tuple[list[torch.Tensor], list[tuple[str, torch.Tensor]]]:
+        """The inputs, and the weights that are values."""
+        return [values[ref] for ref in self.inputs], [(name, values[ref]) for name, ref in self.given]
+
+    def call(self, arriving: Sequence[torch.Tensor], weights: Sequence[tuple[str, torch.Tensor]]) -> tuple[Any, ...]:
+        """The module's outputs on what ``reads`` gave."""
+        made = _called_with(self.module, weights, arriving) if weights else self.module(*arriving)
+        return made if isinstance(made, tuple) else (made,)
 
 
 class Network(nn.Module):
@@ -74,8 +81,8 @@ class Network(nn.Module):
     def extra_repr(self) -> str:
         return f"{self.title}: {', '.join(self.input_names)}"
 
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        """The network's output on these inputs.
+    def forward(self, *inputs: torch.Tensor, around: Callable[[Step, Values], None] = Step.run) -> Any:
+        """The network's output on these inputs; ``around`` is what runs a step, so that each can be watched.
 
         Raises:
             UsageError: too few inputs, or too many.
@@ -85,7 +92,7 @@ class Network(nn.Module):
             raise UsageError(f"{self.title} takes {len(self.input_names)} inputs ({names}), not {len(inputs)}")
         values = {(-1 - number, 0): x for number, x in enumerate(inputs)}
         for step in self.steps:
-            step.run(values)
+            around(step, values)
         outputs = tuple(values[ref] for ref in self.output_refs)
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -199,4 +206,4 @@ def _called_with(module: nn.Module, weights: Sequence[tuple[str, torch.Tensor]],
             del inner.__dict__[last]
 
 
-__all__ = ["Network", "build"]
+__all__ = ["Network", "Step", "Values", "build"]

@@ -1,0 +1,69 @@
+"""What the device does at its best: a large matrix product, a large copy, and a kernel with next to nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from ..analysis.costs import AMP
+from ..profiles.records import Ceiling
+from .bench import Bench
+from .flags import tf32_flags
+from .timing import Limits, between, mark_cost, timed
+
+SIDE = {"cuda": 8192, "cpu": 2048}
+"""Rows and columns of the matrices: large enough to keep every multiprocessor at work."""
+COPIED_BYTES = {"cuda": 1 << 30, "cpu": 1 << 28}
+LIMITS = Limits(seconds=1.5, warmup_seconds=0.2, min_samples=10, max_samples=50, fewest=2)
+LAUNCHES = 50
+
+
+def ceilings(bench: Bench, device: torch.device, dtypes: Sequence[str], tf32: bool | None) -> tuple[Ceiling, ...]:
+    """The ceilings that layers of these dtypes are held against.
+
+    float32 is always among them, since work outside of matrix products runs in it or as fast; where convolutions and
+    matrix products may use TF32 in different ways, both rates are taken.
+    """
+    found = [_copy(bench, device), _launch(bench, device)]
+    plain = sorted({AMP.get(dtype, dtype) for dtype in dtypes} - {"float32"})
+    choices = [None] if device.type == "cpu" else [False, True] if tf32 is not False else [False]
+    found += [_matmul(bench, device, "float32", allowed) for allowed in choices]
+    found += [_matmul(bench, device, dtype, None) for dtype in plain]
+    return tuple(found)
+
+
+def _matmul(bench: Bench, device: torch.device, dtype: str, tf32: bool | None) -> Ceiling:
+    side = SIDE[device.type] // (2 if dtype == "float64" else 1)
+    a, b, out = (torch.randn(side, side, device=device).to(getattr(torch, dtype)) for _ in range(3))
+    flags: AbstractContextManager[Any] = tf32_flags(tf32)
+    with torch.no_grad(), flags:
+        found = timed(bench, [lambda: torch.mm(a, b, out=out)], LIMITS)
+    words = f"{side}x{side} by {side}x{side}"
+    return Ceiling("matmul", 2 * side**3, found.phases[0], dtype, tf32, words)
+
+
+def _copy(bench: Bench, device: torch.device) -> Ceiling:
+    size = COPIED_BYTES[device.type]
+    source = torch.ones(size // 4, device=device)
+    target = torch.empty_like(source)
+    found = timed(bench, [lambda: target.copy_(source)], LIMITS)
+    return Ceiling("copy", 2 * size, found.phases[0], shape=f"{size >> 20} MiB from here to there")
+
+
+def _launch(bench: Bench, device: torch.device) -> Ceiling:
+    """One small kernel between two readings of the clock, whose own cost is taken off."""
+    x = torch.ones(1, device=device)
+    with torch.no_grad():
+        x.add_(1)
+        bench.synchronize()
+        bench.lead(2_000_000)
+        marks = [bench.mark()]
+        for _ in range(LAUNCHES):
+            x.add_(1)
+            marks.append(bench.mark())
+        bench.synchronize()
+    cost = min(mark_cost(bench))
+    return Ceiling("launch", 1, tuple(max(1, each - cost) for each in between(bench, marks)), shape="one element")

@@ -1,0 +1,67 @@
+"""A GPU's own sensors, by NVIDIA's management library (nvidia-ml-py), where it is there."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from ..profiles.records import Condition
+
+REASONS = {
+    0x0004: "power cap",
+    0x0008: "hardware slowdown",
+    0x0010: "synchronised with other GPUs",
+    0x0020: "too warm (software)",
+    0x0040: "too warm (hardware)",
+    0x0080: "power brake",
+}
+"""Bits of nvmlDeviceGetCurrentClocksEventReasons that hold a busy GPU back. Others say that it is idle, or that
+somebody has set its clocks."""
+
+
+class Sensors:
+    """The sensors of one GPU. Without the library, or where the driver refuses, they say nothing; ``missing`` says why.
+
+    Args:
+        uuid: of the GPU, since the driver counts GPUs in another order than CUDA may.
+    """
+
+    def __init__(self, uuid: str) -> None:
+        self.missing = ""
+        self.driver = ""
+        self._nvml: Any = None
+        self._handle: Any = None
+        try:
+            import pynvml
+        except ImportError:
+            self.missing = "nvidia-ml-py is not installed: pip install nvidia-ml-py"
+            return
+        try:
+            pynvml.nvmlInit()
+            self._handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}" if not uuid.startswith("GPU-") else uuid)
+            self.driver = _text(pynvml.nvmlSystemGetDriverVersion())
+            self._nvml = pynvml
+        except pynvml.NVMLError as error:
+            self.missing = f"the driver's sensors do not answer: {error}"
+
+    def look(self, at_ns: int) -> Condition | None:
+        """Clock, power, temperature and what holds the GPU back, now."""
+        nvml, handle = self._nvml, self._handle
+        if nvml is None:
+            return None
+        found: dict[str, Any] = {}
+        # Each by itself: a driver may lack any of them.
+        with suppress(nvml.NVMLError):
+            found["clock_hz"] = nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM) * 1_000_000
+        with suppress(nvml.NVMLError):
+            found["power_w"] = nvml.nvmlDeviceGetPowerUsage(handle) / 1000
+        with suppress(nvml.NVMLError):
+            found["temperature_c"] = nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
+        with suppress(nvml.NVMLError):
+            bits = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
+            found["throttled"] = tuple(words for bit, words in REASONS.items() if bits & bit)
+        return Condition(at_ns, **found) if found else None
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

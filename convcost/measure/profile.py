@@ -1,0 +1,230 @@
+"""Real passes, timed, beside the figures of the static engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any, Literal
+
+import msgspec
+import torch
+
+from ..analysis import Report, analyze
+from ..analysis.costs import DTYPES
+from ..errors import UsageError, nearest
+from ..graph import Graph
+from ..profiles.records import Ceiling, Environment, Execution, Profile, Run, Setting
+from ..sources import load
+from ..sources.export.graph_json import graph_document
+from ..sources.export.layers import Values
+from .bench import Bench, CpuBench
+from .ceilings import ceilings
+from .devices import device_of
+from .environment import environment
+from .layer_times import Key
+from .run import Job, measured
+from .passes import check_setting
+
+LAYERS = ("in-place", "isolated", "both", "none")
+EXECUTIONS: tuple[Execution, ...] = ("eager", "compile", "cuda_graph")
+SATURATED = 1.05
+"""Doubling the batch must raise the throughput by this factor for ``auto`` to double again."""
+LARGEST_AUTO = 1 << 16
+
+Batches = int | Sequence[int] | Literal["auto"]
+InputSize = Sequence[int] | Mapping[str, Sequence[int]] | None
+Progress = Callable[[str, float | None], None]
+"""What is told as it goes on: words, and which part of the whole is done (None: nobody knows)."""
+Cache = dict[Key, tuple[int, ...]]
+
+
+def profile(
+    source: str | Graph,
+    device: str = "cuda",
+    batch: Batches = 1,
+    dtype: str | Sequence[str] | None = None,
+    *,
+    input_size: InputSize = None,
+    train: bool = False,
+    optimizer: str = "sgd",
+    execution: str | Sequence[str] = "eager",
+    channels_last: bool = False,
+    tf32: bool | None = None,
+    layers: str = "in-place",
+    seconds: float = 3.0,
+    progress: Progress | None = None,
+    keep: Callable[[Profile], None] | None = None,
+    cache: Cache | None = None,
+    bench: Bench | None = None,
+) -> Profile:
+    """Times of a network's real passes on a device, whole and layer by layer.
+
+    The network is built in PyTorch from its graph, with random weights, and run on random inputs. What cannot be run,
+    since memory ends or PyTorch refuses, is a run with that status: the others are still measured.
+
+    Args:
+        source: what ``load`` takes, or a graph; a captured graph holds for one batch.
+        device: "cuda", "cuda:1" or "cpu".
+        batch: one, several, or "auto": doubled until the throughput saturates or memory ends.
+        dtype: one or several, as ``analyze`` takes them; ``amp-*`` is autocast.
+        input_size: as for ``analyze``.
+        train: whole training steps, forward, backward and optimizer apart, in place of forward passes.
+        optimizer: "sgd", "momentum", "adam", "adamw" or "none".
+        execution: of "eager", "compile" and "cuda_graph"; one or several.
+        channels_last: weights and inputs with the channels innermost.
+        tf32: whether float32 products may use TF32; None: what PyTorch does by itself.
+        layers: "in-place", "isolated", "both" or "none"; in eager forward passes.
+        seconds: for one setting, about.
+        progress: told what is measured. ``keep``: given the profile so far, after each run.
+        cache: times of layers that are known from another call, which is added to.
+        bench: stands in for the device, in tests.
+
+    Returns:
+        The profile; ``.interrupted`` if Ctrl-C stopped it, with what had been measured.
+
+    Raises:
+        SourceError, SpecError: there is no such network, or it has mistakes.
+        UsageError: no such device, a dtype that it lacks, a batch below 1, an option that does not go with another.
+    """
+    place = timed_device(device)
+    dtypes, executions = _several(dtype or "float32"), _several(execution)
+    _check(dtypes, executions, batch, layers, seconds)
+    sizes = [1] if batch == "auto" else _several(batch)
+    settings = [
+        Setting(size, kind, "train" if train else "forward", how, channels_last, tf32, optimizer if train else "")
+        for kind, how, size in product(dtypes, executions, sizes)
+    ]
+    for setting in settings:
+        check_setting(setting, place)
+    graphs = _Graphs(source, input_size, train)
+    graphs.report(settings[0])  # a source that does not exist stops everything before the device is touched
+    used = bench or _bench(place)
+    told = progress or _silent
+    told("ceilings of the device", None)
+    tops = ceilings(used, place, dtypes, tf32)
+    where = environment(place, used)
+    base = _base(graphs, settings[0], where, tops)
+    job = Job(used, place, where, tops, layers, seconds, {} if cache is None else cache)
+    runs: list[Run] = []
+    interrupted = False
+    try:
+        for run in _runs(job, graphs, settings, batch == "auto", told):
+            runs.append(run)
+            if keep is not None:
+                keep(_with(base, runs, False))
+    except KeyboardInterrupt:
+        interrupted = True
+    found = _with(base, runs, interrupted)
+    if interrupted and keep is not None and runs:
+        keep(found)
+    return found
+
+
+def timed_device(name: str) -> torch.device:
+    """The device of this name, if times can be taken there.
+
+    Raises:
+        UsageError: there is none; the message says what was found and what to do.
+    """
+    if name.partition(":")[0] == "meta":
+        raise UsageError("nothing runs on meta, so nothing can be timed there; take --device cpu or cuda")
+    try:
+        return device_of(name)
+    except UsageError as error:
+        if name.partition(":")[0] != "cuda":
+            raise
+        words = str(error).removesuffix("; use meta or cpu")
+        raise UsageError(f"{words}; --device cpu runs the same protocol on the processor") from None
+
+
+def _runs(job: Job, graphs: _Graphs, settings: Sequence[Setting], doubling: bool, told: Progress) -> Iterator[Run]:
+    for position, setting in enumerate(settings):
+        known = None if doubling else position / len(settings)
+        told(setting.words, known)
+        run = measured(job, graphs, setting, lambda words, s=setting, k=known: told(f"{s.words}: {words}", k))
+        yield run
+        before = run
+        while doubling and before.measured and before.setting.batch < LARGEST_AUTO:
+            larger = _doubled(before.setting)
+            told(larger.words, None)
+            run = measured(job, graphs, larger, lambda words, s=larger: told(f"{s.words}: {words}", None))
+            yield run
+            if not run.measured or run.samples_per_s < SATURATED * before.samples_per_s:
+                break
+            before = run
+
+
+def _doubled(setting: Setting) -> Setting:
+    return msgspec.structs.replace(setting, batch=2 * setting.batch)
+
+
+class _Graphs:
+    """The report of each setting. A module is captured again for each batch, since a capture holds for one."""
+
+    def __init__(self, source: str | Graph, input_size: InputSize, train: bool) -> None:
+        self.source, self.input_size, self.train = source, input_size, train
+        self._graphs: dict[int, Graph] = {}
+
+    def report(self, setting: Setting) -> Report:
+        graph = self._graph(setting.batch)
+        dtype = setting.dtype
+        if graph.batch_free:
+            return analyze(graph, setting.batch, dtype, self.input_size, self.train)
+        return analyze(graph, setting.batch, dtype, train=self.train)
+
+    def _graph(self, batch: int) -> Graph:
+        if isinstance(self.source, Graph):
+            return self.source
+        free = next((graph for graph in self._graphs.values() if graph.batch_free), None)
+        if free is not None:
+            return free
+        if batch not in self._graphs:
+            self._graphs = {batch: load(self.source, batch, self.input_size, self.train)}
+        return self._graphs[batch]
+
+
+def _base(graphs: _Graphs, setting: Setting, where: Environment, tops: tuple[Ceiling, ...]) -> Profile:
+    report = graphs.report(setting)
+    graph, about = report.graph, report.about
+    from .. import __version__
+
+    source = graphs.source if isinstance(graphs.source, str) else about.source
+    network = graph_document(graph, Values(graph), about.name, __version__)
+    return Profile(about.name, about.title, source, where, (), tops, network)
+
+
+def _with(base: Profile, runs: Sequence[Run], interrupted: bool) -> Profile:
+    return msgspec.structs.replace(base, runs=tuple(runs), interrupted=interrupted)
+
+
+def _bench(device: torch.device) -> Bench:
+    if device.type == "cpu":
+        return CpuBench()
+    from .cuda_bench import CudaBench
+
+    return CudaBench(device)
+
+
+def _check(dtypes: Sequence[str], executions: Sequence[str], batch: Any, layers: str, seconds: float) -> None:
+    for value, what, known in (
+        *((each, "dtype", DTYPES) for each in dtypes),
+        *((each, "execution", EXECUTIONS) for each in executions),
+        (layers, "layers", LAYERS),
+    ):
+        if value not in known:
+            raise UsageError(f"{what} is {value!r}{nearest(str(value), known)} (allowed: {', '.join(known)})")
+    if isinstance(batch, str) and batch != "auto":
+        raise UsageError(f"batch is {batch!r}; it is a number, several, or auto")
+    if not seconds > 0:
+        raise UsageError(f"seconds is {seconds}; it must be more than 0")
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, (str, int)) else tuple(dict.fromkeys(value))
+
+
+def _silent(words: str, done: float | None) -> None:
+    """Nobody watches."""
+
+
+__all__ = ["EXECUTIONS", "LAYERS", "profile"]

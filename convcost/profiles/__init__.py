@@ -1,0 +1,20 @@
+"""Profiles: measurements as records that are saved, read and compared without torch."""
+
+from __future__ import annotations
+
+from .files import load_profile, save
+from .records import Ceiling, Condition, Environment, LayerTime, MemoryUse, Profile, Run, Setting, Static
+
+__all__ = [
+    "Ceiling",
+    "Condition",
+    "Environment",
+    "LayerTime",
+    "MemoryUse",
+    "Profile",
+    "Run",
+    "Setting",
+    "Static",
+    "load_profile",
+    "save",
+]

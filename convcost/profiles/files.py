@@ -1,0 +1,101 @@
+"""Profiles as files: JSON with a version of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+import msgspec
+
+from .. import __version__
+from ..errors import SourceError
+from ..files import written
+from .records import Profile
+
+SCHEMA = 1
+"""Version of the file. Within one, fields are only added, each with a default: what was written before still reads."""
+
+KIND = "profile"
+MAX_BYTES = 256 << 20
+
+
+def document(profile: Profile) -> dict[str, Any]:
+    """A profile as its file has it, with the middle of each run's times for other programs to read."""
+    plain: dict[str, Any] = msgspec.to_builtins(profile)
+    for run, made in zip(profile.runs, plain["runs"], strict=True):
+        if run.measured:
+            made["summary"] = {**msgspec.to_builtins(run.time), "samples_per_s": run.samples_per_s}
+    return {"schema": SCHEMA, "kind": KIND, "convcost": __version__, **plain}
+
+
+def text(profile: Profile) -> str:
+    """The file's text: a line for each run, since raw samples are many."""
+    plain = document(profile)
+    runs = plain.pop("runs")
+    head = msgspec.json.encode(plain).decode()
+    lines = ",\n".join(msgspec.json.encode(run).decode() for run in runs)
+    return f'{head[:-1]},\n"runs": [\n{lines}\n]}}\n'
+
+
+def save(profile: Profile, path: str) -> None:
+    """Write a profile, at once or not at all.
+
+    Raises:
+        SourceError: the file cannot be written.
+    """
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with written(path) as file:
+            file.write(text(profile))
+    except OSError as error:
+        raise SourceError(f"cannot write {path}: {error.strerror}") from None
+
+
+def load_profile(path: str | os.PathLike[str]) -> Profile:
+    """A profile that was saved, on any machine; it needs neither torch nor a GPU.
+
+    Raises:
+        SourceError: the file cannot be read, is no profile, or is of a newer version.
+    """
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SourceError(f"{name}: {error.strerror}") from None
+    return from_bytes(content, name)
+
+
+def from_bytes(content: bytes, name: str) -> Profile:
+    """A profile from a file's content; ``name`` is for errors."""
+    if len(content) > MAX_BYTES:
+        raise SourceError(f"{name}: the file is larger than {MAX_BYTES >> 20} MiB, the limit of a profile")
+    try:
+        found = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SourceError(f"{name} is no JSON, or was cut off: {error}") from None
+    if not isinstance(found, dict) or found.get("kind") != KIND:
+        raise SourceError(f"{name} is no saved profile; convcost profile SOURCE --save FOLDER writes one")
+    version = found.get("schema")
+    if version != SCHEMA:
+        if isinstance(version, int) and version > SCHEMA:
+            raise SourceError(
+                f"{name} has version {version}, which is newer than this convcost reads ({SCHEMA}); "
+                "pip install -U convcost"
+            )
+        raise SourceError(f"{name} has version {version!r:.20}; there is only {SCHEMA}")
+    try:
+        return msgspec.convert(found, Profile)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise SourceError(f"{name} is not a whole profile: {error}") from None
+
+
+def file_name(name: str, device_name: str, started: str) -> str:
+    """What a saved profile is called: the network, the device and the time, in letters that every system takes."""
+    words = (name, device_name, started.replace(":", ""))
+    return "-".join(_plain(word) for word in words if word) + ".json"
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", word).strip("-.")[:60] or "network"

@@ -1,0 +1,64 @@
+"""Measured ceilings as the roofline takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ..analysis.costs import AMP
+from ..analysis.roofline import Ceilings
+from .records import Ceiling, Environment, Setting
+
+NO_TF32 = "False"
+
+
+def measured_ceilings(tops: Sequence[Ceiling], where: Environment, setting: Setting) -> Ceilings | None:
+    """What this device did at its best, for layers of this setting; None if it was not measured.
+
+    What is no multiply-accumulate is held against float32 products without tensor cores, the fastest that vector units
+    are known to do.
+    """
+    copy = next((top for top in tops if top.what == "copy"), None)
+    rates = {(top.dtype, top.tf32): top for top in tops if top.what == "matmul"}
+    low = AMP.get(setting.dtype, setting.dtype)
+    plain = rates.get(("float32", False)) or rates.get(("float32", None))
+    if copy is None or plain is None:
+        return None
+
+    def product(dtype: str, tf32: bool) -> Ceiling | None:
+        if dtype != "float32":
+            return rates.get((dtype, None))
+        return rates.get(("float32", tf32), plain)
+
+    def made(dtype: str) -> Ceilings | None:
+        conv, matmul = product(dtype, _tf32(where, setting, "cudnn")), product(dtype, _tf32(where, setting, "cuda.matmul"))
+        if conv is None or matmul is None:
+            return None
+        return Ceilings(
+            device=where.device_name,
+            conv_flops_per_s=conv.per_s, matmul_flops_per_s=matmul.per_s, vector_flops_per_s=plain.per_s,
+            bytes_per_s=copy.per_s,
+            words={
+                "conv_flops_per_s": _words(conv), "matmul_flops_per_s": _words(matmul),
+                "vector_flops_per_s": _words(plain), "bytes_per_s": f"measured: a copy of {copy.shape}",
+            },
+        )  # fmt: skip
+
+    own = made(low)
+    if own is None:
+        return None
+    others = {dtype: found for dtype in ("float32", "bfloat16", "float16") if dtype != low and (found := made(dtype))}
+    return msgspec.structs.replace(own, others=others)
+
+
+def _tf32(where: Environment, setting: Setting, part: str) -> bool:
+    """Whether this part of PyTorch used TF32: as the setting says, else as its switch stood."""
+    if setting.tf32 is not None:
+        return setting.tf32
+    return where.flags.get(f"torch.backends.{part}.allow_tf32", NO_TF32) != NO_TF32
+
+
+def _words(top: Ceiling) -> str:
+    mode = "" if top.tf32 is None else ", TF32" if top.tf32 else ", no TF32"
+    return f"measured: {top.dtype}{mode}, {top.shape}"
