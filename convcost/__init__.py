@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .analysis.diff import Diff, diff
     from .analysis.memory import Memory, memory
     from .analysis.memory.fit import Fit, fit
+    from .analysis.roofline import Ceilings, Roofline, roofline
     from .assertion import assert_cost
     from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
     from .graph import Graph, Node, Tensor, Weight
@@ -29,6 +30,7 @@ _HOMES = {
     "assertion": ("assert_cost",),
     "analysis.memory": ("Memory", "memory"),
     "analysis.memory.fit": ("Fit", "fit"),
+    "analysis.roofline": ("Ceilings", "Roofline", "roofline"),
     "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
     "graph": ("Graph", "Node", "Tensor", "Weight"),
     "measure.build": ("build",),
@@ -41,6 +43,7 @@ _HOMES = {
 """Which module each public name lives in: a name is imported when it is first used."""
 
 __all__ = [
+    "Ceilings",
     "Comparison",
     "ConvcostError",
     "Diff",
@@ -53,6 +56,7 @@ __all__ = [
     "OpError",
     "OperatorCost",
     "Report",
+    "Roofline",
     "SourceError",
     "SpecError",
     "Tensor",
@@ -70,6 +74,7 @@ __all__ = [
     "load",
     "memory",
     "operator_rule",
+    "roofline",
     "validate",
 ]
 

@@ -37,7 +37,23 @@ def rate(value: int, style: str = "iec") -> str:
     return f"{value / factor:.4g}{suffix}"
 
 
-def share(part: int, whole: int) -> str:
+_TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
+
+
+def duration(nanoseconds: float, style: str = "iec") -> str:
+    """A time in three digits: 1234567.0 -> '1.23 ms', 45600 -> '45.6 us'; ``raw``: '1,234,567.0 ns'."""
+    if style == "raw":
+        return f"{nanoseconds:,.1f} ns"
+    if not nanoseconds:
+        return "0 ns"
+    # 999.6 us are 1.00 ms in three digits, not 1,000 us.
+    factor, unit = next((pair for pair in _TIMES if abs(nanoseconds) >= 0.9995 * pair[0]), _TIMES[-1])
+    value = nanoseconds / factor
+    digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:,.{digits}f} {unit}"
+
+
+def share(part: float, whole: float) -> str:
     """Part of a whole in percent with one decimal: '89.3%'; '' where the whole is 0."""
     return f"{100 * part / whole:.1f}%" if whole else ""
 

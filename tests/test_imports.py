@@ -53,6 +53,7 @@ TYPING = {
         "analysis.memory.fit",
         "analysis.quantities",
         "analysis.records",
+        "analysis.roofline",
         "gate.records",
         "hardware.records",
         "measure.records",

@@ -9,6 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from .memory import Memory
     from .records import Report
+    from .roofline import Roofline
 
 SCHEMA = 1
 """Version of the JSON; fields are only added within a version."""
@@ -45,10 +46,13 @@ def versioned(found: dict[str, Any]) -> dict[str, Any]:
     return {"schema": SCHEMA, "convcost": __version__, **found}
 
 
-def text(report: Report, convention: str | None, indent: int, memory: Memory | None = None) -> str:
-    """The content as text; ``indent`` 0 gives one line; ``memory`` stands under a key of its own."""
-    more = {"memory": memory.to_dict()} if memory is not None else {}
-    return encoded({**content(report, convention), **more}, indent)
+def text(
+    report: Report, convention: str | None, indent: int, memory: Memory | None = None, roofline: Roofline | None = None
+) -> str:
+    """The content as text; ``indent`` 0 gives one line; ``memory`` and ``roofline`` stand under keys of their own."""
+    more = {"memory": memory, "roofline": roofline}
+    added = {key: record.to_dict() for key, record in more.items() if record is not None}
+    return encoded({**content(report, convention), **added}, indent)
 
 
 def encoded(found: dict[str, Any], indent: int = 2) -> str:

@@ -361,11 +361,11 @@ class Report:
         plain: dict[str, Any] = msgspec.to_builtins(content(self, convention))
         return plain
 
-    def to_json(self, convention: str | None = None, indent: int = 2, memory: Any = None) -> str:
-        """The report as JSON text; ``memory`` adds the account of a ``Memory`` under a key of its own."""
+    def to_json(self, convention: str | None = None, indent: int = 2, memory: Any = None, roofline: Any = None) -> str:
+        """The report as JSON text; a ``Memory`` and a ``Roofline`` come under keys of their own."""
         from .json import text
 
-        return text(self, convention, indent, memory)
+        return text(self, convention, indent, memory, roofline)
 
     def to_frame(self) -> Any:
         """The layers as a pandas DataFrame, one row each.

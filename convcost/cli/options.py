@@ -21,6 +21,8 @@ from ..units import STYLES
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from ..analysis.roofline import Roofline
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SIZE = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10}){,7}\Z")
@@ -110,6 +112,34 @@ def analysis_options(command: F) -> F:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def roofline_options(command: F) -> F:
+    """``--gpu``, ``--tf32``: the roofline of a GPU."""
+    for option in (
+        click.option("--tf32/--no-tf32", "tf32", default=None,
+                     help="Whether float32 may use TF32 tensor cores.  [default: in convolutions, as PyTorch]"),
+        click.option("--gpu", type=GPU, default=None, metavar="NAME",
+                     help="Add the roofline: the least time of each layer on this GPU of convcost list --gpus, or "
+                          "hardware file of your own."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def roofline_of(report: Report, gpu: str | None, tf32: bool | None) -> Roofline | None:
+    """The roofline that ``--gpu`` and ``--tf32`` ask for, if they do.
+
+    Raises:
+        UsageError: ``--tf32`` without a GPU, an unknown GPU, or one without a rate for the report's dtype.
+    """
+    if gpu is None:
+        if tf32 is not None:
+            raise UsageError("--tf32 and --no-tf32 are about the roofline: give --gpu NAME too")
+        return None
+    from ..analysis.roofline import roofline  # with the hardware files, which only who asks for it pays
+
+    return roofline(report, gpu, tf32=tf32)
 
 
 def memory_options(command: F) -> F:

@@ -12,9 +12,10 @@ import click
 from ..analysis import Report
 from ..analysis.conventions import CONVENTIONS
 from ..errors import UsageError
-from .options import SOURCE, analysis_options, opened, report_of
+from .options import SOURCE, analysis_options, opened, report_of, roofline_of, roofline_options
 
 if TYPE_CHECKING:
+    from ..analysis.roofline import Roofline
     from ..render.charts import Chart
 
 SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
@@ -23,6 +24,7 @@ SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
 @click.command("report")
 @click.argument("sources", nargs=-1, type=SOURCE, required=True, metavar="SOURCE...")
 @analysis_options
+@roofline_options
 @click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
 @click.option(
     "--convention",
@@ -38,8 +40,8 @@ SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
               help="Write to this file, at once or not at all; in a folder, a file for each SOURCE and an index.",
               )  # fmt: skip
 def command(
-    sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None,
-    format: str, assets: str | None, output: str | None,
+    sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, gpu: str | None, tf32: bool | None,
+    train: bool, convention: str | None, format: str, assets: str | None, output: str | None,
 ) -> None:  # fmt: skip
     """One self-contained page about SOURCE, or about several side by side.
 
@@ -47,15 +49,18 @@ def command(
     of layers to sort and filter, published figures with verdicts, and the command that makes it again.
     """
     reports = [report_of(source, batch, inputs, dtype, train) for source in sources]
+    rooflines = [roofline_of(report, gpu, tf32) for report in reports]
     if assets and (output is None or format != "html"):
         raise UsageError("--assets is a folder beside an HTML page: it needs --output")
     if format == "html":
         not_to_a_terminal(output)
-    words = option_words(batch, inputs, dtype, train, convention)
+    words = option_words(batch, inputs, dtype, train, convention, gpu, tf32)
     if output is not None and (os.path.isdir(output) or output.endswith(os.sep)):
-        _into_folder(sources, reports, words, convention, format, assets, output)
+        _into_folder(sources, reports, rooflines, words, convention, format, assets, output)
         return
-    text = text_of(sources, reports, words, convention, format, assets, output)
+    if gpu is not None and len(reports) > 1:
+        raise UsageError("--gpu adds the roofline of one network; several go into a folder: -o pages/")
+    text = text_of(sources, reports, words, convention, format, assets, output, rooflines[0])
     with opened(output) as out:
         out.write(text)
     if assets and output:
@@ -80,19 +85,23 @@ def text_of(
     format: str = "html",
     assets: str | None = None,
     output: str | None = None,
+    roofline: Roofline | None = None,
 ) -> str:
     """The page or the Markdown about one network, or about several.
 
     Args:
         words: the options that the command was given, so that the page can name its own command.
         output: the file's name, for the same purpose.
+        roofline: of the one network, if there is one.
     """
     named = os.path.basename(output) if output else f"report{SUFFIXES[format]}"
     shown = ["convcost", "report", *sources, *words, *(() if format == "html" else ("--format", format))]
     if format == "svg":
+        if roofline is not None:
+            raise UsageError("a picture has no roofline; the page (--format html) and Markdown do")
         return _picture(reports)
     if format == "markdown":
-        return _markdown(reports, [*shown, "-o", named], convention)
+        return _markdown(reports, [*shown, "-o", named], convention, roofline)
     from .. import __version__
     from ..analysis.explain import explain
     from ..render.page import Assets, comparison_page, plotly_js, report_page
@@ -103,17 +112,20 @@ def text_of(
         return comparison_page(reports, command, where, __version__, convention, comparison_charts(reports))
     report = reports[0]
     explanations = explain(report, every=True)
-    return report_page(report, explanations, command, where, __version__, convention, charts_of(report))
+    return report_page(
+        report, explanations, command, where, __version__, convention, charts_of(report, roofline), roofline
+    )
 
 
-def charts_of(report: Report) -> Sequence[Chart]:
+def charts_of(report: Report, roofline: Roofline | None = None) -> Sequence[Chart]:
     """The charts on the page of one network: here records of memory, devices and time join those of the report."""
     from ..analysis.memory import Memory, Setup
-    from ..render.charts import memory_chart, report_charts
+    from ..render.charts import memory_chart, report_charts, roofline_chart
 
     memory = Memory(report, Setup("train" if report.settings.mode == "train" else "inference"))
     held = [(each.label, each.bytes) for each in memory.alive]
-    return report_charts(report, memory=memory_chart(memory.timeline, held))
+    under = roofline_chart(roofline.layers, roofline.ceilings) if roofline is not None else None
+    return report_charts(report, memory_chart(memory.timeline, held), under)
 
 
 def comparison_charts(reports: Sequence[Report]) -> Sequence[Chart]:
@@ -136,31 +148,41 @@ def _picture(reports: Sequence[Report]) -> str:
     return drawn + "\n"
 
 
-def _markdown(reports: Sequence[Report], command: Sequence[str], convention: str | None) -> str:
+def _markdown(
+    reports: Sequence[Report], command: Sequence[str], convention: str | None, roofline: Roofline | None
+) -> str:
     import io
 
     from ..render import render
     from ..render.committed import one, several
 
-    document = one(reports[0], command, convention) if len(reports) == 1 else several(reports, command, convention)
+    if len(reports) == 1:
+        document = one(reports[0], command, convention, roofline=roofline)
+    else:
+        document = several(reports, command, convention)
     out = io.StringIO()
     render(document, "markdown", out)
     return out.getvalue()
 
 
-def option_words(batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None) -> list[str]:
+def option_words(
+    batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None, gpu: str | None = None,
+    tf32: bool | None = None,
+) -> list[str]:  # fmt: skip
     """The options as they are typed."""
     words = ["--batch", str(batch)] if batch is not None else []
     for name, size in inputs or ():
         words += ["--input", (f"{name}=" if name else "") + "x".join(map(str, size))]
     words += ["--dtype", dtype] if dtype else []
+    words += ["--gpu", gpu] if gpu else []
+    words += {None: [], True: ["--tf32"], False: ["--no-tf32"]}[tf32]
     words += ["--train"] if train else []
     return words + (["--convention", convention] if convention else [])
 
 
 def _into_folder(
-    sources: Sequence[str], reports: Sequence[Report], words: Sequence[str], convention: str | None, format: str,
-    assets: str | None, folder: str,
+    sources: Sequence[str], reports: Sequence[Report], rooflines: Sequence[Roofline | None], words: Sequence[str],
+    convention: str | None, format: str, assets: str | None, folder: str,
 ) -> None:  # fmt: skip
     from ..render.page import Assets
     from ..render.page.index import file_name, index_page
@@ -171,8 +193,8 @@ def _into_folder(
     if twice:
         raise UsageError(f"two of the sources would be written to {twice}; name a file for them: -o comparison{suffix}")
     _make(folder)
-    for source, report, name in zip(sources, reports, names, strict=True):
-        text = text_of([source], [report], words, convention, format, assets, name)
+    for source, report, roofline, name in zip(sources, reports, rooflines, names, strict=True):
+        text = text_of([source], [report], words, convention, format, assets, name, roofline)
         with opened(os.path.join(folder, name)) as out:
             out.write(text)
     if format != "svg":

@@ -114,6 +114,8 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     """Smallest and largest number of inputs; None: any number."""
     autocast: ClassVar[Literal["low", "float32", "promote", "keep"]] = "keep"
     """How mixed precision treats it: PyTorch's table of CUDA autocast."""
+    cudnn: ClassVar[bool] = False
+    """True if its multiply-accumulates are cuDNN's, whose float32 may be TF32 unless somebody forbids it."""
     modelled: ClassVar[bool] = True
     """False for operators without a rule: they are named in a report's coverage."""
     nn_class: ClassVar[str] = ""

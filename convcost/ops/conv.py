@@ -44,6 +44,7 @@ class Convolution(Op, frozen=True):
 
     group = "conv"
     autocast = "low"
+    cudnn = True
     keeps = INPUT
     rank: ClassVar[int]
 

@@ -41,6 +41,7 @@ class _Recurrent(Op, frozen=True):
     group = "fc"
     arity = (1, 2)
     autocast = "low"
+    cudnn = True
 
     gates: ClassVar[int]
 

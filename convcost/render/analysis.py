@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from .. import units
 from ..errors import UsageError, nearest
+from .fold import folded
 from .sheet import Column, Curve, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ..analysis.records import LayerRecord, Report, Verdict
+    from ..analysis.roofline import LayerBound
 
 MAX_NAME = 22
 """Characters of a name beside a curve; of a longer one its blocks."""
-
-AUTOMATIC_LINES = 60
-"""Without --depth, blocks are folded until the table has at most this many lines."""
 
 Getter = Callable[["LayerRecord"], Any]
 
@@ -69,6 +68,8 @@ SHARES = {"params%": "params", "macs%": "macs", "flops%": "flops", "activation_b
 COLUMN_KEYS = (*_COLUMNS, *SHARES)
 DEFAULT_COLUMNS = ("output", "params", "params%", "macs", "macs%", "activation_bytes")
 SORTABLE = tuple(key for key, (_, unit, _, summed) in _COLUMNS.items() if summed)
+TIMES = ("bound_ns", "compute_ns", "memory_ns")
+"""What layers can be sorted by besides, where there is a roofline."""
 
 
 def document(
@@ -80,6 +81,7 @@ def document(
     convention: str | None = None,
     style: str = "iec",
     plain: bool = False,
+    bounds: Sequence[LayerBound] = (),
 ) -> Document:
     """What ``convcost analyze`` shows.
 
@@ -87,13 +89,13 @@ def document(
         depth: fold blocks below this level; None: as deep as fits 60 lines. ``columns``: of ``COLUMN_KEYS``.
         sort: order layers by this quantity, largest first, without nesting. ``top``: only so many.
         convention: adds the line of this convention. ``style``: of ``units.STYLES``, for numbers in sentences.
-        plain: percentages in place of bars, and no curves.
+        plain: percentages in place of bars, and no curves. ``bounds``: of a roofline, to sort by its times.
 
     Raises:
         UsageError: an unknown column or quantity.
     """
     parts: list[Paragraph | Sheet | Curve] = [Paragraph(headline(report, style), "headline")]
-    parts.append(layer_sheet(report, depth, columns, sort, top, plain=plain))
+    parts.append(layer_sheet(report, depth, columns, sort, top, plain=plain, bounds=bounds))
     parts += () if plain or sort or top else curves(report)
     parts.append(breakdown_sheet(report))
     parts += claims(report)
@@ -145,6 +147,7 @@ def layer_sheet(
     top: int | None = None,
     flat: bool = False,
     plain: bool = False,
+    bounds: Sequence[LayerBound] = (),
 ) -> Sheet:
     """The table of layers, nested by block; sorted; or ``flat``: every layer in order under its full name."""
     for key in columns:
@@ -152,7 +155,7 @@ def layer_sheet(
             raise UsageError(f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})")
     shown = (Column("name", "Layer"), *(_column(key, not plain) for key in columns))
     if sort is not None or top is not None:
-        lines = _sorted_lines(report, columns, sort or "macs", top)
+        lines = [_line(report, report.layers[place], columns) for place in ranked(report, sort, top, bounds)]
     elif flat:
         lines = [_line(report, layer, columns) for layer in report.layers]
     else:
@@ -186,13 +189,23 @@ def _total(report: Report, layers: Sequence[LayerRecord], key: str) -> Any:
     return _cell(report, layers, key) if key in SHARES or _COLUMNS[key][3] else None
 
 
-def _sorted_lines(report: Report, columns: Sequence[str], sort: str, top: int | None) -> list[Line]:
-    if sort not in SORTABLE:
+def ranked(
+    report: Report, sort: str | None = None, top: int | None = None, bounds: Sequence[LayerBound] = ()
+) -> list[int]:
+    """Positions of the layers with the largest first; arguments as for ``document``; without ``sort`` by MACs.
+
+    Raises:
+        UsageError: an unknown quantity.
+    """
+    sort = sort or "macs"
+    if sort in TIMES and not bounds:
+        raise UsageError(f"--sort {sort} needs a GPU: --gpu NAME")
+    if sort not in (*SORTABLE, *TIMES):
         raise UsageError(f"cannot sort by {sort!r}{nearest(sort, SORTABLE)} (allowed: {', '.join(SORTABLE)})")
     if top is not None and top < 1:
         raise UsageError(f"--top must be 1 or more, not {top}")
-    layers = sorted(report.layers, key=lambda layer: -getattr(layer, sort))[:top]
-    return [_line(report, layer, columns) for layer in layers]
+    values = [getattr(layer, sort) for layer in (bounds if sort in TIMES else report.layers)]
+    return sorted(range(len(values)), key=lambda place: -values[place])[:top]
 
 
 def _line(report: Report, layer: LayerRecord, columns: Sequence[str]) -> Line:
@@ -200,50 +213,12 @@ def _line(report: Report, layer: LayerRecord, columns: Sequence[str]) -> Line:
 
 
 def _nested_lines(report: Report, columns: Sequence[str], depth: int | None) -> list[Line]:
-    if depth is not None and depth < 1:
-        raise UsageError(f"--depth must be 1 or more, not {depth}")
-    deepest = max((len(layer.path) for layer in report.layers), default=1)
-    if depth is None:
-        depth = next((level for level in range(deepest, 1, -1) if _count(report, level) <= AUTOMATIC_LINES), 1)
-    lines: list[Line] = []
-    _fold(report, columns, report.layers, 0, min(depth, deepest), lines)
+    lines = []
+    for fold in folded([layer.path for layer in report.layers], depth):
+        inside = report.layers[fold.start : fold.stop]
+        kind = inside[0].group if fold.leaf else "block"
+        lines.append(Line((fold.segment, *(_cell(report, inside, key) for key in columns)), fold.level, kind))
     return lines
-
-
-def _count(report: Report, depth: int) -> int:
-    """How many lines a depth gives: every distinct prefix of a name, up to that level."""
-    prefixes = {
-        path[:level]
-        for layer in report.layers
-        for path in (layer.path,)
-        for level in range(1, min(depth, len(path)) + 1)
-    }
-    return len(prefixes)
-
-
-def _fold(
-    report: Report,
-    columns: Sequence[str],
-    layers: Sequence[LayerRecord],
-    level: int,
-    depth: int,
-    lines: list[Line],
-) -> None:
-    """One line per run of layers with the same segment at ``level``, and its inside below it while ``depth`` allows."""
-    start = 0
-    while start < len(layers):
-        path = layers[start].path
-        segment = path[level]
-        end = start + 1
-        while end < len(layers) and len(layers[end].path) > level and layers[end].path[level] == segment:
-            end += 1
-        inside = layers[start:end]
-        leaf = len(path) == level + 1
-        kind = inside[0].group if leaf else "block"
-        lines.append(Line((segment, *(_cell(report, inside, key) for key in columns)), level, kind))
-        if not leaf and level + 1 < depth:
-            _fold(report, columns, inside, level + 1, depth, lines)
-        start = end
 
 
 # --- the rest

@@ -8,18 +8,27 @@ from typing import TYPE_CHECKING
 
 from .analysis import breakdown_sheet, claims, conventions, document, headline
 from .charts.networks import ERRORS
+from .roofline import parts as roofline_parts
 from .sheet import Column, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ..analysis.records import Report
+    from ..analysis.roofline import Roofline
 
 
-def one(report: Report, command: Sequence[str], convention: str | None = None, picture: str = "") -> Document:
+def one(
+    report: Report,
+    command: Sequence[str],
+    convention: str | None = None,
+    picture: str = "",
+    roofline: Roofline | None = None,
+) -> Document:
     """The account of one network under its title; ``picture`` is the path of its picture beside the document."""
     title = Paragraph(report.about.title or report.about.name, "title")
     first, *rest = document(report, convention=convention).parts
     shown = (Paragraph(picture, "picture"),) if picture else ()
-    return Document((title, first, *shown, *rest, _made_by(command)))
+    bound = roofline_parts(roofline) if roofline is not None else ()
+    return Document((title, first, *shown, *rest, *bound, _made_by(command)))
 
 
 def several(reports: Sequence[Report], command: Sequence[str], convention: str | None = None) -> Document:

@@ -14,7 +14,8 @@ class Column(msgspec.Struct, frozen=True):
 
     ``unit``: "text" (may be broken into lines), "word" (may not), "count", "bytes", "rate" (of anything in a second),
     "share" (a (part, whole) pair; as a bar where ``bar`` is set and the format can draw), "shape", "percent" (of a
-    hundred), "ratio", "delta" and "delta_bytes" (with a sign), or "plain" (a number as it is).
+    hundred), "ratio", "delta" and "delta_bytes" (with a sign), "duration" (nanoseconds), "number" (a few digits), or
+    "plain" (a number as it is).
     """
 
     key: str
@@ -84,6 +85,10 @@ def text_of(value: Any, unit: str, style: str) -> str:
         return units.shape(value)
     if unit == "percent":
         return f"{value}%"  # with the digits that were published
+    if unit == "duration":
+        return units.duration(value, style)
+    if unit == "number":
+        return units.number(value)
     if unit == "ratio":
         return units.ratio(value)
     if unit.startswith("delta"):

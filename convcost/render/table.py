@@ -45,7 +45,8 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
     width = console.width
     for position, part in enumerate(document.parts):
         before = document.parts[position - 1] if position else part
-        if type(part) is not type(before) or (isinstance(part, Sheet) and position):
+        apart = isinstance(part, Sheet) or (isinstance(part, Paragraph) and part.kind == "headline")
+        if type(part) is not type(before) or (apart and position):
             console.print()
         if isinstance(part, Paragraph):
             prefix = "warning: " if part.kind == "warning" else ""

@@ -13,7 +13,8 @@ from convcost.errors import UsageError
 from convcost.graph import About
 from convcost.ops import make
 from convcost.render import FORMATS, render
-from convcost.render.analysis import AUTOMATIC_LINES, COLUMN_KEYS, SORTABLE, document
+from convcost.render.analysis import COLUMN_KEYS, SORTABLE, document
+from convcost.render.fold import AUTOMATIC_LINES
 from support.networks import chain
 from support.shown import csv_rows, html_tables, markdown_rows, shown, table_rows, whole
 

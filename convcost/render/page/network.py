@@ -17,6 +17,7 @@ from .sections import (
     command_html,
     conventions_html,
     reference,
+    roofline_html,
     settings,
     warnings_html,
 )  # fmt: skip
@@ -25,6 +26,7 @@ from .shell import Assets, asset, page
 if TYPE_CHECKING:
     from ...analysis.explain import Explanation
     from ...analysis.records import Report
+    from ...analysis.roofline import Roofline
 
 
 def report_page(
@@ -35,6 +37,7 @@ def report_page(
     version: str,
     convention: str | None = None,
     charts: Sequence[Chart] | None = None,
+    roofline: Roofline | None = None,
 ) -> str:
     """The page as text.
 
@@ -44,9 +47,12 @@ def report_page(
         assets: where style and scripts are.
         version: of convcost.
         charts: in place of those that the report gives by itself.
+        roofline: what stands beside its chart.
     """
     drawn = {chart.key: chart for chart in charts or report_charts(report)}
     html = {key: chart_html(chart) for key, chart in drawn.items()}
+    if roofline is not None:
+        html["roofline"] = roofline_html(roofline, html["roofline"])
     title = report.about.title or report.about.name
     head = (
         f'<header><p class="kicker">{escape(report.about.name)}</p><h1>{escape(title)}</h1>'

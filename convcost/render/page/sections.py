@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 from ... import units
 from ..analysis import conventions, quantity_of
 from ..charts import Chart
-from ..html_table import number
+from ..html_table import number, table
+from ..roofline import ceiling_sheet, contrast, group_sheet, meaning
+from ..roofline import headline as bound
 
 if TYPE_CHECKING:
     from ...analysis.records import Report, Verdict
+    from ...analysis.roofline import Roofline
 
 _ARXIV = re.compile(r"[0-9]{4}\.[0-9]{4,5}|[a-z-]+/[0-9]{7}")
 
@@ -82,6 +85,17 @@ def chart_html(chart: Chart) -> str:
         f'<div class="plot" style="min-height:{height}px" role="img" aria-label="{escape(chart.title)}. '
         f'{escape(chart.note)}"></div></figure>'
     )
+
+
+def roofline_html(roofline: Roofline, chart: str) -> str:
+    """The bound in words, its ``chart``, its groups and ceilings, and what it takes for granted."""
+    said, meant = (
+        "".join(f"<p>{escape(text)}</p>" for text in texts)
+        for texts in ((bound(roofline), *contrast(roofline)), meaning(roofline))
+    )
+    groups = table(group_sheet(roofline), "groups", "The bound by group of layers")
+    ceilings = table(ceiling_sheet(roofline), "groups", "Ceilings")
+    return f'{said}{chart}<div class="wide">{groups}</div><div class="wide">{ceilings}</div>{meant}'
 
 
 def claims_html(report: Report) -> str:
