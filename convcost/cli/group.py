@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "Networks side by side, or what changes from one to another, layer by layer.",
     "check": "Budgets and the lock: networks held to what they may cost, for CI.",
     "fit": "The largest batch, or resolution, that fits a GPU, with the bill of its memory.",
+    "profile": "Real passes timed on a GPU or CPU, layer by layer, beside the static figures.",
     "validate": "The figures held against PyTorch and fvcore, layer by layer.",
     "export": "A network as a spec that people read and change, or as JSON.",
 }

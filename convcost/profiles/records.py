@@ -186,6 +186,14 @@ class Run(msgspec.Struct, frozen=True):
         """
         return summary(self.samples_ns)
 
+    def phase(self, name: str) -> Summary:
+        """One phase of the iteration.
+
+        Raises:
+            KeyError: it has no such phase.
+        """
+        return summary(self.phases[name])
+
     @property
     def samples_per_s(self) -> float:
         """Throughput: images in a second, by the median."""
@@ -195,6 +203,11 @@ class Run(msgspec.Struct, frozen=True):
     def measured(self) -> bool:
         """Whether there is a time."""
         return self.status == "measured" and bool(self.samples_ns)
+
+    @property
+    def path_of_layers(self) -> tuple[tuple[str, ...], ...]:
+        """The segments of each layer's name."""
+        return tuple(tuple(layer.name.split(".")) for layer in self.layers)
 
 
 class Profile(msgspec.Struct, frozen=True, dict=True):

@@ -1,0 +1,181 @@
+"""The command ``convcost profile``."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..analysis.costs import DTYPES, MAX_SIZE
+from ..errors import MissingExtraError, UsageError, nearest
+from ..render import FORMATS, render
+from .options import SOURCE, InputSize, input_size, opened, output_options
+
+if TYPE_CHECKING:
+    from ..profiles.records import Profile
+
+INTERRUPTED = 130
+"""What shells say of a command that Ctrl-C has stopped."""
+
+
+class Several(click.ParamType):  # type: ignore[type-arg]
+    """Words separated by commas, each of a known list."""
+
+    name = "words"
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self.known = known
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        words = tuple(word.strip() for word in value.split(",")) if isinstance(value, str) else value
+        for word in words:
+            if word not in self.known:
+                self.fail(f"{word!r}{nearest(word, self.known)} (allowed: {', '.join(self.known)})", param, ctx)
+        return tuple(dict.fromkeys(words))
+
+
+class Batch(click.ParamType):  # type: ignore[type-arg]
+    """``32``, ``1,8,64`` or ``auto``."""
+
+    name = "batches"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value == "auto":
+            return value
+        if not re.fullmatch(r"[0-9]{1,10}(,[0-9]{1,10})*", value):
+            self.fail(f"{value!r} is no batch: give 32, or 1,8,64, or auto", param, ctx)
+        batches = tuple(dict.fromkeys(map(int, value.split(","))))
+        for batch in batches:
+            if not 1 <= batch <= MAX_SIZE:
+                self.fail(f"batch is {batch}; it must be 1 or more, and at most {MAX_SIZE:,}", param, ctx)
+        return batches
+
+
+@click.command("profile")
+@click.argument("source", type=SOURCE)
+@click.option("--device", default="cuda", show_default=True, metavar="DEVICE", help="cuda, cuda:1 or cpu.")
+@click.option("--batch", type=Batch(), default="1", show_default=True, metavar="N[,N...]|auto",
+              help="Samples at once; several; or doubled until the throughput saturates or memory ends.")  # fmt: skip
+@click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
+              help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable).")  # fmt: skip
+@click.option("--dtype", "dtypes", type=Several(DTYPES), default="float32", show_default=True, metavar="NAME[,NAME...]",
+              help=f"Precisions, of {', '.join(DTYPES)}; amp-* is autocast.")  # fmt: skip
+@click.option("--train", is_flag=True, help="Whole training steps: forward, backward and optimizer apart.")
+@click.option("--optimizer", default=None, metavar="NAME",
+              help="sgd, momentum, adam, adamw or none, with --train.  [default: sgd]")  # fmt: skip
+@click.option("--execution", type=Several(("eager", "compile", "cuda_graph")), default="eager", show_default=True,
+              metavar="NAME[,NAME...]", help="eager, compile (torch.compile) or cuda_graph.")  # fmt: skip
+@click.option("--channels-last", is_flag=True, help="Weights and inputs with the channels innermost.")
+@click.option("--tf32/--no-tf32", "tf32", default=None,
+              help="Whether float32 products may use TF32.  [default: PyTorch's own switches]")  # fmt: skip
+@click.option("--layers", type=click.Choice(("in-place", "isolated", "both", "none")), default="in-place",
+              show_default=True, help="Times of layers: in a run of the whole network, each alone, both, or none.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=3.0, show_default=True,
+              help="Time for each setting, about.")  # fmt: skip
+@click.option("--save", "folder", type=click.Path(file_okay=False), default=None, metavar="FOLDER",
+              help="Save the records there, after each setting; compare, report and check read them.")  # fmt: skip
+@click.option("--depth", type=click.IntRange(min=1), default=None,
+              help="Fold blocks below this level.  [default: what fits 60 lines]")  # fmt: skip
+@click.option("--plain", is_flag=True, help="No bars.")
+@click.option("--verbose", "-v", is_flag=True, help="The layers of every setting, not of the last one only.")
+@output_options(FORMATS)
+def command(
+    source: str, device: str, batch: Any, inputs: Any, dtypes: tuple[str, ...], train: bool, optimizer: str | None,
+    execution: tuple[str, ...], channels_last: bool, tf32: bool | None, layers: str, seconds: float,
+    folder: str | None, depth: int | None, plain: bool, verbose: bool, format: str, units: str, output: str | None,
+) -> None:  # fmt: skip
+    """Time SOURCE on a device: whole passes, throughput, memory, and every layer beside its static cost.
+
+    The network is built in PyTorch with random weights and run on random inputs: warmed up until its times settle, then
+    timed by CUDA events (on a CPU by a monotonic clock) until the median is known to 1%, the cache overwritten before
+    each iteration. Each layer's time stands beside what the device can do at its best, which is measured first.
+
+    Exit status: 0; 1 if nothing could be measured; 2 for wrong use; 130 after Ctrl-C, with what had been measured.
+    """
+    if optimizer and not train:
+        raise UsageError("--optimizer is about training: give --train too")
+    try:
+        from ..measure.profile import profile
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(
+            'convcost profile runs PyTorch, and torch is not installed: pip install "convcost[torch]"'
+        ) from None
+    saved: list[str] = []
+    with _progress() as told:
+        found = profile(
+            source, device, batch, dtypes, input_size=input_size(inputs), train=train, optimizer=optimizer or "sgd",
+            execution=execution, channels_last=channels_last, tf32=tf32, layers=layers, seconds=seconds,
+            progress=told, keep=_keeper(folder, saved),
+        )  # fmt: skip
+    _show(found, format, units, output, depth, plain, verbose)
+    if saved:
+        print(f"saved: {saved[0]}", file=sys.stderr)
+    if found.interrupted:
+        raise SystemExit(INTERRUPTED)
+    if not found.measured:
+        raise SystemExit(1)
+
+
+def _keeper(folder: str | None, saved: list[str]) -> Callable[[Profile], None] | None:
+    """What saves the profile so far, in a file of its own."""
+    if folder is None:
+        return None
+    from ..profiles.files import file_name, save
+
+    def keep(found: Profile) -> None:
+        if not saved:
+            where = found.environment
+            saved.append(os.path.join(folder, file_name(found.name, where.device_name, where.started)))
+        save(found, saved[0])
+
+    return keep
+
+
+def _show(
+    found: Profile, format: str, units: str, output: str | None, depth: int | None, plain: bool, verbose: bool
+) -> None:
+    if format == "json":
+        with opened(output) as out:
+            out.write(found.to_json())
+        return
+    from ..profiles.figures import figures
+    from ..profiles.warn import warnings
+    from ..render.profile import document, flat
+
+    timed = [figures(found, run) for run in found.runs]
+    if format == "csv":
+        shown = flat(timed)
+    else:
+        doubts = [warnings(run) for run in found.runs]
+        shown = document(found, timed, doubts, units, depth, plain, verbose)
+    with opened(output) as out:
+        render(shown, format, out, units)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar on standard error with what is measured and the time left, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:44}"), BarColumn(20), TimeElapsedColumn(), TextColumn("left"),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def told(words: str, done: float | None) -> None:
+            bar.update(task, description=words[:44], total=None if done is None else 1.0, completed=done or 0.0)
+
+        yield told
