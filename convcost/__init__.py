@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .errors import ConvcostError, MissingExtraError, OpError, SourceError, SpecError, UsageError
     from .graph import Graph, Node, Tensor, Weight
     from .measure.build import build
+    from .measure.profile import profile
     from .measure.validate import validate
+    from .profiles import Profile, load_profile
     from .sources import load
     from .sources.export import export
     from .sources.torch_capture import capture
@@ -34,7 +36,9 @@ _HOMES = {
     "errors": ("ConvcostError", "MissingExtraError", "OpError", "SourceError", "SpecError", "UsageError"),
     "graph": ("Graph", "Node", "Tensor", "Weight"),
     "measure.build": ("build",),
+    "measure.profile": ("profile",),
     "measure.validate": ("validate",),
+    "profiles": ("Profile", "load_profile"),
     "sources": ("load",),
     "sources.export": ("export",),
     "sources.torch_capture": ("capture",),
@@ -55,6 +59,7 @@ __all__ = [
     "Node",
     "OpError",
     "OperatorCost",
+    "Profile",
     "Report",
     "Roofline",
     "SourceError",
@@ -72,8 +77,10 @@ __all__ = [
     "export",
     "fit",
     "load",
+    "load_profile",
     "memory",
     "operator_rule",
+    "profile",
     "roofline",
     "validate",
 ]

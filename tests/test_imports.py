@@ -24,6 +24,7 @@ PARTS = sorted({name.partition(".")[0] for name in MODULES})
 # What each part may import at run time, itself left out; inside functions counts as well.
 RUNTIME = {
     "errors": set(),
+    "files": set(),
     "units": set(),
     "graph": {"errors"},
     "ops": {"errors", "units", "graph"},
@@ -31,12 +32,26 @@ RUNTIME = {
     "hardware": {"errors", "yaml_reader"},
     "sources": {"errors", "units", "graph", "ops", "yaml_reader"},
     "analysis": {"errors", "units", "graph", "ops", "hardware"},
-    "measure": {"errors", "units", "graph", "ops", "sources", "analysis"},
+    "profiles": {"errors", "files", "analysis"},
+    "measure": {"errors", "units", "graph", "ops", "hardware", "sources", "analysis", "profiles"},
     "gate": {"errors", "units", "graph", "analysis"},
     "render": {"errors", "units"},
     "assertion": {"errors", "graph", "sources", "analysis", "gate", "render"},
     "pytest_plugin": {"__init__"},
-    "cli": {"errors", "units", "graph", "ops", "sources", "hardware", "analysis", "gate", "measure", "render"},
+    "cli": {
+        "errors",
+        "files",
+        "units",
+        "graph",
+        "ops",
+        "sources",
+        "hardware",
+        "analysis",
+        "gate",
+        "measure",
+        "profiles",
+        "render",
+    },
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -58,9 +73,11 @@ TYPING = {
         "hardware.records",
         "measure.records",
         "ops.base",
+        "profiles.figures",
+        "profiles.records",
     },
     # public names, imported when first used
-    "__init__": {"analysis", "assertion", "errors", "graph", "measure", "sources"},
+    "__init__": {"analysis", "assertion", "errors", "graph", "measure", "profiles", "sources"},
 }
 # Single looks upwards, each with its reason.
 EXCEPTIONS = {
@@ -73,6 +90,8 @@ EXCEPTIONS = {
     ("cli.group", "__init__"): "and behind --version",
     ("cli.validate", "__init__"): "and in the JSON of validations",
     ("cli.report", "__init__"): "and on a page",
+    ("profiles.files", "__init__"): "and in a saved profile",
+    ("measure.profile", "__init__"): "and in the network that it holds",
     ("sources.export.__init__", "__init__"): "and in the first line of a spec that it has written",
 }
 # What is PyTorch's from end to end: imported inside functions as a whole.

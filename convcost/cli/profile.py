@@ -76,7 +76,7 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
 @click.option("--tf32/--no-tf32", "tf32", default=None,
               help="Whether float32 products may use TF32.  [default: PyTorch's own switches]")  # fmt: skip
 @click.option("--layers", type=click.Choice(("in-place", "isolated", "both", "none")), default="in-place",
-              show_default=True, help="Times of layers: in a run of the whole network, each alone, both, or none.")  # fmt: skip
+              show_default=True, help="Times of layers: within the network, each alone, both, or none.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=3.0, show_default=True,
               help="Time for each setting, about.")  # fmt: skip
 @click.option("--save", "folder", type=click.Path(file_okay=False), default=None, metavar="FOLDER",

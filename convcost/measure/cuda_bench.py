@@ -32,12 +32,12 @@ class CudaBench:
         return time.perf_counter_ns()
 
     def mark(self) -> torch.cuda.Event:
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         return event
 
     def between_ns(self, start: Any, end: Any) -> int:
-        return round(start.elapsed_time(end) * 1e6)
+        return int(start.elapsed_time(end) * 1e6)
 
     def synchronize(self) -> None:
         torch.cuda.synchronize(self.device)
@@ -58,7 +58,7 @@ class CudaBench:
 
     def replayed(self, call: Call) -> Call:
         """The call as a CUDA graph: one launch for all its kernels."""
-        stream = torch.cuda.Stream(self.device)
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
             for _ in range(3):  # handles, workspaces and the choice of kernels must be there before the capture

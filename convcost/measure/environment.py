@@ -32,7 +32,7 @@ def environment(device: torch.device, bench: Bench) -> Environment:
     driver = getattr(getattr(bench, "sensors", None), "driver", "")
     versions |= {
         "cuda": str(torch.version.cuda or torch.version.hip),
-        "cudnn": str(torch.backends.cudnn.version()),
+        "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
         **({"driver": driver} if driver else {}),
     }
     known = gpu_of_device(properties.name)

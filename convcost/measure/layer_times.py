@@ -19,8 +19,10 @@ ALONE = Limits(seconds=0.3, warmup_seconds=0.01, max_samples=100)
 
 
 class InPlace(msgspec.Struct, frozen=True):
-    """Of each layer the time between the moment before it and the moment after it, in each pass; and what reading the
-    clock costs: two moments with nothing between them."""
+    """Of each layer the time from the moment before it to the moment after it, in each pass.
+
+    ``mark_ns``: what reading the clock costs, two moments with nothing between them.
+    """
 
     layers: tuple[tuple[int, ...], ...]
     mark_ns: tuple[int, ...]
@@ -112,7 +114,7 @@ def isolated(
         nonlocal position
         arriving, weights = step.reads(values)
         place, op, position = None, ops[position], position + 1
-        if launches[position - 1] :
+        if launches[position - 1]:
             key = key_of(op, step, arriving, more)
             if key not in cache:
                 copies = [x.clone() for x in arriving]  # what works in place would change what the next layer reads

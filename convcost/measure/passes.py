@@ -51,7 +51,7 @@ class Passes:
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        """What every layer of a forward pass runs in: no gradients unless it trains, and autocast if it is asked for."""
+        """What a forward pass runs in: no gradients unless it trains, and autocast if it is asked for."""
         with torch.set_grad_enabled(self.setting.mode == "train"), self._autocast():
             yield
 

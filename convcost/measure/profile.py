@@ -13,7 +13,7 @@ from ..analysis import Report, analyze
 from ..analysis.costs import DTYPES
 from ..errors import UsageError, nearest
 from ..graph import Graph
-from ..profiles.records import Ceiling, Environment, Execution, Profile, Run, Setting
+from ..profiles.records import Execution, Profile, Run, Setting
 from ..sources import load
 from ..sources.export.graph_json import graph_document
 from ..sources.export.layers import Values
@@ -22,8 +22,8 @@ from .ceilings import ceilings
 from .devices import device_of
 from .environment import environment
 from .layer_times import Key
-from .run import Job, measured
 from .passes import check_setting
+from .run import Job, measured
 
 LAYERS = ("in-place", "isolated", "both", "none")
 EXECUTIONS: tuple[Execution, ...] = ("eager", "compile", "cuda_graph")
@@ -57,27 +57,23 @@ def profile(
     cache: Cache | None = None,
     bench: Bench | None = None,
 ) -> Profile:
-    """Times of a network's real passes on a device, whole and layer by layer.
+    """Times of a network's real passes on a device, whole and layer by layer; random weights, random inputs.
 
-    The network is built in PyTorch from its graph, with random weights, and run on random inputs. What cannot be run,
-    since memory ends or PyTorch refuses, is a run with that status: the others are still measured.
+    What cannot be run, since memory ends or PyTorch refuses, is a run with that status: the others are still measured.
 
     Args:
         source: what ``load`` takes, or a graph; a captured graph holds for one batch.
         device: "cuda", "cuda:1" or "cpu".
         batch: one, several, or "auto": doubled until the throughput saturates or memory ends.
-        dtype: one or several, as ``analyze`` takes them; ``amp-*`` is autocast.
-        input_size: as for ``analyze``.
+        dtype, input_size: as for ``analyze``; one dtype or several; ``amp-*`` is autocast.
         train: whole training steps, forward, backward and optimizer apart, in place of forward passes.
         optimizer: "sgd", "momentum", "adam", "adamw" or "none".
         execution: of "eager", "compile" and "cuda_graph"; one or several.
         channels_last: weights and inputs with the channels innermost.
         tf32: whether float32 products may use TF32; None: what PyTorch does by itself.
         layers: "in-place", "isolated", "both" or "none"; in eager forward passes.
-        seconds: for one setting, about.
-        progress: told what is measured. ``keep``: given the profile so far, after each run.
-        cache: times of layers that are known from another call, which is added to.
-        bench: stands in for the device, in tests.
+        seconds: for one setting, about. ``progress``: told what is measured. ``keep``: given what is done, each time.
+        cache: times of layers that are known from another call, which is added to. ``bench``: stands in for the device.
 
     Returns:
         The profile; ``.interrupted`` if Ctrl-C stopped it, with what had been measured.
@@ -89,34 +85,49 @@ def profile(
     place = timed_device(device)
     dtypes, executions = _several(dtype or "float32"), _several(execution)
     _check(dtypes, executions, batch, layers, seconds)
-    sizes = [1] if batch == "auto" else _several(batch)
-    settings = [
-        Setting(size, kind, "train" if train else "forward", how, channels_last, tf32, optimizer if train else "")
-        for kind, how, size in product(dtypes, executions, sizes)
-    ]
-    for setting in settings:
-        check_setting(setting, place)
+    like = Setting(1, "", "train" if train else "forward", "eager", channels_last, tf32, optimizer if train else "")
+    settings = _settings(like, dtypes, executions, [1] if batch == "auto" else _several(batch), place)
     graphs = _Graphs(source, input_size, train)
     graphs.report(settings[0])  # a source that does not exist stops everything before the device is touched
-    used = bench or _bench(place)
     told = progress or _silent
+    job = _job(place, dtypes, tf32, layers, seconds, {} if cache is None else cache, bench, told)
+    return _kept(_base(graphs, settings[0], job), _runs(job, graphs, settings, batch == "auto", told), keep)
+
+
+def _settings(
+    like: Setting, dtypes: Sequence[str], executions: Sequence[Execution], batches: Sequence[int], place: torch.device
+) -> list[Setting]:
+    found = [
+        msgspec.structs.replace(like, batch=size, dtype=dtype, execution=execution)
+        for dtype, execution, size in product(dtypes, executions, batches)
+    ]
+    for setting in found:
+        check_setting(setting, place)
+    return found
+
+
+def _job(
+    place: torch.device, dtypes: Sequence[str], tf32: bool | None, layers: str, seconds: float, cache: Cache,
+    bench: Bench | None, told: Progress,
+) -> Job:  # fmt: skip
+    used = bench or _bench(place)
     told("ceilings of the device", None)
     tops = ceilings(used, place, dtypes, tf32)
-    where = environment(place, used)
-    base = _base(graphs, settings[0], where, tops)
-    job = Job(used, place, where, tops, layers, seconds, {} if cache is None else cache)
-    runs: list[Run] = []
-    interrupted = False
+    return Job(used, place, environment(place, used), tops, layers, seconds, cache)
+
+
+def _kept(base: Profile, runs: Iterator[Run], keep: Callable[[Profile], None] | None) -> Profile:
+    """The profile of these runs, as far as they come before Ctrl-C."""
+    found = base
     try:
-        for run in _runs(job, graphs, settings, batch == "auto", told):
-            runs.append(run)
+        for run in runs:
+            found = msgspec.structs.replace(found, runs=(*found.runs, run))
             if keep is not None:
-                keep(_with(base, runs, False))
+                keep(found)
     except KeyboardInterrupt:
-        interrupted = True
-    found = _with(base, runs, interrupted)
-    if interrupted and keep is not None and runs:
-        keep(found)
+        found = msgspec.structs.replace(found, interrupted=True)
+        if keep is not None and found.runs:
+            keep(found)
     return found
 
 
@@ -139,23 +150,25 @@ def timed_device(name: str) -> torch.device:
 
 def _runs(job: Job, graphs: _Graphs, settings: Sequence[Setting], doubling: bool, told: Progress) -> Iterator[Run]:
     for position, setting in enumerate(settings):
-        known = None if doubling else position / len(settings)
-        told(setting.words, known)
-        run = measured(job, graphs, setting, lambda words, s=setting, k=known: told(f"{s.words}: {words}", k))
+        run = measured(job, graphs, setting, _telling(told, setting, None if doubling else (position, len(settings))))
         yield run
         before = run
         while doubling and before.measured and before.setting.batch < LARGEST_AUTO:
-            larger = _doubled(before.setting)
-            told(larger.words, None)
-            run = measured(job, graphs, larger, lambda words, s=larger: told(f"{s.words}: {words}", None))
+            larger = msgspec.structs.replace(before.setting, batch=2 * before.setting.batch)
+            run = measured(job, graphs, larger, _telling(told, larger, None))
             yield run
             if not run.measured or run.samples_per_s < SATURATED * before.samples_per_s:
                 break
             before = run
 
 
-def _doubled(setting: Setting) -> Setting:
-    return msgspec.structs.replace(setting, batch=2 * setting.batch)
+def _telling(told: Progress, setting: Setting, place: tuple[int, int] | None) -> Callable[[str, float], None]:
+    """What a run tells, within the whole: ``place`` is its number and how many there are."""
+
+    def tell(words: str, part: float) -> None:
+        told(f"{setting.words}: {words}", None if place is None else (place[0] + part) / place[1])
+
+    return tell
 
 
 class _Graphs:
@@ -183,18 +196,15 @@ class _Graphs:
         return self._graphs[batch]
 
 
-def _base(graphs: _Graphs, setting: Setting, where: Environment, tops: tuple[Ceiling, ...]) -> Profile:
-    report = graphs.report(setting)
-    graph, about = report.graph, report.about
+def _base(graphs: _Graphs, setting: Setting, job: Job) -> Profile:
+    """The profile without its runs."""
     from .. import __version__
 
+    report = graphs.report(setting)
+    graph, about = report.graph, report.about
     source = graphs.source if isinstance(graphs.source, str) else about.source
     network = graph_document(graph, Values(graph), about.name, __version__)
-    return Profile(about.name, about.title, source, where, (), tops, network)
-
-
-def _with(base: Profile, runs: Sequence[Run], interrupted: bool) -> Profile:
-    return msgspec.structs.replace(base, runs=tuple(runs), interrupted=interrupted)
+    return Profile(about.name, about.title, source, job.where, (), job.tops, network)
 
 
 def _bench(device: torch.device) -> Bench:

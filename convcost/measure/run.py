@@ -45,7 +45,8 @@ class Job(msgspec.Struct, frozen=True):
     cache: dict[Key, tuple[int, ...]]
 
 
-Told = Callable[[str], None]
+Told = Callable[[str, float], None]
+"""What is told: what is measured now, and which part of the run is done."""
 
 
 def measured(job: Job, reports: Reports, setting: Setting, told: Told) -> Run:
@@ -79,7 +80,7 @@ def _run(job: Job, report: Report, run: Run, told: Told) -> Run:
     phases = passes.phases
     if setting.execution == "cuda_graph":
         phases = {"forward": bench.replayed(passes.forward)}
-    told("whole passes")
+    told("whole passes", 0.0)
     found = timed(bench, list(phases.values()), Limits(seconds=job.seconds))
     memory = bench.peak(lambda: [call() for call in phases.values()])
     run = msgspec.structs.replace(
@@ -96,11 +97,11 @@ def _with_layers(job: Job, report: Report, passes: Passes, run: Run, told: Told)
     replay: tuple[int, ...] = ()
     inside, alone = InPlace((), ()), Isolated((), (), ())
     if job.layers in ("in-place", "both"):
-        told("layers in place")
+        told("layers in place", 0.4)
         inside = in_place(job.bench, passes.network, passes.inputs, passes.around, seconds=job.seconds)
         replay = _replay(job.bench, passes, notes)
     if job.layers in ("isolated", "both"):
-        told("each layer alone")
+        told("each layer alone", 0.7)
         setting = run.setting
         more = (str(job.device), setting.dtype, setting.tf32, setting.channels_last)
         ops, launches = [node.op for node in report.graph], [layer.launches for layer in report.layers]
@@ -114,9 +115,7 @@ def _with_layers(job: Job, report: Report, passes: Passes, run: Run, told: Told)
     )  # fmt: skip
 
 
-def _layers(
-    job: Job, report: Report, setting: Setting, inside: InPlace, alone: Isolated
-) -> tuple[LayerTime, ...]:
+def _layers(job: Job, report: Report, setting: Setting, inside: InPlace, alone: Isolated) -> tuple[LayerTime, ...]:
     own = measured_ceilings(job.tops, job.where, setting)
     bounds = roofline(report, own).layers if own else None
     sheet = _datasheet(job.where, report, setting)

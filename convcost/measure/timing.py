@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -110,7 +111,7 @@ def _iteration(bench: Bench, phases: Sequence[Call], flush: bool) -> list[Any]:
 
 def between(bench: Bench, marks: Sequence[Any]) -> tuple[int, ...]:
     """The times from each of these moments, which must be over, to the next."""
-    return tuple(bench.between_ns(first, second) for first, second in zip(marks, marks[1:], strict=False))
+    return tuple(bench.between_ns(first, second) for first, second in pairwise(marks))
 
 
 def mark_cost(bench: Bench, times: int = 100) -> tuple[int, ...]:

@@ -10,6 +10,9 @@ import msgspec
 from .records import Ceiling, LayerTime, Profile, Run
 from .statistics import median
 
+COUNTS = ("layers", "params", "macs", "flops", "bytes_moved")
+TIMES = ("time_ns", "alone_ns", "bound_ns", "datasheet_bound_ns")
+
 
 class Span(msgspec.Struct, frozen=True):
     """Some layers together: their work, and the time that it took.
@@ -111,9 +114,10 @@ class Figures:
         """Some layers together."""
         chosen = tuple(spans)
         limits = {span.limit for span in chosen if span.limit}
-        counts = [sum(getattr(x, key) for x in chosen) for key in ("layers", "params", "macs", "flops", "bytes_moved")]
-        times = [_total(chosen, key) for key in ("time_ns", "alone_ns", "bound_ns", "datasheet_bound_ns")]
-        return Span(*counts, *times, limit="mixed" if len(limits) > 1 else next(iter(limits), ""))
+        found = {key: sum(getattr(x, key) for x in chosen) for key in COUNTS}
+        times = {key: _total(chosen, key) for key in TIMES}
+        limit = "mixed" if len(limits) > 1 else next(iter(limits), "")
+        return msgspec.convert({**found, **times, "limit": limit}, Span)
 
     @cached_property
     def totals(self) -> Span:

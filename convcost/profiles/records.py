@@ -76,8 +76,11 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 class Ceiling(msgspec.Struct, frozen=True):
-    """What the device did at its best: ``work`` is FLOPs of a matrix product ("matmul"), bytes read and written of a
-    copy ("copy"), or 1 for a kernel that does nothing to speak of ("launch")."""
+    """What the device did at its best.
+
+    ``work`` is FLOPs of a matrix product ("matmul"), bytes read and written of a copy ("copy"), or 1 for a kernel that
+    does nothing to speak of ("launch").
+    """
 
     what: Literal["matmul", "copy", "launch"]
     work: int
@@ -147,10 +150,10 @@ class LayerTime(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One setting. ``phases`` holds the raw samples of each phase of an iteration: "forward"; in training "backward"
-    and "optimizer" too.
+    """One setting, and what was measured in it.
 
-    ``replay_ns``: the forward pass from a CUDA graph, in which no launch is waited for. ``mark_ns``: two readings of
+    ``phases`` holds the raw samples of each phase of an iteration: "forward"; in training "backward" and "optimizer"
+    too. ``replay_ns``: the forward pass from a CUDA graph, in which no launch is waited for. ``mark_ns``: two readings of
     the clock with nothing between them. ``isolated``: times of distinct layers, each by itself. ``flushed``: whether
     the device's cache was overwritten before each iteration. ``note`` says what became of it if it was not measured.
     """

@@ -32,7 +32,10 @@ def measured_ceilings(tops: Sequence[Ceiling], where: Environment, setting: Sett
         return rates.get(("float32", tf32), plain)
 
     def made(dtype: str) -> Ceilings | None:
-        conv, matmul = product(dtype, _tf32(where, setting, "cudnn")), product(dtype, _tf32(where, setting, "cuda.matmul"))
+        conv, matmul = (
+            product(dtype, _tf32(where, setting, "cudnn")),
+            product(dtype, _tf32(where, setting, "cuda.matmul")),
+        )
         if conv is None or matmul is None:
             return None
         return Ceilings(

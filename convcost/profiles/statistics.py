@@ -86,8 +86,9 @@ def confidence_rank(samples: int) -> int | None:
     2 * P(at most k of n). None if even the whole range misses it too often (fewer than six samples).
     """
     if samples > 1000:  # the normal approximation is exact enough, and the binomials become long
-        return floor(samples / 2 - 0.98 * samples**0.5 - 0.5)
-    allowed, tail, rank = 0.025 * 2**samples, 0, -1
+        return int(samples / 2 - 0.98 * samples**0.5 - 0.5)
+    allowed = 0.025 * 2**samples
+    tail, rank = 0, -1
     while tail + comb(samples, rank + 1) <= allowed:
         rank += 1
         tail += comb(samples, rank)

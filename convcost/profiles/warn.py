@@ -29,7 +29,9 @@ def _of_samples(run: Run) -> list[str]:
     if time.uncertainty is None:
         found.append(f"{time.samples} samples are too few to say how sure the median is")
     elif time.uncertainty > UNCERTAINTY:
-        found.append(f"the median is known to {time.uncertainty:.1%} only (95% confidence; the aim is {UNCERTAINTY:.0%})")
+        found.append(
+            f"the median is known to {time.uncertainty:.1%} only (95% confidence; the aim is {UNCERTAINTY:.0%})"
+        )
     if time.spread > SPREAD:
         found.append(f"the middle 90% of {time.samples} samples spread over {time.spread:.0%} of the median")
     if abs(time.drift - 1) > DRIFT and time.samples >= 9:

@@ -40,15 +40,17 @@ def document(
     parts: Parts = [Paragraph(headline(profile), "headline"), runs_sheet(profile)]
     training = [run for run in profile.measured if len(run.phases) > 1]
     parts += [phases_sheet(training)] if training else []
+    remembered = [run for run in profile.measured if run.memory is not None]
+    parts += [memory_sheet(remembered)] if remembered else []
     timed = [found for found in figures if found.run.measured and found.run.layers]
     for found in timed if every else timed[-1:]:
         parts += _layers(found, profile.environment, depth, plain, style)
     parts += [ceilings_sheet(profile)] if profile.ceilings else []
     parts += [Paragraph(text) for text in meaning(profile)]
     parts += [
-        Paragraph(f"{run.setting.words}: {doubt}.", "warning")
+        Paragraph(f"{run.setting.words}: {'; '.join(said)}.", "warning")
         for run, said in zip(profile.runs, doubts, strict=True)
-        for doubt in said
+        if said
     ]
     parts += [
         Paragraph(f"{run.setting.words}: {run.status}. {run.note}", "warning")
@@ -80,17 +82,15 @@ def _speed(value: float) -> str:
 
 
 def runs_sheet(profile: Profile) -> Sheet:
-    """Every setting with its times, throughput and memory."""
+    """Every setting with its times and throughput."""
     several = _what_varies(profile.runs)
-    peaks = any(run.memory for run in profile.runs)
     columns = [
         Column("batch", "Batch", "plain"), *([Column("setting", "Setting")] if several else []),
         Column("median_ns", "Median", "duration"), Column("p5_ns", "p5", "duration"),
         Column("p95_ns", "p95", "duration"), Column("samples", "Samples", "plain"),
         Column("samples_per_s", "Per second", "number"), Column("flops_per_s", "FLOPs/s", "rate"),
-        *([Column("peak_bytes", "Peak", "bytes")] if peaks else []),
     ]  # fmt: skip
-    lines = [Line(_run_cells(run, bool(several), peaks), kind="" if run.measured else "differs") for run in profile.runs]
+    lines = [Line(_run_cells(run, several), kind="" if run.measured else "differs") for run in profile.runs]
     return Sheet("", tuple(columns), tuple(lines))
 
 
@@ -102,7 +102,7 @@ def _without_batch(run: Run) -> str:
     return run.setting.words.partition(", ")[2]
 
 
-def _run_cells(run: Run, several: bool, peaks: bool) -> tuple[Any, ...]:
+def _run_cells(run: Run, several: bool) -> tuple[Any, ...]:
     cells: list[Any] = [run.setting.batch, *([_without_batch(run)] if several else [])]
     if run.measured and run.static is not None:
         time = run.time
@@ -112,7 +112,7 @@ def _run_cells(run: Run, several: bool, peaks: bool) -> tuple[Any, ...]:
         cells += [int(1e9 * work / time.median_ns)]
     else:
         cells += [None, None, None, None, None, None]
-    return (*cells, *([run.memory.requested_bytes if run.memory else None] if peaks else []))
+    return tuple(cells)
 
 
 def phases_sheet(runs: Sequence[Run]) -> Sheet:
@@ -130,6 +130,23 @@ def phases_sheet(runs: Sequence[Run]) -> Sheet:
             cells += [middle, (middle, whole)]
         lines.append(Line(tuple(cells)))
     return Sheet("", tuple(columns), tuple(lines))
+
+
+def memory_sheet(runs: Sequence[Run]) -> Sheet:
+    """Memory at the worst moment, beside what the static engine predicts."""
+    columns = (
+        Column("setting", "Memory"), Column("predicted", "Predicted", "bytes"),
+        Column("requested", "Requested", "bytes"), Column("part", "", "share"),
+        Column("allocated", "Allocated", "bytes"), Column("reserved", "Reserved", "bytes"),
+    )  # fmt: skip
+    lines = []
+    for run in runs:
+        use, predicted = run.memory, run.static.peak_bytes if run.static else None
+        if use is not None:
+            part = (predicted, use.requested_bytes) if predicted is not None else None
+            cells = (predicted, use.requested_bytes, part, use.allocated_bytes, use.reserved_bytes)
+            lines.append(Line((run.setting.words, *cells)))
+    return Sheet("", columns, tuple(lines))
 
 
 # --- layers
@@ -150,7 +167,8 @@ def layer_sheet(found: Figures, depth: int | None, plain: bool, title: str) -> S
         Column("name", "Layer"), Column("time_ns", "Time", "duration"), Column("time%", "", "share", not plain),
         *([Column("alone_ns", "Alone", "duration")] if both else []),
         Column("flops_per_s", "FLOPs/s", "rate"), Column("bytes_per_s", "B/s", "rate"),
-        Column("of_ceiling", "Ceiling", "percent"), *([Column("of_datasheet", "Datasheet", "percent")] if sheets else []),
+        Column("of_ceiling", "Ceiling", "percent"),
+        *([Column("of_datasheet", "Datasheet", "percent")] if sheets else []),
         Column("limit", "Limit", "word"),
     ]  # fmt: skip
 
@@ -277,8 +295,9 @@ def meaning(profile: Profile) -> list[str]:
         )
     if any(run.layers for run in profile.runs):
         lines.append(
-            "Ceiling: the least time under the measured ceilings over the time taken. Limit: which bound is the largest; "
-            "launches where starting kernels takes longer than their work."
+            "Ceiling: the least time under the measured ceilings over the time taken; above 100% where inputs were "
+            "still in a cache, which the bound does not know. Limit: the largest bound; launches where starting the "
+            "kernels takes longer than their work."
         )
     return lines
 
