@@ -153,7 +153,7 @@ class Run(msgspec.Struct, frozen=True):
     """One setting, and what was measured in it.
 
     ``phases`` holds the raw samples of each phase of an iteration: "forward"; in training "backward" and "optimizer"
-    too. ``replay_ns``: the forward pass from a CUDA graph, in which no launch is waited for. ``mark_ns``: two readings of
+    too. ``replay_ns``: the forward pass from a CUDA graph: no launch is waited for. ``mark_ns``: two readings of
     the clock with nothing between them. ``isolated``: times of distinct layers, each by itself. ``flushed``: whether
     the device's cache was overwritten before each iteration. ``note`` says what became of it if it was not measured.
     """
