@@ -75,10 +75,10 @@ def warm_up(bench: Bench, phases: Sequence[Call], limits: Limits) -> tuple[tuple
         bench.synchronize()
         found.append(sum(between(bench, marks)))
         spent = bench.now_ns() - start
-        long_enough = spent >= 1e9 * limits.warmup_seconds and len(found) >= 2 * WINDOW
-        if long_enough and _settled(found):
+        if spent >= 1e9 * limits.warmup_seconds and len(found) >= 2 * WINDOW and _settled(found):
             return tuple(found), True
-        if spent >= 1e9 * limits.seconds / 4 and len(found) >= 2:
+        over = spent >= 1e9 * limits.seconds / 4 or len(found) >= limits.max_samples
+        if over and len(found) >= 2:
             return tuple(found), _settled(found)
 
 

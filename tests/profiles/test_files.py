@@ -1,0 +1,117 @@
+"""Saved profiles: what is written reads again, old files too, and broken ones say what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import convcost
+from convcost.errors import SourceError
+from convcost.profiles.files import file_name, from_bytes, load_profile, save, text
+from convcost.profiles.records import Profile
+
+RECORDED = Path(__file__).parent / "lenet5-cpu-schema1.json"
+"""A real profile, as the first version of the schema wrote it: it must read for ever."""
+
+
+@pytest.fixture
+def recorded() -> Profile:
+    return load_profile(RECORDED)
+
+
+def test_the_first_version_still_reads(recorded):
+    assert recorded.name == "lenet5"
+    assert recorded.environment.device == "cpu"
+    assert [run.setting.batch for run in recorded.measured] == [1, 8]
+    static = recorded.runs[0].static
+    report = convcost.analyze(convcost.load("lenet5"))
+    assert (static.params, static.macs, static.flops) == (
+        report.totals.params, report.totals.macs, report.totals.flops,
+    )  # fmt: skip
+    assert [layer.name for layer in recorded.runs[0].layers] == [layer.name for layer in report.layers]
+    assert all(len(layer.in_place_ns) > 3 for layer in recorded.runs[0].layers)
+
+
+def test_it_reads_what_it_writes(recorded, tmp_path):
+    path = tmp_path / "new" / "run.json"
+    save(recorded, str(path))
+    assert load_profile(path) == recorded
+    assert [entry.name for entry in path.parent.iterdir()] == ["run.json"]
+
+
+def test_the_text_is_json_with_a_line_for_each_run(recorded):
+    written = text(recorded)
+    found = json.loads(written)
+    assert (found["schema"], found["kind"], found["convcost"]) == (1, "profile", convcost.__version__)
+    middle = found["runs"][1]["summary"]["median_ns"]
+    samples = sorted(found["runs"][1]["phases"]["forward"])
+    assert samples[0] <= middle <= samples[-1]
+    assert found["runs"][1]["summary"]["samples_per_s"] == pytest.approx(8e9 / middle)
+    assert len(written.splitlines()) == len(found["runs"]) + 4
+
+
+def test_without_runs(recorded):
+    none = msgspec.structs.replace(recorded, runs=())
+    assert from_bytes(text(none).encode(), "x") == none
+
+
+def test_fields_of_a_later_release_are_passed_over(recorded):
+    found = json.loads(text(recorded))
+    found["later"] = 1
+    found["runs"][0]["later"] = [2]
+    assert from_bytes(json.dumps(found).encode(), "x") == recorded
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is no JSON, or was cut off"),
+        (b"\xff\xfe", "is no JSON"),
+        (b'{"schema": 1, "kind": "profile", "name": "x"', "was cut off"),
+        (b"[" * 100_000, "is no JSON"),
+        (b"[]", "is no saved profile"),
+        (b'{"schema": 1}', "is no saved profile"),
+        (b'{"schema": 2, "kind": "profile"}', "has version 2, which is newer than this convcost reads (1)"),
+        (b'{"schema": "one", "kind": "profile"}', "has version 'one'"),
+        (b'{"schema": 1, "kind": "profile", "name": 5}', "Expected `str`, got `int` - at `$.name`"),
+        (b'{"schema": 1, "kind": "profile", "name": "x"}', "missing required field `title`"),
+    ],
+)
+def test_broken_files(content, words):
+    with pytest.raises(SourceError, match=r"^broken\.json") as caught:
+        from_bytes(content, "broken.json")
+    assert words in str(caught.value)
+
+
+def test_a_wrong_time_is_named(recorded):
+    found = json.loads(text(recorded))
+    found["runs"][1]["phases"]["forward"][3] = "soon"
+    with pytest.raises(SourceError, match=r"runs\[1\]\.phases\[\.\.\.\]\[3\]|runs\[1\].phases"):
+        from_bytes(json.dumps(found).encode(), "run.json")
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(SourceError, match="No such file"):
+        load_profile(tmp_path / "none.json")
+
+
+def test_a_folder_that_cannot_be_written(recorded, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SourceError, match="cannot write"):
+        save(recorded, str(tmp_path / "file" / "run.json"))
+
+
+def test_file_names():
+    assert file_name("vgg16", "NVIDIA H100 80GB HBM3", "2026-11-25T08:00:00Z") == (
+        "vgg16-NVIDIA-H100-80GB-HBM3-2026-11-25T080000Z.json"
+    )
+    assert file_name("../x y", "a/b", "") == "x-y-a-b.json"
+
+
+def test_a_profile_shows_itself(recorded):
+    assert repr(recorded).startswith("<Profile 'lenet5' on ")
+    assert recorded.to_dict()["kind"] == "profile"
+    assert recorded.to_json() == text(recorded)
