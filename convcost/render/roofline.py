@@ -153,8 +153,10 @@ def _figure(roofline: Roofline, key: str) -> str:
 def meaning(roofline: Roofline) -> list[str]:
     """What the numbers mean and where the ceilings come from."""
     sources = dict.fromkeys(filter(None, roofline.ceilings.sources.values()))
-    lines = ["Bound: the larger of Compute and Memory, summed up over layers. FLOPs/B: FLOPs per byte moved; from the "
-             "ridge on arithmetic is the limit."]  # fmt: skip
+    lines = [
+        "The bound of a layer is the larger of its times for arithmetic (Compute) and for memory (Memory); bounds are "
+        "summed up over layers. FLOPs/B: FLOPs per byte moved; from the ridge on arithmetic is the limit."
+    ]
     if sources:
         lines.append(f"Ceilings of {roofline.ceilings.device}: {'; '.join(sources)}.")
     return lines + list(roofline.assumptions)
