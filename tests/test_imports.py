@@ -68,6 +68,7 @@ EXCEPTIONS = {
     ("analysis.records", "render.html_table"): "a notebook asks the record itself for its HTML",
     ("analysis.records", "render.charts.figures"): "and for its figures",
     ("analysis.compare", "render.charts.figures"): "as a comparison does",
+    ("analysis.roofline", "render.charts.figures"): "and a roofline",
     ("analysis.json", "__init__"): "the version stands in the JSON",
     ("gate.check", "__init__"): "and in the lock",
     ("cli.group", "__init__"): "and behind --version",

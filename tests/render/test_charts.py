@@ -292,6 +292,15 @@ def test_plot_gives_figures():
         found.plot("memory")
 
 
+def test_a_roofline_plots_itself():
+    pytest.importorskip("plotly")
+    found = convcost.roofline(convcost.load("vgg16"), "h200")
+    figure = found.plot({"fc6": 90_000.0})
+    assert figure.layout.title.text == "Roofline on H200 SXM"
+    (measured,) = (trace for trace in figure.data if trace.name.endswith("measured"))
+    assert measured.y == (found.layers[-7].flops / 90e-6,)
+
+
 def test_without_plotly_a_plot_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "plotly", None)
     with pytest.raises(MissingExtraError, match=r"pip install \"convcost\[charts\]\""):
