@@ -173,10 +173,10 @@ def test_the_roofline_bends_where_memory_stops_being_the_limit():
     chart = roofline_chart(points, Ceilings("a <b> device", 100, 40, 40, 10), {"fast": 100e9, "copy": 30e9})
     data = {t["name"]: t for t in chart.figure["data"]}
     assert chart.title == "Roofline on a <b> device"
-    assert list(data)[:3] == ["memory: 10 B/s", "convolutions: 100 FLOP/s", "all other operations: 40 FLOP/s"]
+    assert list(data)[:3] == ["memory: 10 B/s", "convolutions: 100 FLOP/s", "other operations: 40 FLOP/s"]
     assert (data["memory: 10 B/s"]["x"], data["memory: 10 B/s"]["y"]) == ([1, 10], [10, 100])
     assert (data["convolutions: 100 FLOP/s"]["x"], data["convolutions: 100 FLOP/s"]["y"]) == ([10, 100], [100, 100])
-    assert data["all other operations: 40 FLOP/s"]["x"] == [4, 100]
+    assert data["other operations: 40 FLOP/s"]["x"] == [4, 100]
     assert (data["normalisation, bound"]["x"], data["normalisation, bound"]["y"]) == ([2], [20])
     assert (data["convolution, bound"]["x"], data["convolution, bound"]["y"]) == ([50], [100])
     assert data["convolution, bound"]["marker"]["symbol"] == "circle-open"
