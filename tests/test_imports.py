@@ -85,6 +85,7 @@ EXCEPTIONS = {
     ("analysis.records", "render.html_table"): "a notebook asks the record itself for its HTML",
     ("analysis.records", "render.charts.figures"): "and for its figures",
     ("analysis.compare", "render.charts.figures"): "as a comparison does",
+    ("analysis.roofline", "render.charts.figures"): "and a roofline",
     ("analysis.json", "__init__"): "the version stands in the JSON",
     ("gate.check", "__init__"): "and in the lock",
     ("cli.group", "__init__"): "and behind --version",
@@ -242,6 +243,7 @@ def test_every_public_name_is_there():
         ["compare", "vgg16", "resnet50", "--format", "json"],
         ["check", "--config", str(ROOT.parent / "pyproject.toml"), "--format", "json"],
         ["compare", "vgg16", "vgg19", "--layers", "--format", "markdown"],
+        ["analyze", "vgg16", "--gpu", "h200", "--format", "json"],
     ],
 )
 def test_commands_are_light(arguments):
@@ -254,7 +256,7 @@ def test_commands_are_light(arguments):
 def test_the_table_is_light_too():
     modules = loaded(RUN, "analyze", "vgg16")
     assert "rich" in modules
-    assert not modules & set(HEAVY)
+    assert not modules & {*HEAVY, "convcost.analysis.roofline", "convcost.hardware", "convcost.analysis.memory"}
 
 
 @pytest.mark.parametrize("command", ["analyze", "explain", "list"])

@@ -265,6 +265,12 @@ class Roofline(msgspec.Struct, frozen=True, dict=True):
         """What the bound takes for granted."""
         return ASSUMPTIONS
 
+    def plot(self, times_ns: Mapping[str, float] | None = None) -> Any:
+        """A plotly figure; ``times_ns``: measured time of each layer by its name, drawn beside the bounds."""
+        from ..render.charts.figures import of_roofline
+
+        return of_roofline(self, times_ns)
+
     def to_dict(self) -> dict[str, Any]:
         """The roofline as in the JSON: integers and, for times in nanoseconds and ratios, floats."""
         plain: dict[str, Any] = msgspec.to_builtins({

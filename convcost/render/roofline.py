@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Parts = list[Paragraph | Sheet | Curve]
 
 ROOFS: Mapping[Roof, str] = {
-    "conv": "convolutions", "matmul": "matrix products", "vector": "all other operations",
+    "conv": "convolutions", "matmul": "matrix products", "vector": "other operations",
 }  # fmt: skip
 """What each rate is for, in words."""
 
@@ -132,31 +132,22 @@ def ceiling_sheet(roofline: Roofline) -> Sheet:
     )  # fmt: skip
     ceilings = roofline.ceilings
     lines = [
-        Line(
-            (
-                f"FLOPs of {name}",
-                int(ceilings.rate(roof)),
-                ceilings.ridge(roof),
-                _figure(roofline, f"{roof}_flops_per_s"),
-            )
-        )
+        Line((name, int(ceilings.rate(roof)), ceilings.ridge(roof), ceilings.words.get(f"{roof}_flops_per_s", "")))
         for roof, name in ROOFS.items()
     ]
-    lines.append(Line(("bytes of memory", int(ceilings.bytes_per_s), None, _figure(roofline, "bytes_per_s"))))
+    lines.append(Line(("memory", int(ceilings.bytes_per_s), None, ceilings.words.get("bytes_per_s", ""))))
     return Sheet("", columns, tuple(lines))
-
-
-def _figure(roofline: Roofline, key: str) -> str:
-    return roofline.ceilings.words.get(key, "")
 
 
 def meaning(roofline: Roofline) -> list[str]:
     """What the numbers mean and where the ceilings come from."""
     sources = dict.fromkeys(filter(None, roofline.ceilings.sources.values()))
-    lines = ["Bound: the larger of Compute and Memory, summed up over layers. FLOPs/B: FLOPs per byte moved; from the "
-             "ridge on arithmetic is the limit."]  # fmt: skip
+    lines = [
+        "The bound of a layer is the larger of its times for arithmetic (Compute) and for memory (Memory); bounds are "
+        "summed up over layers. FLOPs/B: FLOPs per byte moved; from the ridge on arithmetic is the limit."
+    ]
     if sources:
-        lines.append(f"Ceilings of {roofline.ceilings.device}: {'; '.join(sources)}.")
+        lines.append(f"Ceilings, in FLOPs and of memory in bytes per second: {'; '.join(sources)}.")
     return lines + list(roofline.assumptions)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from convcost import analyze, load
+from convcost import Ceilings, analyze, load, roofline
 from convcost.analysis.explain import explain
-from convcost.cli.report import charts_of
+from convcost.cli.report import charts_of, text_of
 from convcost.render.explanation import step_cells
 
 QUANTITIES = ("params", "macs", "flops", "activation_bytes", "bytes_read", "bytes_written")
@@ -64,6 +64,24 @@ def test_a_chart_without_records_says_why(opened, vgg):
     missing = [chart for chart in charts_of(vgg) if chart.figure is None]
     assert told == [f"{chart.title}: left out, {chart.missing}." for chart in missing]
     assert "Roofline: left out, there is no record of a device." in told
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_roofline_is_drawn_and_fits(visit, tmp_path, width, keep):
+    """The device's name comes from a file, which may hold anything."""
+    report = analyze(load("vgg16"))
+    given = Ceilings("<b>my</b> & card", 494.5e12, 67e12, 67e12, 4.8e12, sources={"bytes_per_s": "<i>mine</i>"})
+    found = roofline(report, given)
+    path = tmp_path / "page.html"
+    path.write_text(text_of(["vgg16"], [report], [], None, roofline=found), "utf-8")
+    opened = visit(path, width=width)
+    assert opened.errors == []
+    assert opened.tab.text_content("#h-roofline") == "Roofline on <b>my</b> & card"
+    assert "bytes per second: <i>mine</i>." in opened.tab.text_content("#roofline")
+    drawn = opened.tab.locator("[data-chart=roofline] .scatterlayer .point").count()
+    assert drawn == sum(1 for layer in found.layers if layer.flops and layer.bytes_moved)
+    assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width
+    keep(opened, f"roofline-{width}")
 
 
 def test_every_number_is_the_one_of_the_json(opened, vgg):

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 import convcost
-from convcost import Graph, Node, Tensor, analyze
+from convcost import Ceilings, Graph, Node, Tensor, analyze
 from convcost.errors import MissingExtraError, UsageError
 from convcost.graph import About
 from convcost.ops import make
@@ -156,21 +156,58 @@ def test_much_that_is_alive_is_summed_up():
     assert text.endswith(f"{sum(range(1, 9)):,} B  in 8 more")
 
 
+def point(name, group, roof, flops, bytes_moved, bound_ns, limit="memory"):
+    return SimpleNamespace(
+        name=name, group=group, roof=roof, flops=flops, bytes_moved=bytes_moved, bound_ns=bound_ns, limit=limit
+    )
+
+
 def test_the_roofline_bends_where_memory_stops_being_the_limit():
-    """Peak 100 FLOP/s and 10 bytes/s meet at 10 FLOPs per byte; a layer with 2 reaches 20 FLOP/s, one with 50 all."""
+    """Peaks of 100 and 40 FLOP/s and 10 bytes/s meet at 10 and 4 FLOPs per byte."""
     points = [
-        SimpleNamespace(name="slow", group="norm", flops=200, bytes_moved=100, seconds=None),
-        SimpleNamespace(name="fast", group="conv", flops=5000, bytes_moved=100, seconds=100.0),
-        SimpleNamespace(name="view", group="other", flops=0, bytes_moved=0, seconds=None),
+        point("slow", "norm", "vector", 200, 100, 10e9),
+        point("fast", "conv", "conv", 5000, 100, 50e9, "compute"),
+        point("copy", "other", "", 0, 100, 20e9),
+        point("view", "other", "", 0, 0, 0, ""),
     ]
-    data = {t["name"]: t for t in roofline_chart(points, "a device", 100, 10).figure["data"]}
-    assert data["roof"]["x"][1] == 10
-    assert data["roof"]["y"][1:] == [100, 100]
+    chart = roofline_chart(points, Ceilings("a <b> device", 100, 40, 40, 10), {"fast": 100e9, "copy": 30e9})
+    data = {t["name"]: t for t in chart.figure["data"]}
+    assert chart.title == "Roofline on a <b> device"
+    assert list(data)[:3] == ["memory: 10 B/s", "convolutions: 100 FLOP/s", "other operations: 40 FLOP/s"]
+    assert (data["memory: 10 B/s"]["x"], data["memory: 10 B/s"]["y"]) == ([1, 10], [10, 100])
+    assert (data["convolutions: 100 FLOP/s"]["x"], data["convolutions: 100 FLOP/s"]["y"]) == ([10, 100], [100, 100])
+    assert data["other operations: 40 FLOP/s"]["x"] == [4, 100]
     assert (data["normalisation, bound"]["x"], data["normalisation, bound"]["y"]) == ([2], [20])
     assert (data["convolution, bound"]["x"], data["convolution, bound"]["y"]) == ([50], [100])
+    assert data["convolution, bound"]["marker"]["symbol"] == "circle-open"
+    assert data["convolution, bound"]["hovertext"] == [
+        "<b>fast</b><br>bound: 50.0 s, limited by compute<br>5,000 FLOPs / 100 bytes = 50 FLOPs per byte<br>100 FLOP/s"
+    ]
     assert data["convolution, measured"]["y"] == [50]
-    assert "normalisation, measured" not in data
-    assert roofline_chart(points[2:], "a device", 100, 10).missing == "no layer does arithmetic"
+    assert data["convolution, measured"]["marker"]["symbol"] == "circle"
+    assert len(data) == 6
+    assert chart.note.endswith("Not drawn: 1 layers that only move data, 25.0% of the bound.")
+    assert roofline_chart(points[2:], Ceilings("x", 1, 1, 1, 1)).missing == "no layer does arithmetic"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["float32", "amp-bf16"])
+def test_no_layer_stands_above_its_roof_by_more_than_its_other_operations(name, dtype):
+    """Tensor cores and vector units together do more than the tensor cores alone, of which a roof speaks."""
+    objects = pytest.importorskip("plotly.graph_objects")
+    found = convcost.roofline(convcost.load(name), "h200", dtype=dtype)
+    figure = roofline_chart(found.layers, found.ceilings).figure
+    objects.Figure(json.loads(json.dumps(figure)))
+    drawn = [pair for t in figure["data"] if t["mode"] == "markers" for pair in zip(t["x"], t["y"], strict=True)]
+    layers = [layer for layer in found.layers if layer.flops and layer.bytes_moved]
+    assert sorted(drawn) == sorted((layer.intensity, layer.flops / layer.bound_ns * 1e9) for layer in layers)
+    for layer in layers:
+        speed = layer.flops / layer.bound_ns * 1e9
+        assert speed <= layer.intensity * found.ceilings.bytes_per_s * (1 + 1e-9)
+        share = 2 * layer.macs / layer.flops or 1
+        assert (
+            speed * share <= max(r.rate(layer.roof) for r in (found.ceilings, *found.ceilings.others.values())) * 1.001
+        )
 
 
 def test_throughput():
@@ -253,6 +290,15 @@ def test_plot_gives_figures():
         found.plot("layer")
     with pytest.raises(UsageError, match="no chart 'memory': there is no record of its memory over time"):
         found.plot("memory")
+
+
+def test_a_roofline_plots_itself():
+    pytest.importorskip("plotly")
+    found = convcost.roofline(convcost.load("vgg16"), "h200")
+    figure = found.plot({"fc6": 90_000.0})
+    assert figure.layout.title.text == "Roofline on H200 SXM"
+    (measured,) = (trace for trace in figure.data if trace.name.endswith("measured"))
+    assert measured.y == (found.layers[-7].flops / 90e-6,)
 
 
 def test_without_plotly_a_plot_says_what_to_install(monkeypatch):

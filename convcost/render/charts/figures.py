@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import MissingExtraError, UsageError, nearest
-from . import network_charts, report_charts
-from .style import Chart
+from . import network_charts, report_charts, roofline_chart
+from .style import Chart, safe
 
 if TYPE_CHECKING:
     from ...analysis.records import Report
+    from ...analysis.roofline import Roofline
 
 
 def of_report(report: Report, key: str) -> Any:
@@ -21,6 +22,11 @@ def of_report(report: Report, key: str) -> Any:
 def of_networks(reports: Sequence[Report], key: str) -> Any:
     """A chart of several networks as a figure; see ``figure``."""
     return figure(network_charts(reports), key)
+
+
+def of_roofline(roofline: Roofline, times_ns: Mapping[str, float] | None = None) -> Any:
+    """Layers under the roofs of a device as a figure; see ``figure``."""
+    return figure((roofline_chart(roofline.layers, roofline.ceilings, times_ns),), "roofline")
 
 
 def figure(charts: tuple[Chart, ...], key: str) -> Any:
@@ -40,7 +46,7 @@ def figure(charts: tuple[Chart, ...], key: str) -> Any:
         from plotly import graph_objects
     except ImportError:
         raise MissingExtraError('plot needs plotly, which is not installed: pip install "convcost[charts]"') from None
-    title = {"text": chart.title, "subtitle": {"text": chart.note}, "x": 0, "xref": "paper"}
+    title = {"text": safe(chart.title), "subtitle": {"text": chart.note}, "x": 0, "xref": "paper"}
     layout = {**chart.figure["layout"], "title": title, "template": "plotly_white"}
     layout["height"] += 110
     layout["margin"] = {**layout["margin"], "t": layout["margin"]["t"] + 110}

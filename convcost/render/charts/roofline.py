@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ... import units
 from ..roofline import ROOFS
-from .style import COLOURS, GREY, NAMES, Chart, axis, label, layout
+from .style import COLOURS, GREY, NAMES, Chart, axis, label, layout, short
 
 if TYPE_CHECKING:
     from ...analysis.roofline import Ceilings, Roof
@@ -55,7 +55,7 @@ def roofline_chart(points: Sequence[Point], ceilings: Ceilings, times_ns: Mappin
         ceilings: of the device. Each rate that a point can reach is a roof of its own.
         times_ns: measured time of each layer by its name.
     """
-    title = f"Roofline on {label(ceilings.device)}"
+    title = f"Roofline on {short(ceilings.device)}"
     used = [point for point in points if point.flops and point.bytes_moved]
     if not used:
         return Chart("roofline", title, missing="no layer does arithmetic")
@@ -78,7 +78,7 @@ def roofline_chart(points: Sequence[Point], ceilings: Ceilings, times_ns: Mappin
     found = layout(460, hovermode="closest")
     found["margin"] = {"l": 64, "r": 16, "t": 12, "b": 48}
     found["legend"] = {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top", "itemsizing": "constant"}
-    found["xaxis"] = axis("arithmetic intensity: FLOPs per byte of traffic", type="log", tickformat="~s")
+    found["xaxis"] = axis("FLOPs per byte of traffic", type="log", tickformat="~g")
     found["yaxis"] = axis("FLOPs per second", type="log", tickformat="~s")
     return Chart("roofline", title, _note(points, used), {"data": traces, "layout": found})
 
@@ -95,9 +95,9 @@ def _roofs(used: Sequence[Point], ceilings: Ceilings) -> list[dict[str, Any]]:
     slope, last = ceilings.bytes_per_s, max(bends)
     traces = [_line(f"memory: {_rate(slope)}B/s", [low, last], [low * slope, last * slope], "solid")]
     for place, (rate, what) in enumerate(sorted(names.items(), reverse=True)):
-        bend = rate / slope
-        name = f"{', '.join(what)}: {_rate(rate)}FLOP/s, from {units.number(bend)} FLOPs per byte on"
-        traces.append(_line(name, [bend, high], [rate, rate], _DASHES[place]))
+        # Broken into lines: a legend on a phone shows no more than the first forty letters.
+        name = f"{',<br>'.join(what)}: {_rate(rate)}FLOP/s"
+        traces.append(_line(name, [rate / slope, high], [rate, rate], _DASHES[place]))
     return traces
 
 
