@@ -20,7 +20,7 @@ def environment(device: torch.device, bench: Bench) -> Environment:
     versions = {
         "torch": str(torch.__version__),
         "python": platform.python_version(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
     }
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     if device.type == "cpu":

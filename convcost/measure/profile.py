@@ -41,7 +41,7 @@ Cache = dict[Key, tuple[int, ...]]
 def profile(
     source: str | Graph,
     device: str = "cuda",
-    batch: Batches = 1,
+    batch: Batches | None = None,
     dtype: str | Sequence[str] | None = None,
     *,
     input_size: InputSize = None,
@@ -64,7 +64,8 @@ def profile(
     Args:
         source: what ``load`` takes, or a graph; a captured graph holds for one batch.
         device: "cuda", "cuda:1" or "cpu".
-        batch: one, several, or "auto": doubled until the throughput saturates or memory ends.
+        batch: one, several, or "auto": doubled until the throughput saturates or memory ends. Default: that of a
+            captured graph, else 1.
         dtype, input_size: as for ``analyze``; one dtype or several; ``amp-*`` is autocast.
         train: whole training steps, forward, backward and optimizer apart, in place of forward passes.
         optimizer: "sgd", "momentum", "adam", "adamw" or "none".
@@ -86,8 +87,9 @@ def profile(
     dtypes, executions = _several(dtype or "float32"), _several(execution)
     _check(dtypes, executions, batch, layers, seconds)
     like = Setting(1, "", "train" if train else "forward", "eager", channels_last, tf32, optimizer if train else "")
-    settings = _settings(like, dtypes, executions, [1] if batch == "auto" else _several(batch), place)
     graphs = _Graphs(source, input_size, train)
+    batches = (1,) if batch == "auto" else _several(graphs.own_batch if batch is None else batch)
+    settings = _settings(like, dtypes, executions, batches, place)
     graphs.report(settings[0])  # a source that does not exist stops everything before the device is touched
     told = progress or _silent
     job = _job(place, dtypes, tf32, layers, seconds, {} if cache is None else cache, bench, told)
@@ -178,12 +180,24 @@ class _Graphs:
         self.source, self.input_size, self.train = source, input_size, train
         self._graphs: dict[int, Graph] = {}
 
+    @property
+    def own_batch(self) -> int:
+        """The batch of a captured graph, else 1."""
+        fixed = isinstance(self.source, Graph) and not self.source.batch_free
+        return analyze(self.source).settings.batch if fixed else 1  # type: ignore[arg-type]
+
     def report(self, setting: Setting) -> Report:
         graph = self._graph(setting.batch)
         dtype = setting.dtype
         if graph.batch_free:
             return analyze(graph, setting.batch, dtype, self.input_size, self.train)
-        return analyze(graph, setting.batch, dtype, train=self.train)
+        report = analyze(graph, dtype=dtype, train=self.train)
+        if report.settings.batch != setting.batch:
+            raise UsageError(
+                f"{graph.about.name} was captured at batch {report.settings.batch}, so it runs at no other; "
+                f"capture it again at batch {setting.batch}"
+            )
+        return report
 
     def _graph(self, batch: int) -> Graph:
         if isinstance(self.source, Graph):

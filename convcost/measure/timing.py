@@ -52,13 +52,16 @@ def timed(
     """
     start = bench.now_ns()
     warmup, stable = warm_up(bench, phases, limits)
-    chunk = max(1, min(limits.max_samples, int(CHUNK_NS / max(1.0, median(warmup[-WINDOW:])))))
     rows: list[tuple[int, ...]] = []
     conditions: list[Condition] = []
+    chunk = limits.fewest
     while not _enough(rows, bench.now_ns() - start, limits):
+        begun = bench.now_ns()
         marks = [_iteration(bench, phases, flush) for _ in range(min(chunk, limits.max_samples - len(rows)))]
         seen = bench.condition(bench.now_ns() - start)  # before the wait: the device is at work
         bench.synchronize()
+        # By the host's clock: flushing the cache can take longer than what is timed.
+        chunk = max(1, int(CHUNK_NS * len(marks) / max(1, bench.now_ns() - begun)))
         rows += [between(bench, each) for each in marks]
         conditions += [seen] if seen is not None else []
         if moved is not None:

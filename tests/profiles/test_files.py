@@ -50,7 +50,7 @@ def test_the_text_is_json_with_a_line_for_each_run(recorded):
     samples = sorted(found["runs"][1]["phases"]["forward"])
     assert samples[0] <= middle <= samples[-1]
     assert found["runs"][1]["summary"]["samples_per_s"] == pytest.approx(8e9 / middle)
-    assert len(written.splitlines()) == len(found["runs"]) + 4
+    assert len(written.splitlines()) == len(found["runs"]) + 3
 
 
 def test_without_runs(recorded):
