@@ -72,6 +72,7 @@ EXCEPTIONS = {
     ("cli.group", "__init__"): "and behind --version",
     ("cli.validate", "__init__"): "and in the JSON of validations",
     ("cli.report", "__init__"): "and on a page",
+    ("cli.compare", "__init__"): "and on a page of several",
     ("sources.export.__init__", "__init__"): "and in the first line of a spec that it has written",
 }
 # What is PyTorch's from end to end: imported inside functions as a whole.

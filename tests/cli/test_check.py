@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -139,7 +140,7 @@ layers:
 def test_the_message_names_the_line_of_the_spec(run, project):
     change(project, ("{out_features: 4", "{out_features: 5"))
     line = SPEC[: SPEC.index("linear")].count("\n") + 1
-    assert f"net.yaml:{line}:6: net.yaml: params" in run("check").out
+    assert f"net.yaml:{line}:6: params" in run("check").out
 
 
 def test_budgets(run, project):
@@ -386,8 +387,39 @@ def test_a_spec_with_mistakes(run, project):
     (project / "convcost.toml").write_text('sources = ["bad.yaml", "net.yaml"]\n')
     result = run("check")
     assert result.status == 2
-    assert "bad.yaml:16:5: unknown op or block 'flaten'; did you mean 'flatten'" in result.out
+    assert "\nbad.yaml:16:5: unknown op or block 'flaten'; did you mean 'flatten'" in result.out
     assert "net.yaml  ok" in result.out
+
+
+def test_every_mistake_of_a_spec_has_its_line(run, project, monkeypatch):
+    """In the message and in the annotation; what is in no file that is there goes to the line of the settings."""
+    change(project, ("flatten", "flaten"), ("relu_\n  - {unit", "rellu_\n  - {unit"))
+    found = json.loads(run("check", "-f", "json").out)["sources"][0]["findings"]
+    assert [finding["where"] for finding in found] == ["net.yaml:13:5", "net.yaml:16:5"]
+    assert found[1]["message"].startswith("unknown op or block 'flaten'")
+    notes = [line for line in run("check", "-f", "github").out.splitlines() if line.startswith("::")]
+    assert notes[1].startswith("::error file=net.yaml,line=16,col=5,title=convcost%3A net.yaml::unknown op or block")
+    (project / ".git").rmdir()
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "net.yaml"], [*who, "commit", "-q", "-m", "broken"]):
+        subprocess.run(["git", *words], check=True, capture_output=True)
+    (project / "convcost.toml").write_text('sources = ["git:HEAD:net.yaml"]\n')
+    found = json.loads(run("check", "-f", "json").out)["sources"][0]["findings"]
+    assert [finding["where"] for finding in found] == ["convcost.toml:1:1"] * 2
+    assert found[1]["message"].startswith("git:HEAD:net.yaml:16:5: unknown op or block 'flaten'")
+
+
+def test_a_captured_graph_is_a_source_without_torch(run, project):
+    """What ``export --format json`` has written; a mistake in it stops only itself."""
+    assert run("export", "lenet5", "-f", "json", "-o", "lenet.json").status == 0
+    (project / "convcost.toml").write_text('sources = ["net.yaml", "lenet.json"]\n')
+    assert run("check", "--update").status == 0
+    assert "lenet.json  ok" in run("check").out
+    change(project, ('"kernel_size": ', '"kernel_size": 1'), file="lenet.json")
+    result = run("check")
+    assert result.status == 2
+    assert "net.yaml    ok" in result.out
+    assert "convcost.toml:1:1: lenet.json: nodes[0]" in result.out
 
 
 # --- the lock
@@ -440,6 +472,15 @@ def test_a_broken_lock(run, project, edit, message):
     assert result.status == 2
     assert message in " ".join(result.out.split())
     assert "Traceback" not in result.out + result.err
+
+
+def test_a_mistake_in_the_lock_is_annotated_at_its_line(run, project):
+    edited(
+        project,
+        lambda text: text.replace("params = ", "<<<<<<< HEAD\nparams = ").replace("buffers", ">>>>>>> b\nbuffers"),
+    )
+    assert "\nconvcost.lock:9:1: an unresolved merge conflict" in run("check").out
+    assert "::error file=convcost.lock,line=9,col=1,title=convcost::an unresolved" in run("check", "-f", "github").out
 
 
 def test_budgets_are_checked_beside_a_broken_lock(run, project):
@@ -516,6 +557,27 @@ def test_annotations(run, broken):
     line = SPEC[: SPEC.index("linear")].count("\n") + 1
     assert f"::error file=net.yaml,line={line},col=6,title=convcost%3A net.yaml::params " in result.out
     assert notes[-1].endswith("%0Achanged fc")
+
+
+@pytest.mark.parametrize(
+    ("top", "here", "file"), [(".", "nets", "nets/net.yaml"), (".", ".", "net.yaml"), ("nets", ".", "net.yaml")]
+)
+def test_annotations_count_from_the_top_of_the_repository(run, broken, monkeypatch, top, here, file):
+    """GitHub looks for files there, wherever the command runs; a folder elsewhere is left as it is."""
+    (broken / "nets").mkdir()
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(broken / top))
+    if here != ".":
+        for name in ("net.yaml", "convcost.toml", "convcost.lock"):
+            (broken / name).rename(broken / here / name)
+        monkeypatch.chdir(broken / here)
+    assert f"::error file={file}," in run("check", "-f", "github").out
+
+
+def test_annotations_of_settings_in_an_outer_folder(run, broken, monkeypatch):
+    (broken / "nets").mkdir()
+    monkeypatch.chdir(broken / "nets")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(broken))
+    assert "::error file=convcost.toml,line=3" in run("check", "-f", "github").out
 
 
 def test_junit(run, broken):
