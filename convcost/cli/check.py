@@ -90,6 +90,8 @@ def command(
     """
     settings = configuration(config, expand)
     _known(sources, settings)
+    if update and settings.lock is None:
+        raise UsageError(f"{settings.file} says lock = false: there is nothing that --update could write")
     outcome = check(settings, _report_of, sources, update)
     if outcome.lock_text is not None and outcome.report.updated:
         with opened(outcome.report.lock) as out:

@@ -67,7 +67,9 @@ def check(config: Config, load: Load, only: Sequence[str] = (), update: bool = F
     result = CheckReport(config.file, config.lock, tuple(checked), tuple(findings))
     if not update or config.lock is None or not replaceable:
         return Outcome(result)
-    return _updated(result, lock, entries, names if only else [source.name for source in chosen])
+    if config.problems and lock is not None:
+        names = [*lock.entries]  # a mistake in the settings may hide a source: nothing is taken out
+    return _updated(result, lock, entries, names)
 
 
 def _mistakes(error: ConvcostError, where: str) -> list[Finding]:

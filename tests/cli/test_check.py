@@ -160,6 +160,14 @@ def test_budgets(run, project):
     assert run("check", "--update").status == 1, "an update accepts figures, not broken budgets"
 
 
+def test_a_budget_of_its_own_stands_in_place_of_the_one_for_all(run, project):
+    """A looser one too; the other sources keep to the one for all."""
+    own = '[budgets]\nparams = 1\n[budgets."net.yaml"]\nparams = "1M"\n'
+    (project / "convcost.toml").write_text('lock = false\nsources = ["net.yaml", "lenet5"]\n' + own)
+    found = json.loads(run("check", "-f", "json").out)
+    assert [(x["source"], x["status"]) for x in found["sources"]] == [("net.yaml", "ok"), ("lenet5", "differs")]
+
+
 def test_a_budget_of_memory(run, project):
     """Peaks are no part of the lock; a budget asks for them. 10 + 5 floats, and 55 of the linear layer."""
     (project / "net.yaml").write_text("name: net\ninput: [10]\nlayers:\n  - linear: 5\n")
@@ -306,6 +314,15 @@ def test_without_a_lock(run, project):
     (project / "convcost.toml").write_text("lock = false\n" + CONFIG)
     assert run("check").status == 0
     assert not (project / "convcost.lock").exists()
+    result = run("check", "--update")
+    assert (result.status, result.out) == (2, "")
+    assert "convcost.toml says lock = false: there is nothing that --update could write" in result.err
+
+
+def test_settings_with_a_byte_order_mark(run, project):
+    """As some editors on Windows write them."""
+    (project / "convcost.toml").write_text(CONFIG, encoding="utf-8-sig")
+    assert run("check").status == 0
 
 
 @pytest.mark.parametrize(
@@ -319,6 +336,7 @@ def test_without_a_lock(run, project):
         (CONFIG + '[budgets."net.yaml"]\nmac = 1\n', "3:1", "unknown quantity 'mac'; did you mean 'macs'?"),
         (CONFIG + "budgets = 3\n", "2:1", "budgets must be a table, such as [budgets]"),
         (CONFIG + "[tolerance]\nmacs = 0.1\n", "3:1", "tolerance of macs: 0.1 is neither"),
+        (CONFIG + "[tool.convcost]\n", "2:1", "convcost.toml has the keys at its top, without [tool.convcost]"),
         (CONFIG + "lock = 3\n", "2:1", "lock is the name of a file, or false for none, not 3"),
         ('sources = [\n  "net.yaml",\n  "gone.yaml",\n]\n', "3:1", "there is no file gone.yaml"),
         ('sources = ["net.yaml", "no/*.yaml"]\n', "1:1", "no file fits 'no/*.yaml'"),
@@ -531,6 +549,22 @@ def test_an_update_of_what_cannot_be_read_keeps_its_entry(run, project):
     result = run("check", "--update")
     assert result.status == 2
     assert (project / "convcost.lock").read_text() == before
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ['source = ["net.yaml", "lenet5"]\n', 'sources = ["net.yaml", 5]\n', 'sources = ["net.yaml", "no/*.yaml"]\n'],
+)
+def test_an_update_with_mistakes_in_the_settings_takes_nothing_out(run, project, settings):
+    (project / "convcost.toml").write_text('sources = ["net.yaml", "lenet5"]\n')
+    assert run("check", "--update").status == 0
+    before = (project / "convcost.lock").read_text()
+    (project / "convcost.toml").write_text(settings)
+    assert run("check", "--update").status == 2
+    assert (project / "convcost.lock").read_text() == before
+    (project / "convcost.toml").write_text(CONFIG)
+    assert run("check", "--update").status == 0
+    assert "[lenet5]" not in (project / "convcost.lock").read_text()
 
 
 def test_an_update_without_a_change_writes_nothing(run, project):
