@@ -43,7 +43,7 @@ def load(
     Raises:
         SourceError: there is no such file, network or module; the message has the nearest spelling.
         SpecError: the file has mistakes; the message has the place of each.
-        UsageError: the JSON of a module that was captured with another batch or input.
+        UsageError: the JSON of a module that was captured with another batch or input, or not as it trains.
         MissingExtraError: the source is a PyTorch module, and torch (or torchvision, timm) is not installed.
     """
     text = os.fspath(source)
@@ -55,13 +55,13 @@ def load(
 
         committed_bytes, file, variant = committed(text)
         if is_json(file):
-            return _from_json(committed_bytes, file, variant, batch, input_size)
+            return _from_json(committed_bytes, file, variant, batch, input_size, train)
         return graph_from_text(_decoded(committed_bytes, file), file, variant or None)
     if "@" in text and not os.path.exists(text):
         path, _, variant = text.rpartition("@")
     if os.path.exists(path) and not os.path.isdir(path):
         if is_json(path):
-            return _from_json(_bytes(path, MAX_JSON_BYTES), path, variant, batch, input_size)
+            return _from_json(_bytes(path, MAX_JSON_BYTES), path, variant, batch, input_size, train)
         return graph_from_text(_read(path), path, variant or None)
     if os.sep not in text and not path.endswith((*SUFFIXES, JSON)):
         found = library.find(text)
@@ -82,9 +82,9 @@ def is_json(source: str) -> bool:
 
 def _from_json(
     content: bytes, file: str, variant: str, batch: int | None,
-    input_size: Sequence[int] | Mapping[str, Sequence[int]] | None,
+    input_size: Sequence[int] | Mapping[str, Sequence[int]] | None, train: bool,
 ) -> Graph:  # fmt: skip
-    """The graph of a JSON text; that of a captured module for the batch and the input that it was captured with."""
+    """The graph of a JSON text; that of a captured module as it was captured: its batch, its input, its mode."""
     from .graph_json_reader import graph_from_json, holds_spec
 
     if holds_spec(content):
@@ -94,6 +94,8 @@ def _from_json(
     graph = graph_from_json(content, file)
     if graph.batch_free:
         return graph
+    if train and graph.mode == "eval":
+        raise UsageError(f"{file} was captured in eval mode; capture the module again to see how it trains")
     shapes = {name: tensor.shape for name, tensor in graph.inputs}
     own = next(iter(shapes.values()), ())
     sizes = input_size if isinstance(input_size, Mapping) else dict.fromkeys([*shapes][:1], input_size)

@@ -65,6 +65,7 @@ class _Head(msgspec.Struct):
     """What tells one JSON of convcost from another."""
 
     schema: Any = None
+    convcost: Any = None
     name: Any = None
     nodes: msgspec.Raw = _NOTHING
     network: msgspec.Raw = _NOTHING
@@ -113,7 +114,7 @@ def graph_from_json(content: bytes, file: str) -> Graph:
     else:
         at = ""
     if not head.nodes:
-        known = "this is what convcost found out about a network" if head.layers else "it has no 'nodes'"
+        known = "this is what convcost found out about a network" if head.convcost else "it has no 'nodes'"
         raise SourceError(f"{file}: no graph is in it ({known}; convcost export --format json writes a graph)")
     if head.schema != SCHEMA:
         newer = isinstance(head.schema, int) and head.schema > SCHEMA

@@ -242,6 +242,8 @@ def test_a_module_as_it_was_captured(tmp_path):
     file = tmp_path / "both.json"
     file.write_text(export(graph, "json"))
     assert account(load(file, 4, {"image": (3, 8, 8)})) == account(graph)
+    with pytest.raises(UsageError, match="was captured in eval mode; capture the module again to see how it trains"):
+        load(file, train=True)
     for how in ({"batch": 2}, {"input_size": {"image": (3, 16, 16)}}, {"input_size": {"picture": (3, 8, 8)}}):
         with pytest.raises(UsageError) as error:
             load(file, **how)
@@ -280,7 +282,7 @@ def wrong(document, *path, to=None):
         (["schema"], 2, "schema is 2, and 1 can be read; a newer convcost wrote it: update convcost"),
         (["schema"], "one", "schema is 'one', and 1 can be read"),
         (["schema"], None, "schema is null, and 1 can be read"),
-        (["nodes"], None, "no graph is in it (it has no 'nodes'; convcost export --format json writes a graph)"),
+        (["nodes"], None, "no graph is in it (this is what convcost found out about a network; convcost export --format json writes a graph)"),
         (["nodes"], {}, "nodes: expected a list, got a mapping"),
         (["nodes"], [], "nodes: the network has no layers"),
         (["nodes", 2, "op"], "conv3d2", "nodes[2]: unknown op 'conv3d2'; did you mean 'conv3d'"),
@@ -343,9 +345,10 @@ def test_mistakes_are_told_with_their_place(written, path, to, message):
         (b'{"schema": 1,\n "nodes": [NaN]}', "net.json:2:12: no JSON: invalid character"),
         (b'{"schema": 1}{', "net.json:1:15: no JSON: trailing characters"),
         (b'{"schema": 1, "nodes": [{"name": "\xff"}]}', "net.json: the file is not UTF-8 text"),
+        (b"{}", "no graph is in it (it has no 'nodes'; convcost export --format json writes a graph)"),
         (b"[1, 2]", "net.json: expected a mapping, got a list"),
         (b'{"schema": 1, "nodes": ' + b"[" * 100_000, "net.json: lists in lists in lists"),
-        (b'{"schema": 1, "totals": {}, "layers": []}', "this is what convcost found out about a network"),
+        (b'{"schema": 1, "convcost": "0.1.0", "layers": []}', "this is what convcost found out about a network"),
     ],
 )  # fmt: skip
 def test_what_is_no_graph_is_said(content, message):
