@@ -144,11 +144,11 @@ class _Reader:
         for number, given in enumerate(document.inputs):
             self.inputs.append(self.input(f"inputs[{number}]", given))
         self.unique("inputs", [given.name for given in document.inputs])
-        if not document.nodes:
-            raise self.fail("nodes", "the network has no layers")
         self.unique("nodes", [node.name for node in document.nodes])
         for number, written in enumerate(document.nodes):
             self.node(f"nodes[{number}]", written)
+        if not document.outputs:
+            raise self.fail("outputs", "the network gives nothing")
         outputs = [self.reference(f"outputs[{n}]", each) for n, each in enumerate(document.outputs)]
         if document.dtype is not None:
             self.dtype("dtype", document.dtype)

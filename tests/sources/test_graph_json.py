@@ -157,6 +157,18 @@ def test_sharing_values_and_numbers_that_json_lacks():
     assert analyze(again).totals.params == (8 * 8 + 8) + 8 * 8
 
 
+def test_a_network_without_a_layer():
+    """What a capture of ``nn.Identity`` is: it gives what arrives."""
+    graph = read({
+        "schema": 1, "architecture": {"name": "same"}, "inputs": [{"name": "x", "shape": [1, 3, 8, 8]}], "nodes": [],
+        "outputs": [[-1, 0]], "published": [{"quantity": "output_shape", "value": [3, 8, 8], "source": "by hand"}],
+    })  # fmt: skip
+    report = analyze(graph)
+    assert (report.totals.layers, report.totals.macs) == (0, 0)
+    assert [claim.verdict for claim in report.published] == ["agrees"]
+    assert export(graph_from_json(export(graph, "json").encode(), "net.json"), "json") == export(graph, "json")
+
+
 def test_allocations_of_a_run_come_along(written):
     conv = 64 * 55 * 55 * 4
     written = {**written, "allocations": [
@@ -250,6 +262,26 @@ def test_a_module_as_it_was_captured(tmp_path):
         assert "as it was captured, for image 4x3x8x8, tokens 4x5; capture the module again" in str(error.value)
 
 
+def test_a_module_that_runs_only_once():
+    torch = pytest.importorskip("torch")
+
+    class Once(torch.nn.Conv2d):
+        runs = 0
+
+        def forward(self, x):
+            self.runs += 1
+            if self.runs > 1:
+                raise RuntimeError("not again")
+            return super().forward(x)
+
+    graph = convcost.capture(Once(3, 4, 1).eval(), torch.ones(1, 3, 8, 8))
+    with pytest.raises(SourceError, match="Once ran once and not again, as its memory needs: RuntimeError: not again"):
+        memory(graph, mode="inference").peak_bytes  # noqa: B018
+    again = graph_from_json(export(graph, "json").encode(), "net.json")
+    assert account(again) == account(graph)
+    assert not memory(again, mode="inference").observed
+
+
 def test_validation_needs_no_module(tmp_path):
     """PyTorch is still the judge: the network is built from the graph. The module itself is not there to be run."""
     torch = pytest.importorskip("torch")
@@ -284,7 +316,6 @@ def wrong(document, *path, to=None):
         (["schema"], None, "schema is null, and 1 can be read"),
         (["nodes"], None, "no graph is in it (this is what convcost found out about a network; convcost export --format json writes a graph)"),
         (["nodes"], {}, "nodes: expected a list, got a mapping"),
-        (["nodes"], [], "nodes: the network has no layers"),
         (["nodes", 2, "op"], "conv3d2", "nodes[2]: unknown op 'conv3d2'; did you mean 'conv3d'"),
         (["nodes", 2, "op"], "multihead_attention", "nodes[2]: multihead_attention"),
         (["nodes", 2, "op"], 7, "nodes[2].op: expected a text, got a whole number"),
@@ -318,6 +349,7 @@ def wrong(document, *path, to=None):
         (["dtype"], "float31", "dtype: unknown dtype 'float31'"),
         (["mode"], "test", "mode: invalid enum value 'test'"),
         (["outputs"], [[99, 0]], "outputs[0]: [99, 0] is nothing that comes before it"),
+        (["outputs"], [], "outputs: the network gives nothing"),
         (["repeats"], [[0, 99]], "repeats: [0, 99] is no run of layers"),
         (["repeats"], [[0, 4], [2, 6]], "repeats: [2, 6] is no run of layers"),
         (["architecture", "name"], None, "architecture: the key 'name' is missing"),

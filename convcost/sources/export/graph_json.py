@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ...errors import SourceError
 from ...graph import GIVEN, OWN, Graph, Tensor
 from ..graph_json_reader import SCHEMA
 from .layers import Values
@@ -51,9 +52,16 @@ def graph_document(graph: Graph, values: Values, name: str, version: str) -> dic
         ],
         "repeats": [list(run) for run in graph.repeats],
         "published": msgspec.to_builtins(about.published),
-        # A forward pass without gradients, which a network in training mode is not asked for.
-        "allocations": msgspec.to_builtins(graph.observed) if graph.mode != "train" else None,
+        "allocations": _allocations(graph),
     }
+
+
+def _allocations(graph: Graph) -> Any:
+    """Those of a forward pass without gradients, which a network in training mode is not asked for."""
+    try:
+        return msgspec.to_builtins(graph.observed) if graph.mode != "train" else None
+    except SourceError:  # it runs only once: memory goes by the rules
+        return None
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:
