@@ -55,10 +55,11 @@ class SpecError(ConvcostError):
 
     def __init__(self, problems: Iterable[tuple[Where | None, str | None, str]]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(_line(*problem) for problem in self.problems))
+        super().__init__("\n".join(told(*problem) for problem in self.problems))
 
 
-def _line(where: Where | None, layer: str | None, message: str) -> str:
+def told(where: Where | None, layer: str | None, message: str) -> str:
+    """A mistake in one line, its place first if it has one."""
     place = f"{where}: " if where else ""
     text = f"layer {layer!r}: {message}" if layer else message
     if not text.isprintable():

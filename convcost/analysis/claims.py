@@ -101,4 +101,6 @@ def _activation(report: Report, layers: tuple[LayerRecord, ...], claim: Claim) -
 
 def _output_shape(report: Report) -> tuple[int, ...]:
     position, output = report.graph.outputs[0]
+    if position < 0:
+        return list(report.settings.input_shapes.values())[-1 - position]
     return report.layers[position].output_shapes[output]

@@ -40,7 +40,7 @@ class Compared(msgspec.Struct, frozen=True):
 class Comparison(msgspec.Struct, frozen=True):
     """Networks side by side. ``best``: for each quantity that has a better end, the names of the best networks.
 
-    ``reports`` are what it was made of, in the order given; they are not in the JSON.
+    ``reports`` are what it was made of, in the order of the networks; they are not in the JSON.
     """
 
     relative_to: str
@@ -121,8 +121,10 @@ def compare(
         )
         for name, report in zip(called, reports, strict=True)
     ]  # fmt: skip
+    ordered = tuple(_sorted(rows, sort, reverse))
+    of = dict(zip(called, reports, strict=True))
     return Comparison(
-        called[0] if relative_to == "first" else relative_to, tuple(_sorted(rows, sort, reverse)), best, tuple(reports)
+        called[0] if relative_to == "first" else relative_to, ordered, best, tuple(of[row.name] for row in ordered)
     )
 
 

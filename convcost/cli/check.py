@@ -90,6 +90,8 @@ def command(
     """
     settings = configuration(config, expand)
     _known(sources, settings)
+    if update and settings.lock is None:
+        raise UsageError(f"{settings.file} says lock = false: there is nothing that --update could write")
     outcome = check(settings, _report_of, sources, update)
     if outcome.lock_text is not None and outcome.report.updated:
         with opened(outcome.report.lock) as out:
@@ -119,11 +121,19 @@ def _write(report: CheckReport, format: str, out: IO[str], units: str, verbose: 
     if format == "json":
         out.write(report.to_json() + "\n")
     elif format in ("github", "junit"):
-        import_module(f"..render.{format}", __package__).render(report, out, units)
+        more = {"folder": _folder()} if format == "github" else {}
+        import_module(f"..render.{format}", __package__).render(report, out, units, **more)
     else:
         from ..render.check import document
 
         render(document(report, verbose), format, out, units)
+
+
+def _folder() -> str:
+    """The current folder as seen from the top of the repository that a job of GitHub Actions has checked out."""
+    top = os.environ.get("GITHUB_WORKSPACE")
+    found = os.path.relpath(os.getcwd(), os.path.realpath(top)) if top else ""
+    return "" if found.startswith(os.pardir) else found
 
 
 def _summary(report: CheckReport, units: str) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from ..analysis import Report
-from ..analysis.compare import compare
-from ..analysis.quantities import BATCHES, QUANTITIES, quantities
+from ..analysis.compare import Comparison, compare
+from ..analysis.quantities import BATCHES, QUANTITIES, Quantity, quantities
 from ..errors import ConvcostError, UsageError, lines
 from ..render import FORMATS, render
 from .options import GPU, SOURCE, analysis_options, opened, output_options, report_of
+from .report import comparison_charts, not_to_a_terminal, option_words
 
 
 @click.command("compare")
@@ -40,7 +43,7 @@ from .options import GPU, SOURCE, analysis_options, opened, output_options, repo
     help="Add the largest batches that fit this GPU of convcost list --gpus, or hardware file.",
 )
 @click.option("--verbose", "-v", is_flag=True, help="With --layers: the layers inside of blocks, and all that follows.")
-@output_options(FORMATS)
+@output_options((*FORMATS, "html"))
 def command(
     sources: tuple[str, ...], layers: bool, batch: int | None, inputs: Any, dtype: str | None, relative_to: str,
     sort: str | None, reverse: bool, gpu: str | None, verbose: bool, format: str, units: str, output: str | None,
@@ -52,18 +55,28 @@ def command(
 
         \b
         convcost compare git:HEAD~1:net.yaml net.yaml --layers
+
+    --format html is a page for a file.
     """  # noqa: D301 (click reads the backspace: keep these lines as they are)
     if layers:
         if sort or reverse or gpu or relative_to != "first":
             raise UsageError("--sort, --reverse, --relative-to and --gpu are for the table, not for --layers")
-        _layers(sources, (batch, inputs, dtype), verbose, format, units, output)
+        _layers(sources, batch, inputs, dtype, verbose, format, units, output)
         return
     if verbose:
         raise UsageError("--verbose goes with --layers")
+    if format == "html":
+        not_to_a_terminal(output)
     reports, failed = _reports(sources, batch, inputs, dtype)
     found = compare(reports, relative_to=relative_to, sort=sort, reverse=reverse, gpu=gpu)
     with opened(output) as out:
-        if format == "json":
+        if format == "html":
+            words = option_words(batch, inputs, dtype, False, None)
+            words += [] if relative_to == "first" else ["--relative-to", relative_to]
+            words += [*(["--sort", sort] if sort else []), *(["--reverse"] if reverse else [])]
+            words += ["--gpu", gpu] if gpu else []
+            out.write(_page(found, quantities(gpu), _command(sources, words, output)))
+        elif format == "json":
             out.write(found.to_json() + "\n")
         else:
             from ..render.comparison import document, flat
@@ -71,6 +84,22 @@ def command(
             render((flat if format == "csv" else document)(found, quantities(gpu)), format, out, units)
     if failed:
         raise SystemExit(2)
+
+
+def _command(sources: tuple[str, ...], words: list[str], output: str | None) -> list[str]:
+    """The command that makes a page again."""
+    named = os.path.basename(output) if output else "comparison.html"
+    return ["convcost", "compare", *sources, *words, "--format", "html", "-o", named]
+
+
+def _page(found: Comparison, known: Mapping[str, Quantity], command: list[str]) -> str:
+    from .. import __version__
+    from ..render.page import Assets, comparison_page, plotly_js
+
+    charts = comparison_charts(found.reports)
+    return comparison_page(
+        found.reports, command, Assets(plotly=plotly_js()), __version__, None, charts, found, known
+    )  # fmt: skip
 
 
 def _reports(
@@ -90,15 +119,24 @@ def _reports(
 
 
 def _layers(
-    sources: tuple[str, ...], settings: tuple[Any, ...], verbose: bool, format: str, units: str, output: str | None
-) -> None:
+    sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, verbose: bool, format: str,
+    units: str, output: str | None,
+) -> None:  # fmt: skip
     from ..analysis.diff import diff
 
+    if format == "html":
+        not_to_a_terminal(output)
     if len(sources) != 2:
         raise UsageError(f"--layers takes two sources, the old one and the new one, not {len(sources)}")
-    found = diff(*(report_of(source, *settings) for source in sources))
+    found = diff(*(report_of(source, batch, inputs, dtype) for source in sources))
     with opened(output) as out:
-        if format == "json":
+        if format == "html":
+            from .. import __version__
+            from ..render.page import difference_page
+
+            words = ["--layers", *option_words(batch, inputs, dtype, False, None), *(["--verbose"] if verbose else [])]
+            out.write(difference_page(found, verbose, _command(sources, words, output), __version__))
+        elif format == "json":
             out.write(found.to_json() + "\n")
         else:
             from ..render.difference import document, flat

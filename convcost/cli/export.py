@@ -25,7 +25,7 @@ from .options import SOURCE, InputSize, input_size, opened
 @click.option("--train", is_flag=True, help="Capture a PyTorch module as it trains.")
 @click.option("--name", default=None, help="Call the network so.  [default: its name]")
 @click.option("--format", "-f", "format", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True,
-              help="A spec to read and change, or the graph for other programs.")  # fmt: skip
+              help="A spec to read and change, or the graph as it is, for convcost and other programs.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(dir_okay=False), default=None,
               help="Write to this file, at once or not at all.")  # fmt: skip
 def command(source: str, inputs: Any, train: bool, name: str | None, format: str, output: str | None) -> None:
@@ -33,11 +33,14 @@ def command(source: str, inputs: Any, train: bool, name: str | None, format: str
 
     Modules that are alike become blocks with parameters, and calls in a row a repeat. The file is read again before it
     is written: it has the same layers with the same sizes, and so the same parameters, MACs and memory.
+
+    --format json writes the network as it is, under its own names. The file is a SOURCE: a captured module can be
+    looked at and compared where there is no PyTorch.
     """
     graph = load(source, None, input_size(inputs), train)
     if graph.batch_free and (inputs or train):
         raise UsageError(
-            f"{source} is a spec: it has its own input and serves both modes; leave --input and --train out"
+            f"{source} is no PyTorch module: it has its own input and serves both modes; leave --input and --train out"
         )
     text = export(graph, format, name)
     with opened(output) as out:

@@ -52,6 +52,7 @@ def cli() -> None:
     """What a convolutional network costs, before you run it.
 
     SOURCE is the name of an architecture that ships with convcost (see convcost list); a spec file of your own,
-    net.yaml, with @variant where it has variants; git:REV:PATH, a spec in a git revision; torchvision:NAME or
-    timm:NAME; or a PyTorch module of your own, package.module:factory.
+    net.yaml, with @variant where it has variants; git:REV:PATH, a spec in a git revision; net.json, a network that
+    convcost export --format json has written; torchvision:NAME or timm:NAME; or a PyTorch module of your own,
+    package.module:factory.
     """

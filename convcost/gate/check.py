@@ -13,7 +13,7 @@ from ..analysis import Report
 from ..analysis.changes import Change, changes
 from ..analysis.quantities import LOCKED, QUANTITIES, exact
 from ..analysis.structure import placed
-from ..errors import ConvcostError, OpError
+from ..errors import ConvcostError, OpError, SpecError, told
 from . import lock as locks
 from .config import Budget, Config, Source
 from .lock import Entry, Lock
@@ -52,7 +52,7 @@ def check(config: Config, load: Load, only: Sequence[str] = (), update: bool = F
         try:
             report = load(source)
         except ConvcostError as error:
-            found.append(Finding("error", str(error), where=str(source.where)))
+            found += _mistakes(error, str(source.where))
         else:
             figures = _figures(report)
             found += _unmodelled(report, source)
@@ -67,7 +67,21 @@ def check(config: Config, load: Load, only: Sequence[str] = (), update: bool = F
     result = CheckReport(config.file, config.lock, tuple(checked), tuple(findings))
     if not update or config.lock is None or not replaceable:
         return Outcome(result)
-    return _updated(result, lock, entries, names if only else [source.name for source in chosen])
+    if config.problems and lock is not None:
+        names = [*lock.entries]  # a mistake in the settings may hide a source: nothing is taken out
+    return _updated(result, lock, entries, names)
+
+
+def _mistakes(error: ConvcostError, where: str) -> list[Finding]:
+    """A finding for each mistake, at its own line if that is in a file that is there, and else at ``where``."""
+    if not isinstance(error, SpecError):
+        return [Finding("error", str(error), where=where)]
+    return [
+        Finding("error", told(None, layer, message), where=str(place))
+        if place is not None and os.path.isfile(place.file)
+        else Finding("error", told(place, layer, message), where=where)
+        for place, layer, message in error.problems
+    ]
 
 
 def _figures(report: Report) -> dict[str, int]:
@@ -83,7 +97,7 @@ def _lock(config: Config, findings: list[Finding], update: bool) -> tuple[Lock |
     except ConvcostError as error:
         newer = isinstance(error, locks.NewerLockError)
         if not update or newer:
-            findings.append(Finding("error", str(error), where=f"{config.lock}:1"))
+            findings += _mistakes(error, f"{config.lock}:1")
         return None, not newer
     if lock is None and not update:
         message = f"there is no {config.lock} yet; convcost check --update writes it"

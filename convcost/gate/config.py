@@ -124,7 +124,9 @@ class _Reader:
 
     def read(self) -> Config:
         for key in self.values:
-            if key not in KEYS:
+            if key == "tool" and not self.table:
+                self.fail(f"{OWN_FILE} has the keys at its top, without [tool.convcost]", key, "convcost")
+            elif key not in KEYS:
                 self.fail(f"unknown key {key!r}{nearest(key, KEYS)} (allowed: {', '.join(KEYS)})", key)
         sources = self.sources()
         budgets = self.budgets([source.name for source in sources])

@@ -32,7 +32,7 @@ class Toml:
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8-sig") as file:
                 self.text = file.read()
         except OSError as error:
             raise SourceError(f"{path}: {error.strerror}") from None

@@ -15,7 +15,7 @@ from ..analysis import Report, analyze
 from ..analysis.costs import AMP
 from ..errors import ConvcostError, UsageError
 from ..graph import FLOATING, Graph, Tensor
-from ..sources import load
+from ..sources import is_json, load
 from . import cuda_memory
 from .build import Network, build
 from .compare import COUNTERS, against_counter, against_pytorch
@@ -67,7 +67,7 @@ def validate(
     report = analyze(graph, dtype=dtype) if captured else analyze(graph, batch, dtype, input_size, train or None)
     check_room(report, place)
     checks = _twin_checks(report, place)
-    if captured:
+    if captured and not is_json(str(source)):  # the module is there too
         checks += _own_checks(analyze(graph), str(source), batch, input_size, train)
     versions = {"torch": str(torch.__version__), "fvcore": fvcore_version() or "not installed"}
     return Validation(

@@ -55,9 +55,10 @@ def _finding(finding: Finding, verbose: bool, source: str = "") -> Iterator[Para
 def line(finding: Finding, source: str = "") -> str:
     """A finding in one line, its place first: ``convcost.toml:4: net.yaml: params is 2 (allowed is at most 1)``."""
     message = finding.message
-    place = f"{finding.where}: " if finding.where and not message.startswith(finding.where) else ""
+    place = f"{finding.where}: " if finding.where else ""
     kind = f"{finding.kind}: " if finding.kind == "note" else ""
-    return place + (f"{source}: " if source and source not in message else "") + kind + message
+    said = not source or source in message or place.startswith(f"{source}:")
+    return place + ("" if said else f"{source}: ") + kind + message
 
 
 def verdict(report: CheckReport) -> str:

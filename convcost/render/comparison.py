@@ -21,14 +21,16 @@ SPLIT = ("params", "macs", "activation_bytes")
 
 def document(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document:
     """What ``convcost compare`` shows."""
-    networks = comparison.networks
-    parts: list[Paragraph | Sheet] = [_figures("", MAIN, comparison, quantities)]
-    parts.append(_figures("Memory", MEMORY, comparison, quantities))
-    if len(networks) > 1:
-        parts.append(_ratios(comparison, quantities))
-    parts.append(_split(networks))
-    parts += [Paragraph(text) for text in _notes(networks, quantities)]
-    return Document(tuple(parts))
+    sheets = (_figures("", MAIN, comparison, quantities), *further(comparison, quantities))
+    return Document((*sheets, *(Paragraph(text) for text in notes(comparison.networks, quantities))))
+
+
+def further(comparison: Comparison, quantities: Mapping[str, Quantity]) -> list[Sheet]:
+    """The tables behind the first one, each with its title: memory, ratios, convolutions and linear layers."""
+    sheets = [_figures("Memory", MEMORY, comparison, quantities)]
+    if len(comparison.networks) > 1:
+        sheets.append(_ratios(comparison, quantities))
+    return [*sheets, _split(comparison.networks)]
 
 
 def flat(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document:
@@ -91,28 +93,29 @@ def _split(networks: Sequence[Compared]) -> Sheet:
     return Sheet("In convolutions and fully connected layers", tuple(columns), tuple(lines))
 
 
-def _notes(networks: Sequence[Compared], quantities: Mapping[str, Quantity]) -> list[str]:
-    notes = []
+def notes(networks: Sequence[Compared], quantities: Mapping[str, Quantity]) -> list[str]:
+    """Where errors come from, what was analysed, what figures mean, and why some are not there."""
+    found = []
     for row in networks:
         if row.accuracy:
             dataset = f" on {row.accuracy['dataset']}" if "dataset" in row.accuracy else ""
-            notes.append(f"Errors of {row.name}{dataset}: {row.accuracy.get('source', 'source not given')}.")
+            found.append(f"Errors of {row.name}{dataset}: {row.accuracy.get('source', 'source not given')}.")
     settings: dict[str, list[str]] = {}
     for row in networks:
         shapes = ", ".join(units.shape(shape) for shape in row.settings.input_shapes.values()) or "none"
         settings.setdefault(f"{shapes}, {row.settings.dtype}, {row.settings.mode}", []).append(row.name)
     if len(settings) == 1:
-        notes.append(f"Input {next(iter(settings))}.")
+        found.append(f"Input {next(iter(settings))}.")
     else:
-        notes += [f"Input of {', '.join(names)}: {text}." for text, names in settings.items()]
-    notes.append("FLOPs = 2 x MACs + everything else; activations: bytes of fresh outputs.")
+        found += [f"Input of {', '.join(names)}: {text}." for text, names in settings.items()]
+    found.append("FLOPs = 2 x MACs + everything else; activations: bytes of fresh outputs.")
     peak, training = quantities["peak_memory"], quantities["peak_training_memory"]
-    notes.append(f"{peak.heading}: {peak.about}. {training.heading}: {training.about}.")
+    found.append(f"{peak.heading}: {peak.about}. {training.heading}: {training.about}.")
     if batch := quantities.get("largest_batch"):
-        notes.append(f"{batch.heading}: {batch.about}.")
+        found.append(f"{batch.heading}: {batch.about}.")
     for row in networks:
         reasons: dict[str, list[str]] = {}
         for key, reason in row.unknown.items():
             reasons.setdefault(reason, []).append(quantities[key].heading)
-        notes += [f"Not known of {row.name}: {'; '.join(names)}: {reason}." for reason, names in reasons.items()]
-    return notes
+        found += [f"Not known of {row.name}: {'; '.join(names)}: {reason}." for reason, names in reasons.items()]
+    return found

@@ -31,8 +31,8 @@ def document(diff: Diff, verbose: bool = False, style: str = "iec") -> Document:
     parts: list[Paragraph | Sheet] = [Paragraph(headline(diff, style), "headline")]
     if diff.changes:
         parts.append(changes_sheet(diff.changes, verbose))
-    parts.append(_totals(diff))
-    parts += [Paragraph(text) for text in _notes(diff, verbose)]
+    parts.append(totals_sheet(diff))
+    parts += [Paragraph(text) for text in notes(diff, verbose)]
     return Document(tuple(parts))
 
 
@@ -169,7 +169,8 @@ def fields_text(change: Change) -> str:
 # --- totals and notes
 
 
-def _totals(diff: Diff) -> Sheet:
+def totals_sheet(diff: Diff) -> Sheet:
+    """Both networks as a whole."""
     before, after = diff.before.totals, diff.after.totals
     columns = (
         Column("quantity", "Total"), Column("before", "Before", "word"), Column("after", "After", "word"),
@@ -193,7 +194,8 @@ def _exact(value: int, memory: bool) -> str:
     return f"{value:,} B" if memory else f"{value:,}"
 
 
-def _notes(diff: Diff, verbose: bool) -> Iterator[str]:
+def notes(diff: Diff, verbose: bool) -> Iterator[str]:
+    """How much is the same, and the inputs if they are not."""
     same = f"{_layers(diff.same)} {'is' if diff.same == 1 else 'are'} the same in both"
     if not diff.renamed:
         yield f"{same}."

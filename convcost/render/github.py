@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import IO, TYPE_CHECKING
 
@@ -15,23 +16,28 @@ _PLACE = re.compile(r"(.+?):(\d+)(?::(\d+))?\Z")
 _LEVELS = {"note": "notice", "published": "error", "budget": "error", "lock": "error", "error": "error"}
 
 
-def render(report: CheckReport, out: IO[str], units: str = "iec") -> None:
-    """The check as text for the job's log, and an annotation for each finding."""
+def render(report: CheckReport, out: IO[str], units: str = "iec", folder: str = "") -> None:
+    """The check as text for the job's log, and an annotation for each finding.
+
+    ``folder`` is the current one, from the top of the repository: GitHub wants files from there.
+    """
     table.render(document(report), out, units)
     for finding in report.findings:
-        out.write(annotation(finding))
+        out.write(annotation(finding, folder=folder))
     for checked in report.sources:
         for finding in checked.findings:
-            out.write(annotation(finding, checked.source))
+            out.write(annotation(finding, checked.source, folder))
 
 
-def annotation(finding: Finding, source: str = "") -> str:
+def annotation(finding: Finding, source: str = "", folder: str = "") -> str:
     """``::error file=net.yaml,line=6,col=5,title=convcost: net.yaml::message``."""
     properties = []
     place = _PLACE.match(finding.where or "")
     if place:
-        names = ("file", "line", "col")
-        properties = [f"{name}={_property(value)}" for name, value in zip(names, place.groups(), strict=True) if value]
+        file, line, column = place.groups()
+        file = os.path.normpath(os.path.join(folder, file))
+        named = (("file", file), ("line", line), ("col", column))
+        properties = [f"{name}={_property(value)}" for name, value in named if value]
     title = f"convcost: {source}" if source else "convcost"
     properties.append(f"title={_property(title)}")
     lines = [finding.message, *(f"{x.kind} {x.name}" for x in finding.changes[:10])]

@@ -46,7 +46,8 @@ def _row(sheet: Sheet, line: Line) -> str:
             name = escape(text_of(value, column.unit, "iec"))
             cells.append(f'<th scope="row"{style}>{_marked(name, line.kind)}</th>')
         else:
-            cells.append(f"<td{_share(column, value)}>{cell(value, column.unit)}</td>")
+            best = ' class="best"' if position in line.best else ""
+            cells.append(f"<td{_share(column, value)}{best}>{cell(value, column.unit)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
 
 
@@ -64,6 +65,10 @@ def cell(value: Any, unit: str) -> str:
     """A value as HTML: a count or a size as ``<data>`` with its exact integer, anything else as text."""
     if unit in ("count", "bytes") and isinstance(value, int):
         return number(value, unit)
+    if unit.startswith("delta") and isinstance(value, int):
+        exact = f"{value:+,}" if value else "0"
+        suffix = " bytes" if unit == "delta_bytes" else ""
+        return f'<data value="{value}" title="{exact}{suffix}">{escape(text_of(value, unit, "iec"))}</data>'
     return escape(text_of(value, unit, "iec"))
 
 

@@ -23,7 +23,8 @@ def render(report: CheckReport, out: IO[str], units: str = "iec") -> None:
     out.write('<?xml version="1.0" encoding="utf-8"?>\n')
     out.write(f'<testsuites name="convcost" {counts}>\n  <testsuite name="convcost check" {counts}>\n')
     for name, findings, where in cases:
-        file = f" file={quoteattr(where.split(':')[0])} line={quoteattr(where.split(':')[1])}" if where else ""
+        path, line_number, _ = where.rsplit(":", 2) if where else ("", "", "")
+        file = f" file={quoteattr(path)} line={quoteattr(line_number)}" if where else ""
         out.write(f'    <testcase classname="convcost.check" name={quoteattr(_clean(name))}{file} time="0">\n')
         for finding in findings:
             out.write(_element(finding, name))

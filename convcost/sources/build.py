@@ -37,7 +37,7 @@ def graph_from_text(text: str, file: str, variant: str | None = None) -> Graph:
     return graph_from_spec(compiled_text(text, file), variant)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)  # a check reads the variants of each file, and then each file
 def compiled_text(text: str, file: str) -> Spec:
     """A compiled spec; the variants of a file share it, and nothing changes it."""
     return compile_spec(read(text, file), file)

@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..errors import SourceError
 from ..graph import Allocation
 from .torch_generic import tensors_in
 
@@ -73,7 +74,11 @@ class Lifetimes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def observe(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Allocation, ...]:
-    """The allocations of one forward pass of a module on the meta device, without gradients."""
+    """The allocations of one forward pass of a module on the meta device, without gradients.
+
+    Raises:
+        SourceError: the module, which ran when it was captured, does not run again.
+    """
     names = [(f"input_{k + 1}", x) for k, x in enumerate(tensors_in((list(args), dict(kwargs))))]
     watch = Lifetimes((*module.parameters(), *module.buffers()), names)
     paths = {id(inner): path for path, inner in module.named_modules()}
@@ -96,6 +101,9 @@ def observe(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -
             result = module(*args, **kwargs)
         allocations = watch.allocations()
         del result
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise SourceError(f"{type(module).__name__} ran once and not again, as its memory needs: {said}") from error
     finally:
         for handle in handles:
             handle.remove()

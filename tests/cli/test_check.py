@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -139,7 +140,7 @@ layers:
 def test_the_message_names_the_line_of_the_spec(run, project):
     change(project, ("{out_features: 4", "{out_features: 5"))
     line = SPEC[: SPEC.index("linear")].count("\n") + 1
-    assert f"net.yaml:{line}:6: net.yaml: params" in run("check").out
+    assert f"net.yaml:{line}:6: params" in run("check").out
 
 
 def test_budgets(run, project):
@@ -157,6 +158,14 @@ def test_budgets(run, project):
         "params is 3,444, allowed is at most 3,000; most of it in fc 2,052, stage_1.conv2d_1 584, stage_2.conv2d_1 584"
     )
     assert run("check", "--update").status == 1, "an update accepts figures, not broken budgets"
+
+
+def test_a_budget_of_its_own_stands_in_place_of_the_one_for_all(run, project):
+    """A looser one too; the other sources keep to the one for all."""
+    own = '[budgets]\nparams = 1\n[budgets."net.yaml"]\nparams = "1M"\n'
+    (project / "convcost.toml").write_text('lock = false\nsources = ["net.yaml", "lenet5"]\n' + own)
+    found = json.loads(run("check", "-f", "json").out)
+    assert [(x["source"], x["status"]) for x in found["sources"]] == [("net.yaml", "ok"), ("lenet5", "differs")]
 
 
 def test_a_budget_of_memory(run, project):
@@ -305,6 +314,15 @@ def test_without_a_lock(run, project):
     (project / "convcost.toml").write_text("lock = false\n" + CONFIG)
     assert run("check").status == 0
     assert not (project / "convcost.lock").exists()
+    result = run("check", "--update")
+    assert (result.status, result.out) == (2, "")
+    assert "convcost.toml says lock = false: there is nothing that --update could write" in result.err
+
+
+def test_settings_with_a_byte_order_mark(run, project):
+    """As some editors on Windows write them."""
+    (project / "convcost.toml").write_text(CONFIG, encoding="utf-8-sig")
+    assert run("check").status == 0
 
 
 @pytest.mark.parametrize(
@@ -318,6 +336,7 @@ def test_without_a_lock(run, project):
         (CONFIG + '[budgets."net.yaml"]\nmac = 1\n', "3:1", "unknown quantity 'mac'; did you mean 'macs'?"),
         (CONFIG + "budgets = 3\n", "2:1", "budgets must be a table, such as [budgets]"),
         (CONFIG + "[tolerance]\nmacs = 0.1\n", "3:1", "tolerance of macs: 0.1 is neither"),
+        (CONFIG + "[tool.convcost]\n", "2:1", "convcost.toml has the keys at its top, without [tool.convcost]"),
         (CONFIG + "lock = 3\n", "2:1", "lock is the name of a file, or false for none, not 3"),
         ('sources = [\n  "net.yaml",\n  "gone.yaml",\n]\n', "3:1", "there is no file gone.yaml"),
         ('sources = ["net.yaml", "no/*.yaml"]\n', "1:1", "no file fits 'no/*.yaml'"),
@@ -386,8 +405,39 @@ def test_a_spec_with_mistakes(run, project):
     (project / "convcost.toml").write_text('sources = ["bad.yaml", "net.yaml"]\n')
     result = run("check")
     assert result.status == 2
-    assert "bad.yaml:16:5: unknown op or block 'flaten'; did you mean 'flatten'" in result.out
+    assert "\nbad.yaml:16:5: unknown op or block 'flaten'; did you mean 'flatten'" in result.out
     assert "net.yaml  ok" in result.out
+
+
+def test_every_mistake_of_a_spec_has_its_line(run, project, monkeypatch):
+    """In the message and in the annotation; what is in no file that is there goes to the line of the settings."""
+    change(project, ("flatten", "flaten"), ("relu_\n  - {unit", "rellu_\n  - {unit"))
+    found = json.loads(run("check", "-f", "json").out)["sources"][0]["findings"]
+    assert [finding["where"] for finding in found] == ["net.yaml:13:5", "net.yaml:16:5"]
+    assert found[1]["message"].startswith("unknown op or block 'flaten'")
+    notes = [line for line in run("check", "-f", "github").out.splitlines() if line.startswith("::")]
+    assert notes[1].startswith("::error file=net.yaml,line=16,col=5,title=convcost%3A net.yaml::unknown op or block")
+    (project / ".git").rmdir()
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "net.yaml"], [*who, "commit", "-q", "-m", "broken"]):
+        subprocess.run(["git", *words], check=True, capture_output=True)
+    (project / "convcost.toml").write_text('sources = ["git:HEAD:net.yaml"]\n')
+    found = json.loads(run("check", "-f", "json").out)["sources"][0]["findings"]
+    assert [finding["where"] for finding in found] == ["convcost.toml:1:1"] * 2
+    assert found[1]["message"].startswith("git:HEAD:net.yaml:16:5: unknown op or block 'flaten'")
+
+
+def test_a_captured_graph_is_a_source_without_torch(run, project):
+    """What ``export --format json`` has written; a mistake in it stops only itself."""
+    assert run("export", "lenet5", "-f", "json", "-o", "lenet.json").status == 0
+    (project / "convcost.toml").write_text('sources = ["net.yaml", "lenet.json"]\n')
+    assert run("check", "--update").status == 0
+    assert "lenet.json  ok" in run("check").out
+    change(project, ('"kernel_size": ', '"kernel_size": 1'), file="lenet.json")
+    result = run("check")
+    assert result.status == 2
+    assert "net.yaml    ok" in result.out
+    assert "convcost.toml:1:1: lenet.json: nodes[0]" in result.out
 
 
 # --- the lock
@@ -442,6 +492,15 @@ def test_a_broken_lock(run, project, edit, message):
     assert "Traceback" not in result.out + result.err
 
 
+def test_a_mistake_in_the_lock_is_annotated_at_its_line(run, project):
+    edited(
+        project,
+        lambda text: text.replace("params = ", "<<<<<<< HEAD\nparams = ").replace("buffers", ">>>>>>> b\nbuffers"),
+    )
+    assert "\nconvcost.lock:9:1: an unresolved merge conflict" in run("check").out
+    assert "::error file=convcost.lock,line=9,col=1,title=convcost::an unresolved" in run("check", "-f", "github").out
+
+
 def test_budgets_are_checked_beside_a_broken_lock(run, project):
     edited(project, lambda text: text[:200])
     (project / "convcost.toml").write_text(CONFIG + "[budgets]\nparams = 1\n")
@@ -492,6 +551,22 @@ def test_an_update_of_what_cannot_be_read_keeps_its_entry(run, project):
     assert (project / "convcost.lock").read_text() == before
 
 
+@pytest.mark.parametrize(
+    "settings",
+    ['source = ["net.yaml", "lenet5"]\n', 'sources = ["net.yaml", 5]\n', 'sources = ["net.yaml", "no/*.yaml"]\n'],
+)
+def test_an_update_with_mistakes_in_the_settings_takes_nothing_out(run, project, settings):
+    (project / "convcost.toml").write_text('sources = ["net.yaml", "lenet5"]\n')
+    assert run("check", "--update").status == 0
+    before = (project / "convcost.lock").read_text()
+    (project / "convcost.toml").write_text(settings)
+    assert run("check", "--update").status == 2
+    assert (project / "convcost.lock").read_text() == before
+    (project / "convcost.toml").write_text(CONFIG)
+    assert run("check", "--update").status == 0
+    assert "[lenet5]" not in (project / "convcost.lock").read_text()
+
+
 def test_an_update_without_a_change_writes_nothing(run, project):
     stamp = os.stat(project / "convcost.lock").st_mtime_ns
     assert "convcost.lock was up to date." in run("check", "--update").out
@@ -516,6 +591,27 @@ def test_annotations(run, broken):
     line = SPEC[: SPEC.index("linear")].count("\n") + 1
     assert f"::error file=net.yaml,line={line},col=6,title=convcost%3A net.yaml::params " in result.out
     assert notes[-1].endswith("%0Achanged fc")
+
+
+@pytest.mark.parametrize(
+    ("top", "here", "file"), [(".", "nets", "nets/net.yaml"), (".", ".", "net.yaml"), ("nets", ".", "net.yaml")]
+)
+def test_annotations_count_from_the_top_of_the_repository(run, broken, monkeypatch, top, here, file):
+    """GitHub looks for files there, wherever the command runs; a folder elsewhere is left as it is."""
+    (broken / "nets").mkdir()
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(broken / top))
+    if here != ".":
+        for name in ("net.yaml", "convcost.toml", "convcost.lock"):
+            (broken / name).rename(broken / here / name)
+        monkeypatch.chdir(broken / here)
+    assert f"::error file={file}," in run("check", "-f", "github").out
+
+
+def test_annotations_of_settings_in_an_outer_folder(run, broken, monkeypatch):
+    (broken / "nets").mkdir()
+    monkeypatch.chdir(broken / "nets")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(broken))
+    assert "::error file=convcost.toml,line=3" in run("check", "-f", "github").out
 
 
 def test_junit(run, broken):

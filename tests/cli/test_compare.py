@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from support.shown import csv_rows
+from support.shown import csv_rows, html_tables
 
 SPEC = """name: net
 title: My network
@@ -121,6 +121,62 @@ def test_layers_as_csv_and_json(run):
     assert [row[0] for row in rows] == ["inserted"] * 6
     found = json.loads(run("compare", "vgg16", "vgg19", "--layers", "-f", "json").out)
     assert len(found["changes"]) == 6
+
+
+def body(text):
+    return text[text.index("<main") : text.index("</main>") + len("</main>")]
+
+
+def test_page(run, tmp_path):
+    """The page of ``report``, in the order and with the tables of the comparison."""
+    pytest.importorskip("plotly")
+    page = tmp_path / "page.html"
+    options = ("--sort", "macs", "--gpu", "rtx4090", "--relative-to", "best", "-f", "html", "-o", str(page))
+    assert run("compare", "vgg16", "mobilenet_v2", *options) == (0, "", "")
+    text = page.read_text("utf-8")
+    side, memory, ratios, split = html_tables(body(text))[:4]
+    assert [row[0] for row in side] == ["Network", "mobilenet_v2", "vgg16"]
+    shown = [line.split()[-1] for line in run("compare", "mobilenet_v2", "vgg16", "--gpu", "rtx4090").out.splitlines()
+             if line.startswith(("mobilenet_v2", "vgg16"))][2:4]  # fmt: skip
+    assert [row[-1] for row in memory[1:]] == shown
+    assert ratios[1][1:] == ["1x"] * 5
+    assert split[2][1:3] == ["10.6%", "89.4%"]
+    assert text.count('<td class="best">') >= 4
+    command = re.search("convcost compare vgg16 mobilenet_v2 --relative-to best [^<]*", text)
+    assert command
+    before = page.read_bytes()
+    assert run(*command.group().split()[1:-1], str(page)).status == 0
+    assert page.read_bytes() == before
+
+
+def test_page_of_layers(run, tmp_path):
+    page = tmp_path / "page.html"
+    assert run("compare", "vgg16", "vgg19", "--layers", "-f", "html", "-o", str(page)) == (0, "", "")
+    text = page.read_text("utf-8")
+    changes, totals = html_tables(body(text))
+    assert [row[:3] for row in changes[1:-1]] == [["inserted", f"conv{k}_4", "conv2d, relu"] for k in (3, 4, 5)]
+    added = [512 * 512 * 9 + 512, 256 * 256 * 9 + 256]
+    assert f'<data value="{2 * added[0] + added[1]}" title="+{2 * added[0] + added[1]:,}">+5.31M</data>' in text
+    assert ["depth", "16", "19", "+3", "1.19x"] in totals
+    assert len(text) < 100_000  # plotly.js would be five million
+    assert "no layer differs" in run("compare", "vgg16", "vgg16", "--layers", "-f", "html").out
+
+
+def test_a_page_is_not_for_a_terminal(run, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    for more in ([], ["--layers"]):
+        result = run("compare", "vgg16", "vgg19", "-f", "html", *more)
+        assert (result.status, result.out) == (2, "")
+        assert "a page is not for a terminal" in result.err
+
+
+def test_a_page_without_one_that_fails(run, tmp_path):
+    pytest.importorskip("plotly")
+    page = tmp_path / "page.html"
+    result = run("compare", "vgg16", "vgg161", "-f", "html", "-o", str(page))
+    assert result.status == 2
+    assert "no architecture called 'vgg161'" in result.err
+    assert "vgg16" in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -10,17 +10,22 @@ from ... import units
 from ..analysis import breakdown_sheet, headline
 from ..charts import Chart, network_charts
 from ..charts.networks import ERRORS
+from ..comparison import further, notes
 from ..html_table import number, table
 from .data import chart_data
 from .sections import chart_html, claims_html, command_html, conventions_html, reference
 from .shell import Assets, page
 
 if TYPE_CHECKING:
+    from ...analysis.compare import Comparison
+    from ...analysis.quantities import Quantity
     from ...analysis.records import Report
 
 _HEADS = (
     "Network", "Input", "Parameters", "Weights", "MACs", "FLOPs", "Activations", "Depth", "Top-1 error", "Top-5 error",
 )  # fmt: skip
+_KEYS = ("", "params", "", "macs", "flops", "activation_bytes", "", *ERRORS)
+"""The quantities of the columns behind the name, of which the best may stand out."""
 
 
 def comparison_page(
@@ -30,23 +35,41 @@ def comparison_page(
     version: str,
     convention: str | None = None,
     charts: Sequence[Chart] | None = None,
+    compared: Comparison | None = None,
+    quantities: Mapping[str, Quantity] | None = None,
 ) -> str:
-    """The page as text; arguments as for ``report_page``."""
+    """The page as text; arguments as for ``report_page``.
+
+    ``compared`` with its ``quantities`` adds what ``convcost compare`` shows: memory, ratios, where the work is.
+    """
     drawn = tuple(charts or network_charts(reports))
-    names = ", ".join(report.about.name for report in reports)
-    short = names if len(names) <= 100 else f"{len(reports)} networks"
+    names = [row.name for row in compared.networks] if compared else [report.about.name for report in reports]
+    short = names[0] if len(names) == 1 else f"{len(names)} networks"
+    if len(", ".join(names)) <= 100:
+        short = ", ".join(names)
     head = (
         f'<header><p class="kicker">comparison</p><h1>{escape(short)}</h1>'
         f'<p class="headline">{_summary(reports)}</p></header>'
     )
     missing = [chart for chart in drawn if chart.figure is None]
     sections = [
-        ("networks", "Side by side", _table(reports)),
+        ("networks", "Side by side", _table(reports, names, compared.best if compared else {})),
+        *(_compared(compared, quantities) if compared and quantities else ()),
         *((chart.key, chart.title, chart_html(chart)) for chart in drawn if chart.figure is not None),
         ("each", "Each network", "".join(_details(report, convention) for report in reports)),
         ("made", "How this page was made", "".join(map(chart_html, missing)) + command_html(command, version)),
     ]
     return page(f"{short}: what they cost", sections, head, {"charts": chart_data(drawn)}, assets)
+
+
+def _compared(found: Comparison, quantities: Mapping[str, Quantity]) -> Iterator[tuple[str, str, str]]:
+    """The further tables of a comparison as sections, the notes behind the last."""
+    sheets = further(found, quantities)
+    keys = ("memory", "ratios", "shares") if len(sheets) > 2 else ("memory", "shares")
+    said = "".join(f"<p>{escape(text)}</p>" for text in notes(found.networks, quantities))
+    for key, sheet in zip(keys, sheets, strict=True):
+        drawn = f'<div class="wide">{table(sheet)}</div>'
+        yield key, sheet.title, drawn + (said if key == "shares" else "")
 
 
 def _summary(reports: Sequence[Report]) -> str:
@@ -64,16 +87,16 @@ def _summary(reports: Sequence[Report]) -> str:
     return "; ".join(parts) + "."
 
 
-def _table(reports: Sequence[Report]) -> str:
+def _table(reports: Sequence[Report], names: Sequence[str], best: Mapping[str, tuple[str, ...]]) -> str:
     heads = "".join(f'<th scope="col">{head}</th>' for head in _HEADS)
-    rows = "".join(map(_row, reports))
+    rows = "".join(_row(report, name, best) for report, name in zip(reports, names, strict=True))
     return (
         '<div class="wide"><table class="networks sortable"><caption class="unseen">The networks side by side</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _row(report: Report) -> str:
+def _row(report: Report, name: str, best: Mapping[str, tuple[str, ...]]) -> str:
     totals = report.totals
     inputs = ", ".join(units.shape(shape) for shape in report.settings.input_shapes.values())
     cells = [
@@ -81,7 +104,9 @@ def _row(report: Report) -> str:
         number(totals.flops), number(totals.activation_bytes, "bytes"),
         f'<data value="{totals.depth}">{totals.depth}</data>', *(_error(report, kind) for kind in ERRORS),
     ]  # fmt: skip
-    return f'<tr><th scope="row">{escape(report.about.name)}</th>' + "".join(f"<td>{c}</td>" for c in cells) + "</tr>"
+    classes = [' class="best"' if name in best.get(key, ()) else "" for key in _KEYS]
+    drawn = [f"<td{kind}>{cell}</td>" for cell, kind in zip(cells, classes, strict=True)]
+    return f'<tr><th scope="row">{escape(name)}</th>' + "".join(drawn) + "</tr>"
 
 
 def _error(report: Report, kind: str) -> str:

@@ -1,4 +1,4 @@
-"""A graph as JSON, for other programs: every node with its op, fields, inputs, weights and shapes."""
+"""A graph as JSON, for other programs and to read again: every node with its op, fields, inputs, weights and shapes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ from typing import Any
 
 import msgspec
 
+from ...errors import SourceError
 from ...graph import GIVEN, OWN, Graph, Tensor
+from ..graph_json_reader import SCHEMA
 from .layers import Values
-
-SCHEMA = 1
 
 
 def graph_document(graph: Graph, values: Values, name: str, version: str) -> dict[str, Any]:
-    """The JSON of a graph as Python's own values."""
+    """The JSON of a graph as Python's own values; ``sources.graph_json_reader`` reads it.
+
+    A module that was captured in evaluation runs once more, so that the memory that it takes is there too.
+    """
+    about = graph.about
     return {
         "schema": SCHEMA,
         "convcost": version,
-        "architecture": {"name": name, "title": graph.about.title, "source": graph.about.source},
+        "architecture": {
+            "name": name,
+            "title": about.title,
+            "family": about.family,
+            "source": about.source,
+            "reference": dict(about.reference),
+            "accuracy": dict(about.accuracy),
+        },
         "batch_free": graph.batch_free,
         "mode": graph.mode,
         "dtype": graph.dtype,
@@ -39,7 +50,18 @@ def graph_document(graph: Graph, values: Values, name: str, version: str) -> dic
             }
             for node, outputs in zip(graph.nodes, values.outputs, strict=True)
         ],
+        "repeats": [list(run) for run in graph.repeats],
+        "published": msgspec.to_builtins(about.published),
+        "allocations": _allocations(graph),
     }
+
+
+def _allocations(graph: Graph) -> Any:
+    """Those of a forward pass without gradients, which a network in training mode is not asked for."""
+    try:
+        return msgspec.to_builtins(graph.observed) if graph.mode != "train" else None
+    except SourceError:  # it runs only once: memory goes by the rules
+        return None
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:
