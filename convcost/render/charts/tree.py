@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import units
 from ..blocks import Block, is_wrapper, tree
-from .style import COLOURS, GREY, Chart, View, label, layout
+from .style import COLOURS, GREY, Chart, View, label, layout, safe
 
 if TYPE_CHECKING:
     from ...analysis.records import Report
@@ -45,7 +45,7 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
     for name, key, unit in views:
         whole = sums[0][key]
         values = [found[key] for found in sums]
-        told = [f"{_text(value, unit)}<br>{units.share(value, whole)}" for value in values]
+        told = [f"{_text(value, unit)}<br>{safe(units.share(value, whole))}" for value in values]
         exact = "bytes" if unit == "bytes" else "ns" if unit == "ns" else name
         hover = f"<b>%{{label}}</b><br>%{{value:,}} {exact}<br>%{{text}} of {name}<extra></extra>"
         looks.append(View(name, ({"values": values, "text": told, "hovertemplate": hover},)))
