@@ -55,7 +55,7 @@ def test_all_charts_are_drawn(visit, page_of, name):
     assert {"layers", "split", "tree"} <= set(expected)
     bars = opened.tab.locator("[data-chart=layers] .barlayer .point path").count()
     assert bars == sum(len(trace["x"]) for trace in charts[0].figure["data"])
-    assert opened.tab.locator("[data-chart=tree] .treemaplayer .slice").count() > 2
+    assert opened.tab.locator("[data-chart=tree] .cell").count() > 2
     assert opened.errors == []
 
 
@@ -152,10 +152,11 @@ def test_theme_follows_the_system_and_the_button(visit, page_of, dark):
 def test_switching_a_chart_shows_another_quantity(visit, page_of, vgg):
     opened = visit(page_of("vgg16"))
     figure = opened.tab.locator("[data-chart=tree]")
-    figure.get_by_role("button", name="MACs").click()
+    figure.get_by_role("button", name="MACs", exact=True).click()
     root = "document.querySelector('[data-chart=tree] .plot').data[0].values[0]"
     opened.tab.wait_for_function(f"() => {root} === {vgg.totals.macs}")
-    assert figure.get_by_role("button", name="MACs").get_attribute("aria-pressed") == "true"
+    assert figure.get_by_role("button", name="MACs", exact=True).get_attribute("aria-pressed") == "true"
+    assert opened.tab.text_content(".crumbs") == "vgg16, 15,470,264,320 MACs, 15.47G, 100.0% of MACs"
     opened.tab.locator("[data-chart=layers]").get_by_role("button", name="logarithmic").click()
     opened.tab.wait_for_function(
         "() => document.querySelector('[data-chart=layers] .plot').layout.yaxis.type === 'log'"

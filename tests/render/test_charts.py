@@ -29,7 +29,7 @@ from convcost.render.charts import (
     tree_chart,
 )  # fmt: skip
 from convcost.render.charts.figures import of_networks
-from convcost.render.charts.style import COLOURS, arithmetic, label
+from convcost.render.charts.style import COLOURS, arithmetic, ink, label
 from convcost.render.charts.svg import picture
 from convcost.render.table import spark
 from support.networks import chain
@@ -102,6 +102,24 @@ def test_every_block_of_the_treemap_is_the_sum_of_what_is_inside(name):
     traffic = totals.bytes_read + totals.bytes_written
     count = len(found.layers)
     assert wholes == [totals.params, totals.macs, totals.activation_bytes, traffic, count * (count - 1) // 2]
+
+
+def contrast(one, other):
+    """Contrast as WCAG 2.1 defines it, of two colours like #0f80cc."""
+
+    def luminance(colour):
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, deep = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (deep + 0.05)
+
+
+@pytest.mark.parametrize("group", COLOURS)
+def test_text_on_a_colour_can_be_read(group):
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast(ink(COLOURS[group]), COLOURS[group]) >= 4.5
 
 
 def leaves(block: Block):

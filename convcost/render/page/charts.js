@@ -11,21 +11,27 @@ function fitted(layout, width) {
   return { ...layout, xaxis: { ...layout.xaxis, tickvals: kept(tickvals), ticktext: kept(ticktext) } };
 }
 
+/* Draws a chart; gives what shows another look at it. */
+function drawBars(plot, chart) {
+  const layout = fitted(chart.figure.layout, plot.clientWidth);
+  if (plot.clientWidth <= 560 && chart.key === "split") layout.showlegend = false;
+  return Plotly.newPlot(plot, chart.figure.data, layout, settings).then(() => (view) => {
+    const restyle = {};
+    for (const key of Object.keys(view.traces[0] || {})) restyle[key] = view.traces.map((trace) => trace[key]);
+    Plotly.update(plot, restyle, view.layout);
+  });
+}
+
 function drawChart(chart) {
   const figure = document.querySelector(`[data-chart="${chart.key}"]`);
   const plot = figure.querySelector(".plot");
-  const layout = fitted(chart.figure.layout, plot.clientWidth);
-  if (plot.clientWidth <= 560 && chart.key === "split") layout.showlegend = false;
-  return Plotly.newPlot(plot, chart.figure.data, layout, settings).then(() => {
+  return (chart.key === "tree" ? drawTree : drawBars)(plot, chart).then((show) => {
     figure.dataset.drawn = plot.data.length;
-    figure.querySelectorAll("[data-view]").forEach((button) =>
+    const buttons = [...figure.querySelectorAll("[data-view]")];
+    buttons.forEach((button) =>
       button.addEventListener("click", () => {
-        const view = chart.views[button.dataset.view];
-        const restyle = {};
-        for (const key of Object.keys(view.traces[0] || {})) restyle[key] = view.traces.map((trace) => trace[key]);
-        figure.querySelectorAll("[data-view]").forEach((other) => other.setAttribute("aria-pressed", other === button));
-        /* The button answers in the next frame; hundreds of bars or boxes follow in the one after. */
-        requestAnimationFrame(() => requestAnimationFrame(() => Plotly.update(plot, restyle, view.layout)));
+        buttons.forEach((other) => other.setAttribute("aria-pressed", other === button));
+        show(chart.views[button.dataset.view]);
       })
     );
   });

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ... import units
 from ..analysis import short_fields
 from ..charts import Chart
-from ..charts.style import COLOURS
+from ..charts.style import COLOURS, ink
 from ..explanation import step_cells
 from .diagram import diagram
 
@@ -62,6 +62,7 @@ def layer_data(report: Report, explanations: Sequence[Explanation]) -> dict[str,
         "quantities": QUANTITIES,
         "numbers": numbers.texts(),
         "colours": COLOURS,
+        "inks": {group: ink(colour) for group, colour in COLOURS.items()},
         "layers": _columns(report, numbers),
         "told": told,
         "steps": list(steps),
