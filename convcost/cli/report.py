@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..analysis import Report
 from ..analysis.conventions import CONVENTIONS
-from ..errors import UsageError
+from ..errors import ConvcostError, UsageError
 from .options import SOURCE, analysis_options, opened, report_of
 
 if TYPE_CHECKING:
     from ..render.charts import Chart
+    from ..render.charts.memory import Run
 
 SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
 
@@ -108,12 +109,25 @@ def text_of(
 
 def charts_of(report: Report) -> Sequence[Chart]:
     """The charts on the page of one network: here records of memory, devices and time join those of the report."""
-    from ..analysis.memory import Memory, Setup
     from ..render.charts import memory_chart, report_charts
 
-    memory = Memory(report, Setup("train" if report.settings.mode == "train" else "inference"))
-    held = [(each.label, each.bytes) for each in memory.alive]
-    return report_charts(report, memory=memory_chart(memory.timeline, held))
+    return report_charts(report, memory=memory_chart(*_runs(report)))
+
+
+def _runs(report: Report) -> Iterator[Run]:
+    """Inference and a training step over time; the mode that was asked for first."""
+    from ..analysis.quantities import memory_of
+    from ..render.charts.memory import Run
+
+    modes = {"inference": "inference", "train": "training step with AdamW"}
+    for mode in sorted(modes, key=lambda mode: (mode == "train") != (report.settings.mode == "train")):
+        try:
+            memory = memory_of(report, mode)
+        except ConvcostError as error:
+            yield Run(modes[mode], missing=str(error))
+        else:
+            held = [(f"{each.label} ({each.part})", each.bytes) for each in memory.alive]
+            yield Run(modes[mode], memory.timeline, held)
 
 
 def comparison_charts(reports: Sequence[Report]) -> Sequence[Chart]:

@@ -657,11 +657,15 @@ function fitted(layout, width) {
   return { ...layout, xaxis: { ...layout.xaxis, tickvals: kept(tickvals), ticktext: kept(ticktext) } };
 }
 
+/* The traces with what the first view says of them; a key with a dot is a change to a part that is there already. */
+const whole = ({ figure, views }) =>
+  figure.data.map((trace, place) => ({ ...trace, ...Object.fromEntries(Object.entries(views[0]?.traces[place] || {}).filter(([key]) => !key.includes("."))) }));
+
 /* Draws a chart; gives what shows another look at it. */
 function drawBars(plot, chart) {
   const layout = fitted(chart.figure.layout, plot.clientWidth);
   if (plot.clientWidth <= 560 && chart.key === "split") layout.showlegend = false;
-  return Plotly.newPlot(plot, chart.figure.data, layout, settings).then(() => (view) => {
+  return Plotly.newPlot(plot, whole(chart), layout, settings).then(() => (view) => {
     const restyle = {};
     for (const key of Object.keys(view.traces[0] || {})) restyle[key] = view.traces.map((trace) => trace[key]);
     Plotly.update(plot, restyle, view.layout);

@@ -19,7 +19,6 @@ from convcost.render.charts import (
     bubble_chart,
     depth_chart,
     layers_chart,
-    memory_chart,
     network_charts,
     report_charts,
     roofline_chart,
@@ -144,34 +143,7 @@ def test_stages_are_gathered_and_branches_are_not():
     ]  # fmt: skip
 
 
-# --- memory and speed, of points made here
-
-
-def step(layer, phase, size):
-    return SimpleNamespace(layer=layer, phase=phase, bytes=size)
-
-
-def test_the_memory_timeline_marks_its_peak():
-    points = [step("a", "forward", 10), step("b", "forward", 30), step("b", "backward", 45), step("a", "backward", 45)]
-    points.append(step("step", "optimizer", 20))
-    chart = memory_chart(points, [("weight of a", 15), ("output of b", 30)])
-    forward, backward, optimizer, peak = chart.figure["data"]
-    assert (forward["x"], forward["y"]) == ([1, 2], [10, 30])
-    assert (backward["x"], backward["y"]) == ([3, 4], [45, 45])
-    assert (optimizer["x"], optimizer["y"]) == ([5], [20])
-    assert (peak["x"], peak["y"], peak["text"]) == ([3], [45], ["peak 45 B"])
-    assert peak["hovertext"] == [
-        "<b>peak</b>: 45 bytes = 45 B<br>backward, b<br>30 B  output of b<br>15 B  weight of a"
-    ]
-    assert "45 bytes" in chart.note
-    assert "backward at b" in chart.note
-    assert memory_chart([]).missing == "the memory record has no points"
-
-
-def test_much_that_is_alive_is_summed_up():
-    alive = [(f"t{size}", size) for size in range(1, 21)]
-    (text,) = memory_chart([step("a", "forward", 210)], alive).figure["data"][-1]["hovertext"]
-    assert text.endswith(f"{sum(range(1, 9)):,} B  in 8 more")
+# --- speed, of points made here
 
 
 def test_the_roofline_bends_where_memory_stops_being_the_limit():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import MissingExtraError, UsageError, nearest
 from . import network_charts, report_charts
-from .style import Chart
+from .style import Chart, safe
 
 if TYPE_CHECKING:
     from ...analysis.records import Report
@@ -40,7 +40,7 @@ def figure(charts: tuple[Chart, ...], key: str) -> Any:
         from plotly import graph_objects
     except ImportError:
         raise MissingExtraError('plot needs plotly, which is not installed: pip install "convcost[charts]"') from None
-    title = {"text": chart.title, "subtitle": {"text": chart.note}, "x": 0, "xref": "paper"}
+    title = {"text": chart.title, "subtitle": {"text": safe(chart.note)}, "x": 0, "xref": "paper"}
     layout = {**chart.figure["layout"], "title": title, "template": "plotly_white"}
     layout["height"] += 110
     layout["margin"] = {**layout["margin"], "t": layout["margin"]["t"] + 110}
