@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..render.charts import Chart
     from ..render.charts.memory import Run
 
+PICTURES = ("layers", "split", "bubble", "depth", "totals")
 SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
 
 
@@ -32,7 +33,10 @@ SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
     help="Add the total as others print it.",
 )
 @click.option("--format", "-f", "format", type=click.Choice(tuple(SUFFIXES)), default="html", show_default=True,
-              help="A page; what a repository would commit; or a picture of one network.")  # fmt: skip
+              help="A page; what a repository would commit; or a picture.")  # fmt: skip
+@click.option("--chart", type=click.Choice(PICTURES), default=None,
+              help="What the picture shows. Of one network: layers (default), split; of several: bubble (default), "
+                   "depth, totals.")  # fmt: skip
 @click.option("--assets", metavar="FOLDER", default=None,
               help="Keep style and scripts in this folder beside the pages, which share them.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(), default=None,
@@ -40,7 +44,7 @@ SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
               )  # fmt: skip
 def command(
     sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None,
-    format: str, assets: str | None, output: str | None,
+    format: str, chart: str | None, assets: str | None, output: str | None,
 ) -> None:  # fmt: skip
     """One self-contained page about SOURCE, or about several side by side.
 
@@ -50,13 +54,15 @@ def command(
     reports = [report_of(source, batch, inputs, dtype, train) for source in sources]
     if assets and (output is None or format != "html"):
         raise UsageError("--assets is a folder beside an HTML page: it needs --output")
+    if chart and format != "svg":
+        raise UsageError("--chart chooses a picture: it needs --format svg")
     if format == "html":
         not_to_a_terminal(output)
     words = option_words(batch, inputs, dtype, train, convention)
     if output is not None and (os.path.isdir(output) or output.endswith(os.sep)):
-        _into_folder(sources, reports, words, convention, format, assets, output)
+        _into_folder(sources, reports, words, convention, format, assets, output, chart)
         return
-    text = text_of(sources, reports, words, convention, format, assets, output)
+    text = text_of(sources, reports, words, convention, format, assets, output, chart)
     with opened(output) as out:
         out.write(text)
     if assets and output:
@@ -81,17 +87,19 @@ def text_of(
     format: str = "html",
     assets: str | None = None,
     output: str | None = None,
+    chart: str | None = None,
 ) -> str:
-    """The page or the Markdown about one network, or about several.
+    """The page, the Markdown or the picture about one network, or about several.
 
     Args:
         words: the options that the command was given, so that the page can name its own command.
         output: the file's name, for the same purpose.
+        chart: what the picture shows.
     """
     named = os.path.basename(output) if output else f"report{SUFFIXES[format]}"
     shown = ["convcost", "report", *sources, *words, *(() if format == "html" else ("--format", format))]
     if format == "svg":
-        return _picture(reports)
+        return _picture(reports, chart)
     if format == "markdown":
         return _markdown(reports, [*shown, "-o", named], convention)
     from .. import __version__
@@ -137,16 +145,20 @@ def comparison_charts(reports: Sequence[Report]) -> Sequence[Chart]:
     return network_charts(reports)
 
 
-def _picture(reports: Sequence[Report]) -> str:
-    from ..render.charts import layers_chart
+def _picture(reports: Sequence[Report], key: str | None) -> str:
+    from ..render.charts import network_charts, report_charts
     from ..render.charts.svg import picture
 
-    if len(reports) > 1:
-        raise UsageError("a picture shows one network; several go into a folder: -o pictures/")
-    chart = layers_chart(reports[0])
-    drawn = picture(chart)
+    several = len(reports) > 1
+    charts = {chart.key: chart for chart in (network_charts(reports) if several else report_charts(reports[0]))}
+    allowed = [name for name in PICTURES if name in charts]
+    key = key or allowed[0]
+    if key not in allowed:
+        of = "several networks" if several else "one network"
+        raise UsageError(f"there is no picture {key} of {of} (allowed: {', '.join(allowed)})")
+    drawn = picture(charts[key])
     if drawn is None:
-        raise UsageError(f"no picture of {reports[0].about.name}: {chart.missing}")
+        raise UsageError(f"no picture of {', '.join(report.about.name for report in reports)}: {charts[key].missing}")
     return drawn + "\n"
 
 
@@ -174,7 +186,7 @@ def option_words(batch: int | None, inputs: Any, dtype: str | None, train: bool,
 
 def _into_folder(
     sources: Sequence[str], reports: Sequence[Report], words: Sequence[str], convention: str | None, format: str,
-    assets: str | None, folder: str,
+    assets: str | None, folder: str, chart: str | None,
 ) -> None:  # fmt: skip
     from ..render.page import Assets
     from ..render.page.index import file_name, index_page
@@ -186,7 +198,7 @@ def _into_folder(
         raise UsageError(f"two of the sources would be written to {twice}; name a file for them: -o comparison{suffix}")
     _make(folder)
     for source, report, name in zip(sources, reports, names, strict=True):
-        text = text_of([source], [report], words, convention, format, assets, name)
+        text = text_of([source], [report], words, convention, format, assets, name, chart)
         with opened(os.path.join(folder, name)) as out:
             out.write(text)
     if format != "svg":

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from ..analysis.records import Report
 
 
-def one(report: Report, command: Sequence[str], convention: str | None = None, picture: str = "") -> Document:
-    """The account of one network under its title; ``picture`` is the path of its picture beside the document."""
+def one(
+    report: Report, command: Sequence[str], convention: str | None = None, pictures: Sequence[Paragraph] = ()
+) -> Document:
+    """The account of one network under its title; ``pictures`` lie beside the document."""
     title = Paragraph(report.about.title or report.about.name, "title")
     first, *rest = document(report, convention=convention).parts
-    shown = (Paragraph(picture, "picture"),) if picture else ()
-    return Document((title, first, *shown, *rest, _made_by(command)))
+    return Document((title, first, *pictures, *rest, _made_by(command)))
 
 
 def several(reports: Sequence[Report], command: Sequence[str], convention: str | None = None) -> Document:

@@ -134,7 +134,31 @@ def test_a_picture(run):
     result = run("report", "vgg16", "-f", "svg")
     assert result.status == 0
     assert result.out.startswith("<svg ")
-    assert "a picture shows one network" in run("report", "vgg16", "alexnet", "-f", "svg").err
+    assert run("report", "vgg16", "-f", "svg", "--chart", "layers") == result
+    assert "89.4%" in run("report", "vgg16", "-f", "svg", "--chart", "split").out
+
+
+@pytest.mark.parametrize("chart", ["bubble", "depth", "totals"])
+def test_a_picture_of_several(run, chart):
+    result = run("report", "vgg16", "resnet50", "alexnet", "-f", "svg", "--chart", chart)
+    assert result.status == 0
+    assert result.out.startswith("<svg ")
+    assert "resnet50" in result.out
+    default = run("report", "vgg16", "resnet50", "alexnet", "-f", "svg")
+    assert (default == result) == (chart == "bubble")
+
+
+def test_pictures_that_cannot_be(run):
+    result = run("report", "vgg16", "-f", "svg", "--chart", "depth")
+    assert result.status == 2
+    assert "no picture depth of one network (allowed: layers, split)" in result.err
+    result = run("report", "vgg16", "alexnet", "-f", "svg", "--chart", "layers")
+    assert "no picture layers of several networks (allowed: bubble, depth, totals)" in result.err
+    # Neither has a published error.
+    result = run("report", "unet", "mnist_mlp", "-f", "svg")
+    assert result.status == 2
+    assert "no picture of unet, mnist_mlp: fewer than two of these networks have a published error" in result.err
+    assert "--chart chooses a picture: it needs --format svg" in run("report", "vgg16", "--chart", "split").err
 
 
 def test_a_folder_gets_pages_and_an_index(run, tmp_path):
