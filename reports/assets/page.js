@@ -648,10 +648,10 @@ function drawTree(plot, chart) {
 const settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 const idle = window.requestIdleCallback || ((act) => setTimeout(act, 30));
 
-/* A phone has room for fewer names, and for a legend only where no table says what the colours mean. */
+/* A phone has room for fewer names, for smaller circles, and for a legend only where no table says what the colours mean. */
 function fitted(layout, width) {
   const { tickvals, ticktext } = layout.xaxis || {};
-  const few = tickvals ? Math.ceil((tickvals.length * 15) / width) : 1;
+  const few = ticktext ? Math.ceil((tickvals.length * 15) / width) : 1;
   if (few === 1) return layout;
   const kept = (list) => list.filter((_, place) => place % few === 0);
   return { ...layout, xaxis: { ...layout.xaxis, tickvals: kept(tickvals), ticktext: kept(ticktext) } };
@@ -665,7 +665,9 @@ const whole = ({ figure, views }) =>
 function drawBars(plot, chart) {
   const layout = fitted(chart.figure.layout, plot.clientWidth);
   if (plot.clientWidth <= 560 && chart.key === "split") layout.showlegend = false;
-  return Plotly.newPlot(plot, whole(chart), layout, settings).then(() => (view) => {
+  const traces = whole(chart);
+  for (const { marker } of traces) if (marker?.sizeref) marker.sizeref *= Math.max(1, (700 / plot.clientWidth) ** 2);
+  return Plotly.newPlot(plot, traces, layout, settings).then(() => (view) => {
     const restyle = {};
     for (const key of Object.keys(view.traces[0] || {})) restyle[key] = view.traces.map((trace) => trace[key]);
     Plotly.update(plot, restyle, view.layout);

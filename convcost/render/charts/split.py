@@ -36,6 +36,7 @@ def split_chart(report: Report) -> Chart:
             "text": [text if share >= _WIDE else "" for text, share in zip(said, shares, strict=True)],
             "textposition": "inside",
             "insidetextanchor": "middle",
+            "textangle": 0,
             "textfont": {"size": 12},
             "hovertext": [
                 f"<b>{NAMES.get(group, group)}</b>: {text} of {name}<br>{value:,} of {whole:,}"
@@ -46,9 +47,10 @@ def split_chart(report: Report) -> Chart:
             "marker": {"color": COLOURS[group], "line": {"width": 0}},
         })  # fmt: skip
     found = layout(230, barmode="stack", bargap=0.35)
-    found["margin"] = {"l": 88, "r": 16, "t": 36, "b": 32}
+    found["margin"] = {"l": 88, "r": 24, "t": 36, "b": 32}
+    found["uniformtext"] = {"minsize": 10, "mode": "hide"}  # no letters that nobody can read
     found["legend"]["traceorder"] = "normal"
-    found["xaxis"] = axis("", range=[0, 100], ticksuffix="%", nticks=6)
+    found["xaxis"] = axis("", range=[0, 100], ticksuffix="%", tick0=0, dtick=25, automargin=False)
     found["yaxis"] = axis("", autorange="reversed", showgrid=False)
     return Chart(
         "split",

@@ -43,7 +43,9 @@ def circles(title: str, figure: dict[str, Any]) -> str:
         f'fill="{marker["color"][place]}" fill-opacity=".75">{told(trace["hovertext"][place])}</circle>'
         for place in sorted(range(len(xs)), key=lambda place: -radii[place])
     ]
-    taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in zip(xs, ys, strict=True)]
+    taken: list[Box] = [
+        (x - 0.8 * r, y - 0.8 * r, x + 0.8 * r, y + 0.8 * r) for x, y, r in zip(xs, ys, radii, strict=True)
+    ]
     for x, y, r, name in zip(xs, ys, radii, trace["text"], strict=True):
         parts.append(_named(x, y, r, name, taken))
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, layout["xaxis"]["title"]["text"]))
