@@ -325,29 +325,6 @@ def test_everything_has_a_name(opened):
     assert all(tab.locator(link).count() == 1 for link in links)
 
 
-def luminance(colour):
-    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_text_has_contrast(visit, page_of, dark):
-    """WCAG 2.1 AA: 4.5 to 1 for text."""
-    opened = visit(page_of("vgg16"), dark=dark, charts=False)
-    names = ["ink", "soft", "accent", "good", "bad", "unsure", "ground", "sheet"]
-    read = "names => names.map(n => getComputedStyle(document.documentElement).getPropertyValue('--' + n).trim())"
-    colours = dict(zip(names, map(luminance, map(full, opened.tab.evaluate(read, names))), strict=True))
-    for text in names[:6]:
-        for ground in ("ground", "sheet"):
-            light, deep = sorted((colours[text], colours[ground]), reverse=True)
-            assert (light + 0.05) / (deep + 0.05) >= 4.5, (text, ground)
-
-
-def full(colour):
-    return colour if len(colour) == 7 else "#" + "".join(2 * letter for letter in colour[1:])
-
-
 def test_it_prints(visit, page_of):
     opened = visit(page_of("vgg16"))
     opened.tab.emulate_media(media="print")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ... import units
-from .style import COLOURS, NAMES, Chart, axis, layout, safe
+from .style import COLOURS, NAMES, Chart, axis, ink, layout, safe
 
 if TYPE_CHECKING:
     from ...analysis.records import Report
@@ -37,7 +37,7 @@ def split_chart(report: Report) -> Chart:
             "textposition": "inside",
             "insidetextanchor": "middle",
             "textangle": 0,
-            "textfont": {"size": 12},
+            "insidetextfont": {"size": 12, "color": ink(COLOURS[group])},
             "hovertext": [
                 f"<b>{NAMES.get(group, group)}</b>: {text} of {name}<br>{value:,} of {whole:,}"
                 + (f" bytes = {units.size(value)}" if name == "activations" else "")

@@ -1,5 +1,5 @@
 /* Charts: drawn one after another while nothing else is to do, so that the page answers from the start. */
-const settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+const settings = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]] };
 const idle = window.requestIdleCallback || ((act) => setTimeout(act, 30));
 
 /* A phone has room for fewer names, for smaller circles, and for a legend only where no table says what the colours mean. */
@@ -21,10 +21,14 @@ function drawBars(plot, chart) {
   if (plot.clientWidth <= 560 && chart.key === "split") layout.showlegend = false;
   const traces = whole(chart);
   for (const { marker } of traces) if (marker?.sizeref) marker.sizeref *= Math.max(1, (700 / plot.clientWidth) ** 2);
-  return Plotly.newPlot(plot, traces, layout, settings).then(() => (view) => {
-    const restyle = {};
-    for (const key of Object.keys(view.traces[0] || {})) restyle[key] = view.traces.map((trace) => trace[key]);
-    Plotly.update(plot, restyle, view.layout);
+  return Plotly.newPlot(plot, traces, layout, settings).then(() => {
+    plot.querySelector(".modebar").setAttribute("aria-label", "Tools of the chart");
+    for (const button of plot.querySelectorAll(".modebar-btn")) button.setAttribute("aria-label", button.dataset.title);
+    return (view) => {
+      const restyle = {};
+      for (const key of Object.keys(view.traces[0] || {})) restyle[key] = view.traces.map((trace) => trace[key]);
+      Plotly.update(plot, restyle, view.layout);
+    };
   });
 }
 
