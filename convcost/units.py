@@ -54,8 +54,16 @@ def duration(nanoseconds: float, style: str = "iec") -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """Part of a whole in percent with one decimal: '89.3%'; '' where the whole is 0."""
-    return f"{100 * part / whole:.1f}%" if whole else ""
+    """Part of a whole in percent with one decimal: '89.3%'; '' where the whole is 0.
+
+    Only everything is '100.0%' and only nothing '0.0%': next to them stand '>99.9%' and '<0.1%'.
+    """
+    if not whole:
+        return ""
+    text = f"{100 * part / whole:.1f}%"
+    if text == "100.0%" and part < whole:
+        return ">99.9%"
+    return "<0.1%" if text == "0.0%" and part > 0 else text
 
 
 def shape(dimensions: Sequence[int]) -> str:

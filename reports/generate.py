@@ -25,10 +25,21 @@ from convcost.render import render  # noqa: E402
 from convcost.render.committed import one  # noqa: E402
 from convcost.render.page import Assets, plotly_js, shared_files  # noqa: E402
 from convcost.render.page.index import index_page, master_table  # noqa: E402
+from convcost.render.sheet import Paragraph  # noqa: E402
 from convcost.sources import load_shipped  # noqa: E402
 
 CANON = ("lenet5", "alexnet", "vgg16", "googlenet", "resnet50", "densenet121", "mobilenet_v2", "unet")
+WITH_ERROR = (
+    "alexnet", "vgg16", "googlenet_bn", "resnet18", "resnet50", "resnet152", "densenet121", "mobilenet_v2",
+    "efficientnet_b0", "convnext_tiny",
+)  # fmt: skip
+DEEPER = ("alexnet_2012", "zfnet", "vgg19", "googlenet", "resnet152")
 COMPARED = ("alexnet", "vgg16", "googlenet", "resnet50", "densenet121", "mobilenet_v2")
+PICTURES = {
+    "split": ("-split", "Shares of convolutions, fully connected layers and the rest"),
+    "layers": ("", "Parameters, MACs and activation bytes of every layer"),
+}
+"""Pictures of one network: the end of the file's name, and what is on it."""
 ASSETS = "assets"
 PLOTLY = HERE / ASSETS / "plotly.min.js"
 """Not ours, and another one with each version of plotly: written where it is missing."""
@@ -68,10 +79,15 @@ def gallery() -> Iterator[tuple[Path, str]]:
     for name, report in reports.items():
         yield HERE / "networks" / f"{name}.md", markdown(report)
     for name in CANON:
-        yield HERE / "images" / f"{name}.svg", text_of([name], [reports[name]], [], None, "svg")
+        for chart, (suffix, _) in PICTURES.items():
+            text = text_of([name], [reports[name]], [], None, "svg", chart=chart)
+            yield HERE / "images" / f"{name}{suffix}.svg", text
         yield HERE / f"{name}.html", text_of([name], [reports[name]], [], None, "html", ASSETS, f"{name}.html")
     compared = [reports[name] for name in COMPARED]
     yield HERE / "comparison.html", text_of(COMPARED, compared, [], None, "html", ASSETS, "comparison.html")
+    for chart, names in (("bubble", WITH_ERROR), ("depth", DEEPER)):
+        found = [reports[name] for name in names]
+        yield HERE / "images" / f"comparison-{chart}.svg", text_of(names, found, [], None, "svg", chart=chart)
     pages = [f"{name}.html" if name in CANON else f"networks/{name}.md" for name in reports]
     yield HERE / "index.html", index_page(list(reports.values()), pages, assets=Assets(folder=ASSETS))
     for name, text in shared_files("").items():
@@ -81,12 +97,13 @@ def gallery() -> Iterator[tuple[Path, str]]:
 
 
 def markdown(report: Report) -> str:
-    """The report of one network as Markdown, with its picture if it is of the canon."""
+    """The report of one network as Markdown, with its pictures if it is of the canon."""
     name = report.about.name
-    picture = f"../images/{name}.svg" if name in CANON else ""
+    shown = PICTURES.values() if name in CANON else ()
+    pictures = [Paragraph(said, "picture", f"../images/{name}{suffix}.svg") for suffix, said in shown]
     command = ["convcost", "report", name, "--format", "markdown", "-o", f"{name}.md"]
     out = io.StringIO()
-    render(one(report, command, picture=picture), "markdown", out)
+    render(one(report, command, pictures=pictures), "markdown", out)
     return out.getvalue()
 
 

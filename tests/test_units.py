@@ -1,4 +1,4 @@
-"""Numbers as text."""
+"""Numbers as text, and what rounding may not claim."""
 
 from __future__ import annotations
 
@@ -33,3 +33,30 @@ def test_times_have_three_digits(nanoseconds, text):
 def test_raw_times_are_in_nanoseconds():
     assert units.duration(1_234_567.89, "raw") == "1,234,567.9 ns"
     assert units.duration(0, "raw") == "0.0 ns"
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [
+        (1, 2, "50.0%"),
+        (999, 1000, "99.9%"),
+        # 99.96% and 99.99999%: rounded they would claim everything.
+        (9996, 10_000, ">99.9%"),
+        (10**7 - 1, 10**7, ">99.9%"),
+        (10**7, 10**7, "100.0%"),
+        # 0.04% and 0.00001%: rounded they would claim nothing.
+        (1, 1000, "0.1%"),
+        (4, 10_000, "<0.1%"),
+        (1, 10**7, "<0.1%"),
+        (0, 10**7, "0.0%"),
+        (0, 0, ""),
+    ],
+)
+def test_only_everything_is_a_hundred_percent_and_only_nothing_is_none(part, whole, text):
+    assert units.share(part, whole) == text
+
+
+def test_shares_of_large_integers_do_not_round_up():
+    """One multiply-accumulate less than a googol of them is not everything."""
+    assert units.share(10**100 - 1, 10**100) == ">99.9%"
+    assert units.share(1, 10**100) == "<0.1%"

@@ -39,7 +39,7 @@ class Quantity(msgspec.Struct, frozen=True):
         return self.unit in ("count", "bytes") or self.key in ("depth", "layers")
 
 
-def _memory(report: Report, mode: str) -> Memory:
+def memory_of(report: Report, mode: str) -> Memory:
     """The account of memory of a report's network, at the report's batch, input and dtype."""
     from .memory import memory
 
@@ -80,11 +80,11 @@ _ALL = (
     ),
     Quantity(
         "peak_memory", "Peak", "bytes", "bytes at the worst moment of a forward pass, without gradients",
-        lambda x: _memory(x, "inference").peak_bytes, locked=False,
+        lambda x: memory_of(x, "inference").peak_bytes, locked=False,
     ),
     Quantity(
         "peak_training_memory", "Peak, training", "bytes", "bytes at the worst moment of a training step with AdamW",
-        lambda x: _memory(x, "train").peak_bytes, locked=False,
+        lambda x: memory_of(x, "train").peak_bytes, locked=False,
     ),
     Quantity("top1_error", "Top-1", "percent", "published error, best guess", lambda x: x.about.error("top1_error")),
     Quantity(

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..analysis import Report
 from ..analysis.conventions import CONVENTIONS
-from ..errors import UsageError
+from ..errors import ConvcostError, UsageError
 from .options import SOURCE, analysis_options, opened, report_of, roofline_of, roofline_options
 
 if TYPE_CHECKING:
     from ..analysis.roofline import Roofline
     from ..render.charts import Chart
+    from ..render.charts.memory import Run
 
+PICTURES = ("layers", "split", "bubble", "depth", "totals")
 SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
 
 
@@ -33,7 +35,10 @@ SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
     help="Add the total as others print it.",
 )
 @click.option("--format", "-f", "format", type=click.Choice(tuple(SUFFIXES)), default="html", show_default=True,
-              help="A page; what a repository would commit; or a picture of one network.")  # fmt: skip
+              help="A page; what a repository would commit; or a picture.")  # fmt: skip
+@click.option("--chart", type=click.Choice(PICTURES), default=None,
+              help="What the picture shows. Of one network: layers (default), split; of several: bubble (default), "
+                   "depth, totals.")  # fmt: skip
 @click.option("--assets", metavar="FOLDER", default=None,
               help="Keep style and scripts in this folder beside the pages, which share them.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(), default=None,
@@ -41,7 +46,7 @@ SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
               )  # fmt: skip
 def command(
     sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, gpu: str | None, tf32: bool | None,
-    train: bool, convention: str | None, format: str, assets: str | None, output: str | None,
+    train: bool, convention: str | None, format: str, chart: str | None, assets: str | None, output: str | None,
 ) -> None:  # fmt: skip
     """One self-contained page about SOURCE, or about several side by side.
 
@@ -52,15 +57,17 @@ def command(
     rooflines = [roofline_of(report, gpu, tf32) for report in reports]
     if assets and (output is None or format != "html"):
         raise UsageError("--assets is a folder beside an HTML page: it needs --output")
+    if chart and format != "svg":
+        raise UsageError("--chart chooses a picture: it needs --format svg")
     if format == "html":
         not_to_a_terminal(output)
     words = option_words(batch, inputs, dtype, train, convention, gpu, tf32)
     if output is not None and (os.path.isdir(output) or output.endswith(os.sep)):
-        _into_folder(sources, reports, rooflines, words, convention, format, assets, output)
+        _into_folder(sources, reports, rooflines, words, convention, format, assets, output, chart)
         return
     if gpu is not None and len(reports) > 1:
         raise UsageError("--gpu adds the roofline of one network; several go into a folder: -o pages/")
-    text = text_of(sources, reports, words, convention, format, assets, output, rooflines[0])
+    text = text_of(sources, reports, words, convention, format, assets, output, rooflines[0], chart)
     with opened(output) as out:
         out.write(text)
     if assets and output:
@@ -86,20 +93,22 @@ def text_of(
     assets: str | None = None,
     output: str | None = None,
     roofline: Roofline | None = None,
+    chart: str | None = None,
 ) -> str:
-    """The page or the Markdown about one network, or about several.
+    """The page, the Markdown or the picture about one network, or about several.
 
     Args:
         words: the options that the command was given, so that the page can name its own command.
         output: the file's name, for the same purpose.
         roofline: of the one network, if there is one.
+        chart: what the picture shows.
     """
     named = os.path.basename(output) if output else f"report{SUFFIXES[format]}"
     shown = ["convcost", "report", *sources, *words, *(() if format == "html" else ("--format", format))]
     if format == "svg":
         if roofline is not None:
             raise UsageError("a picture has no roofline; the page (--format html) and Markdown do")
-        return _picture(reports)
+        return _picture(reports, chart)
     if format == "markdown":
         return _markdown(reports, [*shown, "-o", named], convention, roofline)
     from .. import __version__
@@ -119,13 +128,26 @@ def text_of(
 
 def charts_of(report: Report, roofline: Roofline | None = None) -> Sequence[Chart]:
     """The charts on the page of one network: here records of memory, devices and time join those of the report."""
-    from ..analysis.memory import Memory, Setup
     from ..render.charts import memory_chart, report_charts, roofline_chart
 
-    memory = Memory(report, Setup("train" if report.settings.mode == "train" else "inference"))
-    held = [(each.label, each.bytes) for each in memory.alive]
     under = roofline_chart(roofline.layers, roofline.ceilings) if roofline is not None else None
-    return report_charts(report, memory_chart(memory.timeline, held), under)
+    return report_charts(report, memory_chart(*_runs(report)), under)
+
+
+def _runs(report: Report) -> Iterator[Run]:
+    """Inference and a training step over time; the mode that was asked for first."""
+    from ..analysis.quantities import memory_of
+    from ..render.charts.memory import Run
+
+    modes = {"inference": "inference", "train": "training step with AdamW"}
+    for mode in sorted(modes, key=lambda mode: (mode == "train") != (report.settings.mode == "train")):
+        try:
+            memory = memory_of(report, mode)
+        except ConvcostError as error:
+            yield Run(modes[mode], missing=str(error))
+        else:
+            held = [(f"{each.label} ({each.part})", each.bytes) for each in memory.alive]
+            yield Run(modes[mode], memory.timeline, held)
 
 
 def comparison_charts(reports: Sequence[Report]) -> Sequence[Chart]:
@@ -135,16 +157,20 @@ def comparison_charts(reports: Sequence[Report]) -> Sequence[Chart]:
     return network_charts(reports)
 
 
-def _picture(reports: Sequence[Report]) -> str:
-    from ..render.charts import layers_chart
+def _picture(reports: Sequence[Report], key: str | None) -> str:
+    from ..render.charts import network_charts, report_charts
     from ..render.charts.svg import picture
 
-    if len(reports) > 1:
-        raise UsageError("a picture shows one network; several go into a folder: -o pictures/")
-    chart = layers_chart(reports[0])
-    drawn = picture(chart)
+    several = len(reports) > 1
+    charts = {chart.key: chart for chart in (network_charts(reports) if several else report_charts(reports[0]))}
+    allowed = [name for name in PICTURES if name in charts]
+    key = key or allowed[0]
+    if key not in allowed:
+        of = "several networks" if several else "one network"
+        raise UsageError(f"there is no picture {key} of {of} (allowed: {', '.join(allowed)})")
+    drawn = picture(charts[key])
     if drawn is None:
-        raise UsageError(f"no picture of {reports[0].about.name}: {chart.missing}")
+        raise UsageError(f"no picture of {', '.join(report.about.name for report in reports)}: {charts[key].missing}")
     return drawn + "\n"
 
 
@@ -182,7 +208,7 @@ def option_words(
 
 def _into_folder(
     sources: Sequence[str], reports: Sequence[Report], rooflines: Sequence[Roofline | None], words: Sequence[str],
-    convention: str | None, format: str, assets: str | None, folder: str,
+    convention: str | None, format: str, assets: str | None, folder: str, chart: str | None,
 ) -> None:  # fmt: skip
     from ..render.page import Assets
     from ..render.page.index import file_name, index_page
@@ -194,7 +220,7 @@ def _into_folder(
         raise UsageError(f"two of the sources would be written to {twice}; name a file for them: -o comparison{suffix}")
     _make(folder)
     for source, report, roofline, name in zip(sources, reports, rooflines, names, strict=True):
-        text = text_of([source], [report], words, convention, format, assets, name, roofline)
+        text = text_of([source], [report], words, convention, format, assets, name, roofline, chart)
         with opened(os.path.join(folder, name)) as out:
             out.write(text)
     if format != "svg":

@@ -20,15 +20,14 @@ def one(
     report: Report,
     command: Sequence[str],
     convention: str | None = None,
-    picture: str = "",
+    pictures: Sequence[Paragraph] = (),
     roofline: Roofline | None = None,
 ) -> Document:
-    """The account of one network under its title; ``picture`` is the path of its picture beside the document."""
+    """The account of one network under its title; ``pictures`` lie beside the document."""
     title = Paragraph(report.about.title or report.about.name, "title")
     first, *rest = document(report, convention=convention).parts
-    shown = (Paragraph(picture, "picture"),) if picture else ()
     bound = roofline_parts(roofline) if roofline is not None else ()
-    return Document((title, first, *shown, *rest, *bound, _made_by(command)))
+    return Document((title, first, *pictures, *rest, *bound, _made_by(command)))
 
 
 def several(reports: Sequence[Report], command: Sequence[str], convention: str | None = None) -> Document:

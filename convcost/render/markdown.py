@@ -20,9 +20,9 @@ def _paragraph(part: Paragraph) -> str:
         # A fence longer than any run of backticks inside: no argument ends the block.
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", part.text)), default=0))
         return f"Made by:\n\n{fence}console\n$ {part.text}\n{fence}"
-    if part.kind == "picture":
-        return f"![Parameters, MACs and activation bytes of every layer]({part.text})"
     text = escape(part.text)
+    if part.kind == "picture":
+        return f"![{text}]({part.path})"
     return {
         "title": f"# {text}",
         "section": f"## {text}",

@@ -48,11 +48,13 @@ class Sheet(msgspec.Struct, frozen=True):
 class Paragraph(msgspec.Struct, frozen=True):
     """One or more sentences.
 
-    ``kind``: "title", "section", "headline", "note", "warning", "error", "command", or "picture" (the text: its path).
+    ``kind``: "title", "section", "headline", "note", "warning", "error", "command", or "picture": the text says what is
+    on it, and ``path`` where it is.
     """
 
     text: str
     kind: str = "note"
+    path: str = ""
 
 
 class Curve(msgspec.Struct, frozen=True):

@@ -61,6 +61,7 @@ def visit(browser):
             color_scheme="dark" if dark else "light",
             offline=True,
         )
+        context.set_default_timeout(8000)
         contexts.append(context)
         return Opened(context.new_page()).go(path, charts)
 

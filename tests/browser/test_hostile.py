@@ -63,6 +63,8 @@ def test_names_do_no_harm(visit, page):
     tab.click("[data-do=open]")
     assert tab.locator("#drawing [data-box]").count() > len(names)
     tab.hover("[data-chart=layers] .nsewdrag")
+    tab.eval_on_selector_all(".cell", "all => all.forEach((one) => one.focus())")
+    tab.locator(".cell.frame", has_text="block").first.evaluate("one => one.click()")
     assert tab.locator("img, iframe, object, embed, main script, #data script").count() == 0
     assert tab.locator("[onerror], [onload], [onmouseover]").count() == 0
     assert tab.evaluate("() => document.documentElement.scrollWidth") == 1400
@@ -74,8 +76,8 @@ def test_charts_show_names_as_they_are(visit, page):
     opened = visit(page(network(["<b>bold</b>", "a.%{y}", "a.&amp;"], "t")))
     ticks = opened.tab.eval_on_selector_all("[data-chart=layers] .xtick text", "all => all.map(one => one.textContent)")
     assert ticks == ["<b>bold</b>", "a.%{y}", "a.&amp;"]
-    labels = opened.tab.eval_on_selector_all("[data-chart=tree] .slicetext", "all => all.map(one => one.textContent)")
-    assert any("<b>bold</b>" in label for label in labels)
+    labels = opened.tab.eval_on_selector_all(".cell b", "all => all.map(one => one.textContent)")
+    assert sorted(labels) == sorted(["<b>bold</b>", "%{y}", "&amp;"])
 
 
 def test_a_comparison_does_no_harm(visit, page):
@@ -114,3 +116,5 @@ def test_numbers_beyond_floating_point_stay_exact(visit, page):
     assert int(value) == macs
     opened.tab.fill("#filter", "conv")
     assert int(opened.tab.locator("#layers tfoot data").nth(1).get_attribute("value")) == macs
+    opened.tab.locator("[data-chart=tree]").get_by_role("button", name="MACs", exact=True).click()
+    assert f"{macs:,} MACs" in opened.tab.text_content(".crumbs")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import convcost.render.page.plotly_js  # noqa: F401  (a function of this name hides the module)
-from convcost import analyze, load
+from convcost import analyze, capture, load, memory
+from convcost.cli.report import charts_of
 from convcost.render.page import shell
 from support.shown import html_tables, markdown_rows
 
@@ -80,6 +81,29 @@ def test_analyze_makes_the_same_page(run, tmp_path):
     assert "shape the table" in run("analyze", "vgg16", "--format", "html", "--top", "3").err
 
 
+@pytest.mark.parametrize("train", [False, True])
+def test_memory_over_time_of_both_modes(train):
+    """The mode that was asked for stands first."""
+    report = analyze(load("resnet18"), batch=4, train=train)
+    chart = next(chart for chart in charts_of(report) if chart.key == "memory")
+    modes = ["inference", "train"]
+    expected = [memory(load("resnet18"), 4, mode=mode).peak_bytes for mode in modes]
+    peaks = [view.traces[-1]["y"][0] for view in chart.views]
+    labels = [view.label for view in chart.views]
+    assert (peaks, labels) == (
+        (expected[::-1], ["training step with AdamW", "inference"]) if train
+        else (expected, ["inference", "training step with AdamW"])
+    )  # fmt: skip
+
+
+def test_a_module_captured_in_one_mode_has_memory_of_that_one():
+    torch = pytest.importorskip("torch")
+    report = analyze(capture(torch.nn.Conv2d(3, 4, 3).eval(), torch.zeros(1, 3, 8, 8)))
+    chart = next(chart for chart in charts_of(report) if chart.key == "memory")
+    assert chart.note.startswith("Inference: at most ")
+    assert "Left out, training step with AdamW: Conv2d was captured in eval mode" in chart.note
+
+
 def test_the_page_without_a_script_has_the_sums(run, tmp_path):
     page = tmp_path / "page.html"
     run("report", "vgg16", "-o", str(page))
@@ -110,7 +134,31 @@ def test_a_picture(run):
     result = run("report", "vgg16", "-f", "svg")
     assert result.status == 0
     assert result.out.startswith("<svg ")
-    assert "a picture shows one network" in run("report", "vgg16", "alexnet", "-f", "svg").err
+    assert run("report", "vgg16", "-f", "svg", "--chart", "layers") == result
+    assert "89.4%" in run("report", "vgg16", "-f", "svg", "--chart", "split").out
+
+
+@pytest.mark.parametrize("chart", ["bubble", "depth", "totals"])
+def test_a_picture_of_several(run, chart):
+    result = run("report", "vgg16", "resnet50", "alexnet", "-f", "svg", "--chart", chart)
+    assert result.status == 0
+    assert result.out.startswith("<svg ")
+    assert "resnet50" in result.out
+    default = run("report", "vgg16", "resnet50", "alexnet", "-f", "svg")
+    assert (default == result) == (chart == "bubble")
+
+
+def test_pictures_that_cannot_be(run):
+    result = run("report", "vgg16", "-f", "svg", "--chart", "depth")
+    assert result.status == 2
+    assert "no picture depth of one network (allowed: layers, split)" in result.err
+    result = run("report", "vgg16", "alexnet", "-f", "svg", "--chart", "layers")
+    assert "no picture layers of several networks (allowed: bubble, depth, totals)" in result.err
+    # Neither has a published error.
+    result = run("report", "unet", "mnist_mlp", "-f", "svg")
+    assert result.status == 2
+    assert "no picture of unet, mnist_mlp: fewer than two of these networks have a published error" in result.err
+    assert "--chart chooses a picture: it needs --format svg" in run("report", "vgg16", "--chart", "split").err
 
 
 def test_a_folder_gets_pages_and_an_index(run, tmp_path):

@@ -46,7 +46,7 @@ def figure(charts: tuple[Chart, ...], key: str) -> Any:
         from plotly import graph_objects
     except ImportError:
         raise MissingExtraError('plot needs plotly, which is not installed: pip install "convcost[charts]"') from None
-    title = {"text": safe(chart.title), "subtitle": {"text": chart.note}, "x": 0, "xref": "paper"}
+    title = {"text": safe(chart.title), "subtitle": {"text": safe(chart.note)}, "x": 0, "xref": "paper"}
     layout = {**chart.figure["layout"], "title": title, "template": "plotly_white"}
     layout["height"] += 110
     layout["margin"] = {**layout["margin"], "t": layout["margin"]["t"] + 110}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from ... import units
@@ -19,7 +20,7 @@ QUANTITIES = (
 """(field of a record, what the axis says, label of the step that explains it)."""
 
 _DOMAINS = ((0.70, 1.0), (0.35, 0.65), (0.0, 0.30))
-MAX_TICKS = 40
+MAX_TICKS, MAX_NAME = 40, 18
 
 
 def layers_chart(report: Report) -> Chart:
@@ -73,13 +74,17 @@ def _layout(shown: Sequence[LayerRecord]) -> dict[str, Any]:
     count = len(shown)
     step = -(-count // MAX_TICKS)
     places = list(range(1, count + 1, step))
+    names = [label(_place(shown[place - 1].name), MAX_NAME) for place in places]
+    longest = max(len(unescape(name)) for name in names)
     found = layout(540, bargap=0.18 if count < 150 else 0, hovermode="closest")
-    found["margin"] = {"l": 64, "r": 16, "t": 36, "b": 16}
+    # With margins of its own choice, plotly draws the chart twice: half of the time that a switch of axes takes.
+    found["margin"] = {"l": 64, "r": 16, "t": 36, "b": 20 + 5 * longest}
     found["xaxis"] = axis(
         "",
         range=[0.4, count + 0.6],
         tickvals=places,
-        ticktext=[label(_place(shown[place - 1].name), 18) for place in places],
+        ticktext=names,
+        automargin=False,
         tickangle=-60,
         anchor="y3",
         showgrid=False,
@@ -88,7 +93,7 @@ def _layout(shown: Sequence[LayerRecord]) -> dict[str, Any]:
     for row, ((_, unit, _), domain) in enumerate(zip(QUANTITIES, _DOMAINS, strict=True), start=1):
         suffix = {"ticksuffix": "B"} if unit.endswith("bytes") else {}
         found[f"yaxis{row}" if row > 1 else "yaxis"] = axis(
-            unit, domain=list(domain), anchor="x", tickformat="~s", nticks=5, **suffix
+            unit, domain=list(domain), anchor="x", tickformat="~s", nticks=5, automargin=False, **suffix
         )
     return found
 

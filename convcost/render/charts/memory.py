@@ -1,15 +1,19 @@
-"""Live memory over the execution of a network, with its peak."""
+"""Live memory over the execution of a network, with its peak: of a forward pass, of a training step, or of both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, Protocol
 
+import msgspec
+
 from ... import units
-from .style import GREY, SERIES, Chart, axis, label, layout
+from .style import GREY, SERIES, Chart, View, axis, label, layout
 
 PHASES = {"forward": SERIES[0], "backward": SERIES[1], "optimizer": SERIES[2]}
 MAX_ALIVE = 12
+TITLE = "Memory over one step"
 
 
 class Point(Protocol):
@@ -28,57 +32,101 @@ class Point(Protocol):
         """Bytes that are alive."""
 
 
-def memory_chart(timeline: Sequence[Point], alive: Iterable[tuple[str, int]] = ()) -> Chart:
-    """The bytes alive after each step.
+class Run(msgspec.Struct, frozen=True):
+    """What is shown of one way to run a network.
 
-    Args:
-        timeline: in order of execution.
-        alive: (what, bytes) of the tensors that are alive at the peak.
+    ``label``: how it runs, "inference". ``timeline``: its points in order of execution. ``alive``: (what, bytes) of
+    what is there at the peak. ``missing``: why there is no timeline.
     """
-    title = "Memory over one step"
-    if not timeline:
-        return Chart("memory", title, missing="the memory record has no points")
-    traces: list[dict[str, Any]] = []
-    for phase in dict.fromkeys(point.phase for point in timeline):
-        own = [(place, point) for place, point in enumerate(timeline, start=1) if point.phase == phase]
-        traces.append({
-            "type": "bar",
-            "name": phase,
-            "x": [place for place, _ in own],
-            "y": [point.bytes for _, point in own],
-            "hovertext": [
-                f"<b>{label(point.layer)}</b>, {phase}<br>{point.bytes:,} bytes = {units.size(point.bytes)}"
-                for _, point in own
-            ],
-            "hoverinfo": "text",
-            "marker": {"color": PHASES.get(phase, GREY), "line": {"width": 0}},
-        })  # fmt: skip
-    place, peak = max(enumerate(timeline, start=1), key=lambda found: (found[1].bytes, -found[0]))
-    traces.append({
-        "type": "scatter",
-        "mode": "markers+text",
-        "name": "peak",
-        "x": [place],
-        "y": [peak.bytes],
-        "text": [f"peak {units.size(peak.bytes)}"],
-        "textposition": "top center",
-        "hovertext": [_peak(peak, alive)],
-        "hoverinfo": "text",
-        "marker": {"color": GREY, "size": 12, "symbol": "diamond", "line": {"color": "#ffffff", "width": 1}},
-    })  # fmt: skip
-    found = layout(340, bargap=0)
+
+    label: str
+    timeline: Sequence[Point] = ()
+    alive: Sequence[tuple[str, int]] = ()
+    missing: str = "the memory record has no points"
+
+
+def memory_chart(*runs: Run) -> Chart:
+    """The bytes alive after each step; a view for each run that has a timeline, the first one drawn."""
+    known = [run for run in runs if run.timeline]
+    if not known:
+        why = "; ".join(f"{run.label}: {run.missing}" for run in runs)
+        return Chart("memory", TITLE, missing=why or "there is no record of its memory over time")
+    phases = list(dict.fromkeys(point.phase for run in known for point in run.timeline))
+    peaks = [_peak_of(run) for run in known]
+    looks = [
+        View(run.label, (*(_phase(run, phase) for phase in phases), _mark(run, *peak)), _frame(run, peak[1]))
+        for run, peak in zip(known, peaks, strict=True)
+    ]
+    fixed: list[dict[str, Any]] = [
+        # Outlines, not bars: a thousand steps are drawn at once.
+        *({"type": "scatter", "mode": "lines", "fill": "tozeroy", "hoveron": "points", "name": phase,
+           "line": {"shape": "hvh", "width": 1, "color": PHASES.get(phase, GREY)}, "fillcolor": PHASES.get(phase, GREY),
+           "hovertemplate": f"<b>%{{text}}</b>, {phase}<br>%{{y:,}} bytes = %{{customdata}}<extra></extra>"}
+          for phase in phases),
+        {"type": "scatter", "mode": "markers+text", "name": "peak", "cliponaxis": False,
+         "hovertemplate": "%{customdata}<extra></extra>",
+         "marker": {"color": GREY, "size": 12, "symbol": "diamond", "line": {"color": "#ffffff", "width": 1}}},
+    ]  # fmt: skip
+    found = layout(340, hovermode="x")
     found["margin"] = {"l": 64, "r": 16, "t": 36, "b": 48}
-    found["xaxis"] = axis("steps, in order of execution", showgrid=False)
-    found["yaxis"] = axis("bytes alive", tickformat="~s", ticksuffix="B", range=[0, peak.bytes * 1.15])
-    note = f"The peak, {peak.bytes:,} bytes, is reached in {peak.phase} at {peak.layer}."
-    return Chart("memory", title, note, {"data": traces, "layout": found})
+    found["xaxis"] = axis("steps, in order of execution", showgrid=False, automargin=False)
+    found["yaxis"] = axis("bytes alive", tickformat="~s", ticksuffix="B", automargin=False)
+    for key, value in looks[0].layout.items():
+        found[key.removesuffix(".range")]["range"] = value
+    data = [{**always, **first} for always, first in zip(fixed, looks[0].traces, strict=True)]
+    note = " ".join(_said(run, peak) for run, (_, peak) in zip(known, peaks, strict=True))
+    note += "".join(f" Left out, {run.label}: {run.missing}." for run in runs if not run.timeline)
+    return Chart("memory", TITLE, note, {"data": data, "layout": found}, tuple(looks) if len(looks) > 1 else ())
 
 
-def _peak(peak: Point, alive: Iterable[tuple[str, int]]) -> str:
-    held = sorted(alive, key=lambda found: -found[1])
+def _peak_of(run: Run) -> tuple[int, Point]:
+    return max(enumerate(run.timeline, start=1), key=lambda found: (found[1].bytes, -found[0]))
+
+
+def _frame(run: Run, peak: Point) -> dict[str, Any]:
+    return {"xaxis.range": [0.5, len(run.timeline) + 0.5], "yaxis.range": [0, peak.bytes * 1.15]}
+
+
+def _phase(run: Run, phase: str) -> dict[str, Any]:
+    """Steps of one phase as an outline: each as wide as one; where others come between, the line breaks."""
+    found: dict[str, list[Any]] = {"x": [], "y": [], "text": [], "customdata": []}
+    for name, stretch in groupby(enumerate(run.timeline, start=1), key=lambda step: step[1].phase):
+        if name == phase:
+            steps = list(stretch)
+            (first, begin), (last, end) = steps[0], steps[-1]
+            if found["x"]:
+                for values in found.values():
+                    values.append(None)
+            for place, point in [(first - 0.5, begin), *steps, (last + 0.5, end)]:
+                found["x"].append(place)
+                found["y"].append(point.bytes)
+                found["text"].append(label(point.layer))
+                found["customdata"].append(units.size(point.bytes))
+    return {**found, "visible": bool(found["x"]), "textposition": "top center"}
+
+
+def _mark(run: Run, place: int, peak: Point) -> dict[str, Any]:
+    held = sorted(run.alive, key=lambda found: -found[1])
     lines = [f"<b>peak</b>: {peak.bytes:,} bytes = {units.size(peak.bytes)}", f"{peak.phase}, {label(peak.layer)}"]
     lines += [f"{size:,} B  {label(name)}" for name, size in held[:MAX_ALIVE]]
     if len(held) > MAX_ALIVE:
         rest = held[MAX_ALIVE:]
         lines.append(f"{sum(size for _, size in rest):,} B  in {len(rest):,} more")
-    return "<br>".join(lines)
+    return {
+        "x": [place],
+        "y": [peak.bytes],
+        "customdata": ["<br>".join(lines)],
+        "text": [f"peak {units.size(peak.bytes)}"],
+        "textposition": f"top {_side(place / len(run.timeline))}",
+        "visible": True,
+    }
+
+
+def _side(position: float) -> str:
+    """Where a text has room at this part of the width."""
+    return "right" if position < 0.2 else "left" if position > 0.8 else "center"
+
+
+def _said(run: Run, peak: Point) -> str:
+    where = "the optimizer's step" if peak.phase == "optimizer" else f"the {peak.phase} of {peak.layer}"
+    return f"{run.label[0].upper()}{run.label[1:]}: at most {peak.bytes:,} bytes at once, in {where}."

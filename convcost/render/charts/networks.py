@@ -136,7 +136,7 @@ def _hover(report: Report, group: str, key: str, unit: str) -> str:
     part, whole = getattr(report.breakdown[group], key), getattr(report.totals, key)
     return (
         f"<b>{label(report.about.name)}</b>, {NAMES.get(group, group)}<br>{part:,} of {whole:,} {unit}"
-        f" ({units.share(part, whole) or '0%'})"
+        f" ({safe(units.share(part, whole)) or '0%'})"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ... import units
-from .style import COLOURS, NAMES, Chart, axis, layout
+from .style import COLOURS, NAMES, Chart, axis, ink, layout, safe
 
 if TYPE_CHECKING:
     from ...analysis.records import Report
@@ -26,28 +26,31 @@ def split_chart(report: Report) -> Chart:
             continue
         pairs = [(getattr(part, key), getattr(report.totals, key)) for key, _ in rows]
         shares = [100 * value / whole for value, whole in pairs]
+        said = [safe(units.share(*pair)) for pair in pairs]
         traces.append({
             "type": "bar",
             "orientation": "h",
             "name": NAMES.get(group, group),
             "y": [name for _, name in rows],
             "x": shares,
-            "text": [units.share(*pair) if share >= _WIDE else "" for pair, share in zip(pairs, shares, strict=True)],
+            "text": [text if share >= _WIDE else "" for text, share in zip(said, shares, strict=True)],
             "textposition": "inside",
             "insidetextanchor": "middle",
-            "textfont": {"size": 12},
+            "textangle": 0,
+            "insidetextfont": {"size": 12, "color": ink(COLOURS[group])},
             "hovertext": [
-                f"<b>{NAMES.get(group, group)}</b>: {units.share(value, whole)} of {name}<br>{value:,} of {whole:,}"
+                f"<b>{NAMES.get(group, group)}</b>: {text} of {name}<br>{value:,} of {whole:,}"
                 + (f" bytes = {units.size(value)}" if name == "activations" else "")
-                for (value, whole), (_, name) in zip(pairs, rows, strict=True)
+                for text, (value, whole), (_, name) in zip(said, pairs, rows, strict=True)
             ],
             "hoverinfo": "text",
             "marker": {"color": COLOURS[group], "line": {"width": 0}},
         })  # fmt: skip
     found = layout(230, barmode="stack", bargap=0.35)
-    found["margin"] = {"l": 88, "r": 16, "t": 36, "b": 32}
+    found["margin"] = {"l": 88, "r": 24, "t": 36, "b": 32}
+    found["uniformtext"] = {"minsize": 10, "mode": "hide"}  # no letters that nobody can read
     found["legend"]["traceorder"] = "normal"
-    found["xaxis"] = axis("", range=[0, 100], ticksuffix="%", nticks=6)
+    found["xaxis"] = axis("", range=[0, 100], ticksuffix="%", tick0=0, dtick=25, automargin=False)
     found["yaxis"] = axis("", autorange="reversed", showgrid=False)
     return Chart(
         "split",

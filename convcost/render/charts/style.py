@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from ...analysis.records import LayerRecord
 
 COLOURS = {
-    "conv": "#0f80cc", "fc": "#e0601a", "attention": "#cc79a7", "norm": "#5cb8e6", "activation": "#0aa67a",
+    "conv": "#0b76bd", "fc": "#c8500f", "attention": "#cc79a7", "norm": "#5cb8e6", "activation": "#0aa67a",
     "pool": "#e6a50f", "other": "#9097a3",
 }  # fmt: skip
-"""Okabe and Ito's palette, a little lighter where the ground may be dark."""
+"""Near Okabe and Ito's palette; the two that are seen most are dark enough for white text on them."""
 
-SERIES = ("#0f80cc", "#e0601a", "#0aa67a", "#cc79a7", "#e6a50f", "#5cb8e6", "#9a6fd8", "#9097a3")
+SERIES = ("#0b76bd", "#c8500f", "#0aa67a", "#cc79a7", "#e6a50f", "#5cb8e6", "#9a6fd8", "#9097a3")
 """Colours of networks beside each other, in their order."""
 
 GREY = "#8b93a1"
@@ -85,6 +85,14 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 def short(name: str, most: int = MAX_LABEL) -> str:
     """A name that a label has room for; its end says more than its middle."""
     return name if len(name) <= most else f"{name[: most // 3]}…{name[-(most - most // 3 - 1) :]}"
+
+
+def ink(colour: str) -> str:
+    """White or almost black, whichever is easier to read on this colour: at least 4.5 to 1 on all of ours."""
+    parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue  # of WCAG 2.1
+    return "#ffffff" if 1.05 / (luminance + 0.05) >= 4.5 else "#0b0f16"
 
 
 def safe(text: str) -> str:

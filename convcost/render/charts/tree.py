@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import units
 from ..blocks import Block, is_wrapper, tree
-from .style import COLOURS, GREY, Chart, View, label, layout
+from .style import COLOURS, GREY, Chart, View, ink, label, layout, safe
 
 if TYPE_CHECKING:
     from ...analysis.records import Report
@@ -45,10 +45,13 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
     for name, key, unit in views:
         whole = sums[0][key]
         values = [found[key] for found in sums]
-        told = [f"{_text(value, unit)}<br>{units.share(value, whole)}" for value in values]
+        told = [f"{_text(value, unit)}<br>{safe(units.share(value, whole))}" for value in values]
         exact = "bytes" if unit == "bytes" else "ns" if unit == "ns" else name
-        hover = f"<b>%{{label}}</b><br>%{{value:,}} {exact}<br>%{{text}} of {name}<extra></extra>"
-        looks.append(View(name, ({"values": values, "text": told, "hovertemplate": hover},)))
+        # A script's numbers begin to round at 2^53.
+        large = {"hovertext": [f"{value:,}" for value in values]} if whole > 2**53 else {}
+        shown = "%{hovertext}" if large else "%{value:,}"
+        hover = f"<b>%{{label}}</b><br>{shown} {exact}<br>%{{text}} of {name}<extra></extra>"
+        looks.append(View(name, ({"values": values, "text": told, "hovertemplate": hover, **large},)))
     depth, framing = _framing(rows)
     trace: dict[str, Any] = {
         "type": "treemap",
@@ -56,8 +59,12 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
         "ids": [str(own) for own in range(len(rows))],
         "parents": ["" if parent < 0 else str(parent) for parent, *_ in rows],
         "labels": [_label(block) for _, block, *_ in rows],
+        "customdata": [group for _, _, _, group, _ in rows],
         "texttemplate": "<b>%{label}</b><br>%{text}",
-        "insidetextfont": {"size": 12, "color": [GREY if frame else "#ffffff" for frame in framing]},
+        "insidetextfont": {
+            "size": 12,
+            "color": [GREY if frame else ink(COLOURS[row[3]]) for row, frame in zip(rows, framing, strict=True)],
+        },
         "marker": {
             "colors": [_colour(row[3], frame) for row, frame in zip(rows, framing, strict=True)],
             "line": {"width": 1, "color": "rgba(255,255,255,0.5)"},
@@ -71,7 +78,7 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
     found = layout(460)
     found["uniformtext"] = {"minsize": 10, "mode": "hide"}
     found["margin"] = {"l": 4, "r": 4, "t": 4, "b": 4}
-    note = "Areas add up to the whole network. A click goes into a block, a click on the bar above goes back."
+    note = "Areas add up to the whole network. A click goes into a block, a click on the outermost box goes back."
     return Chart("tree", "Block by block", note, {"data": [trace], "layout": found}, tuple(looks))
 
 

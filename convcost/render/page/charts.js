@@ -1,31 +1,47 @@
 /* Charts: drawn one after another while nothing else is to do, so that the page answers from the start. */
-const settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+const settings = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]] };
 const idle = window.requestIdleCallback || ((act) => setTimeout(act, 30));
 
-/* A phone has room for fewer names, and for a legend only where no table says what the colours mean. */
+/* A phone has room for fewer names, for smaller circles, and for a legend only where no table says what the colours mean. */
 function fitted(layout, width) {
   const { tickvals, ticktext } = layout.xaxis || {};
-  const few = tickvals ? Math.ceil((tickvals.length * 15) / width) : 1;
+  const few = ticktext ? Math.ceil((tickvals.length * 15) / width) : 1;
   if (few === 1) return layout;
   const kept = (list) => list.filter((_, place) => place % few === 0);
   return { ...layout, xaxis: { ...layout.xaxis, tickvals: kept(tickvals), ticktext: kept(ticktext) } };
 }
 
+/* The traces with what the first view says of them; a key with a dot is a change to a part that is there already. */
+const whole = ({ figure, views }) =>
+  figure.data.map((trace, place) => ({ ...trace, ...Object.fromEntries(Object.entries(views[0]?.traces[place] || {}).filter(([key]) => !key.includes("."))) }));
+
+/* Draws a chart; gives what shows another look at it. */
+function drawBars(plot, chart) {
+  const layout = fitted(chart.figure.layout, plot.clientWidth);
+  if (plot.clientWidth <= 560 && chart.key === "split") layout.showlegend = false;
+  const traces = whole(chart);
+  for (const { marker } of traces) if (marker?.sizeref) marker.sizeref *= Math.max(1, (700 / plot.clientWidth) ** 2);
+  return Plotly.newPlot(plot, traces, layout, settings).then(() => {
+    plot.querySelector(".modebar").setAttribute("aria-label", "Tools of the chart");
+    for (const button of plot.querySelectorAll(".modebar-btn")) button.setAttribute("aria-label", button.dataset.title);
+    return (view) => {
+      const restyle = {};
+      for (const key of Object.keys(view.traces[0] || {})) restyle[key] = view.traces.map((trace) => trace[key]);
+      Plotly.update(plot, restyle, view.layout);
+    };
+  });
+}
+
 function drawChart(chart) {
   const figure = document.querySelector(`[data-chart="${chart.key}"]`);
   const plot = figure.querySelector(".plot");
-  const layout = fitted(chart.figure.layout, plot.clientWidth);
-  if (plot.clientWidth <= 560 && chart.key === "split") layout.showlegend = false;
-  return Plotly.newPlot(plot, chart.figure.data, layout, settings).then(() => {
+  return (chart.key === "tree" ? drawTree : drawBars)(plot, chart).then((show) => {
     figure.dataset.drawn = plot.data.length;
-    figure.querySelectorAll("[data-view]").forEach((button) =>
+    const buttons = [...figure.querySelectorAll("[data-view]")];
+    buttons.forEach((button) =>
       button.addEventListener("click", () => {
-        const view = chart.views[button.dataset.view];
-        const restyle = {};
-        for (const key of Object.keys(view.traces[0] || {})) restyle[key] = view.traces.map((trace) => trace[key]);
-        figure.querySelectorAll("[data-view]").forEach((other) => other.setAttribute("aria-pressed", other === button));
-        /* The button answers in the next frame; hundreds of bars or boxes follow in the one after. */
-        requestAnimationFrame(() => requestAnimationFrame(() => Plotly.update(plot, restyle, view.layout)));
+        buttons.forEach((other) => other.setAttribute("aria-pressed", other === button));
+        show(chart.views[button.dataset.view]);
       })
     );
   });

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ... import units
 from ..analysis import short_fields
 from ..charts import Chart
-from ..charts.style import COLOURS
+from ..charts.style import COLOURS, ink
 from ..explanation import step_cells
 from .diagram import diagram
 
@@ -62,6 +62,7 @@ def layer_data(report: Report, explanations: Sequence[Explanation]) -> dict[str,
         "quantities": QUANTITIES,
         "numbers": numbers.texts(),
         "colours": COLOURS,
+        "inks": {group: ink(colour) for group, colour in COLOURS.items()},
         "layers": _columns(report, numbers),
         "told": told,
         "steps": list(steps),
@@ -106,9 +107,20 @@ def chart_data(charts: Sequence[Chart]) -> list[dict[str, Any]]:
     return [
         {
             "key": chart.key,
-            "figure": chart.figure,
+            "figure": _without_first_view(chart),
             "views": [{"label": view.label, "traces": view.traces, "layout": view.layout} for view in chart.views],
         }
         for chart in charts
         if chart.figure is not None
     ]
+
+
+def _without_first_view(chart: Chart) -> dict[str, Any] | None:
+    """The figure without what its first view says again: the script puts it back."""
+    if chart.figure is None or not chart.views or not chart.views[0].traces:
+        return chart.figure
+    traces = [
+        {key: value for key, value in trace.items() if key not in first}
+        for trace, first in zip(chart.figure["data"], chart.views[0].traces, strict=True)
+    ]
+    return {**chart.figure, "data": traces}

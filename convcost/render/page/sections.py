@@ -109,10 +109,13 @@ def claims_html(report: Report) -> str:
         f"<p>{checked} of {len(report.published)} published figures could be checked here; {differ} "
         f"{'differs' if differ == 1 else 'differ'} from the exact one.</p>"
     )
-    headed = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    # On a phone its rows are no rows of a table to a browser: the roles are said in words.
+    headed = "".join(f'<th role="columnheader" scope="col">{head}</th>' for head in heads)
     return (
-        f'{said}<div class="wide"><table class="claims"><caption class="unseen">Published figures</caption><thead><tr>'
-        f"{headed}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'{said}<div class="wide"><table class="claims" role="table">'
+        '<caption class="unseen">Published figures</caption>'
+        f'<thead role="rowgroup"><tr role="row">{headed}</tr></thead>'
+        f'<tbody role="rowgroup">{rows}</tbody></table></div>'
     )
 
 
@@ -131,10 +134,14 @@ def _claim(claim: Verdict) -> str:
         else f'<data value="{computed}">{computed:,}</data>'
     )  # fmt: skip
     note = f'<div class="note">{escape(claim.note)}</div>' if claim.note else ""
+    cells = (
+        ("claimed", escape(claimed)), ("exact", exact),
+        ("is", f'<span class="verdict">{escape(claim.verdict)}</span>'), ("source", escape(claim.source) + note),
+    )  # fmt: skip
+    row = "".join(f'<td role="cell" class="{kind}">{html}</td>' for kind, html in cells)
     return (
-        f'<tr data-verdict="{escape(claim.verdict)}"><th scope="row">{escape(quantity_of(claim))}</th>'
-        f'<td>{escape(claimed)}</td><td>{exact}</td><td><span class="verdict">{escape(claim.verdict)}</span></td>'
-        f"<td>{escape(claim.source)}{note}</td></tr>"
+        f'<tr role="row" data-verdict="{escape(claim.verdict)}"><th role="rowheader" scope="row">'
+        f"{escape(quantity_of(claim))}</th>{row}</tr>"
     )
 
 

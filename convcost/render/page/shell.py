@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
-SCRIPTS = ("core.js", "tables.js", "layers.js", "layout.js", "diagram.js", "charts.js")
+SCRIPTS = ("core.js", "tables.js", "layers.js", "layout.js", "diagram.js", "tree.js", "charts.js")
 MAX_TITLE = 120
 NAMES = {
     "where": "Where", "roofline": "Roofline", "claims": "Claims", "about": "Conventions", "shares": "Conv and FC",
