@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from convcost import Report, analyze  # noqa: E402
-from convcost.cli.report import text_of  # noqa: E402
+from convcost.cli.report import Subject, text_of  # noqa: E402
 from convcost.render import render  # noqa: E402
 from convcost.render.committed import one  # noqa: E402
 from convcost.render.page import Assets, plotly_js, shared_files  # noqa: E402
@@ -80,11 +80,14 @@ def gallery() -> Iterator[tuple[Path, str]]:
         yield HERE / "networks" / f"{name}.md", markdown(report)
     for name in CANON:
         for chart, (suffix, _) in PICTURES.items():
-            text = text_of([name], [reports[name]], [], None, "svg", chart=chart)
+            text = text_of([Subject(name, reports[name])], [], None, "svg", chart=chart)
             yield HERE / "images" / f"{name}{suffix}.svg", text
-        yield HERE / f"{name}.html", text_of([name], [reports[name]], [], None, "html", ASSETS, f"{name}.html")
+        yield HERE / f"{name}.html", text_of([Subject(name, reports[name])], [], None, "html", ASSETS, f"{name}.html")
     compared = [reports[name] for name in COMPARED]
-    yield HERE / "comparison.html", text_of(COMPARED, compared, [], None, "html", ASSETS, "comparison.html")
+    yield (
+        HERE / "comparison.html",
+        text_of(list(map(Subject, COMPARED, compared)), [], None, "html", ASSETS, "comparison.html"),
+    )
     for chart, names in (("bubble", WITH_ERROR), ("depth", DEEPER)):
         found = [reports[name] for name in names]
         yield HERE / "images" / f"comparison-{chart}.svg", text_of(names, found, [], None, "svg", chart=chart)

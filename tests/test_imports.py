@@ -34,7 +34,7 @@ RUNTIME = {
     "analysis": {"errors", "units", "graph", "ops", "hardware"},
     "profiles": {"errors", "files", "analysis"},
     "measure": {"errors", "units", "graph", "ops", "hardware", "sources", "analysis", "profiles"},
-    "gate": {"errors", "units", "graph", "analysis"},
+    "gate": {"errors", "units", "graph", "analysis", "profiles"},
     "render": {"errors", "units"},
     "assertion": {"errors", "graph", "sources", "analysis", "gate", "render"},
     "pytest_plugin": {"__init__"},
@@ -74,6 +74,7 @@ TYPING = {
         "measure.records",
         "ops.base",
         "profiles.figures",
+        "profiles.measured",
         "profiles.records",
     },
     # public names, imported when first used

@@ -11,7 +11,7 @@ import msgspec
 from ..errors import ConvcostError, UsageError, nearest
 from ..graph import Graph
 from .costs import InputSize, analyze
-from .quantities import BATCHES, Figure, Quantity, quantities
+from .quantities import BATCHES, MEASURED, Figure, Quantity, quantities
 from .records import GroupTotals, Report, Settings
 
 REFERENCES = ("first", "best")
@@ -80,6 +80,7 @@ def compare(
     reverse: bool = False,
     names: Sequence[str] | None = None,
     gpu: str | None = None,
+    measured: Sequence[Mapping[str, Figure]] = (),
 ) -> Comparison:
     """Networks side by side.
 
@@ -90,6 +91,7 @@ def compare(
         sort: order by this quantity, smallest first; ``reverse``: largest first. Networks without it come last.
         names: what they are called in the comparison; default: their own names.
         gpu: a GPU of ``convcost list --gpus``, or a hardware file: adds the largest batches that fit it.
+        measured: for each network its measured figures, ``latency_ns`` and ``samples_per_s``, {} without any.
 
     Raises:
         UsageError: no network, an unknown quantity or GPU, a reference that is not among them.
@@ -97,20 +99,23 @@ def compare(
     """
     if isinstance(networks, (str, Graph, Report)) or not networks:
         raise UsageError("compare takes a list of one or more graphs or reports")
-    known = quantities(gpu)
+    known = quantities(gpu, any(measured))
     if sort is not None and sort not in known:
         more = f"; {sort} needs a GPU" if sort in BATCHES else nearest(sort, known)
+        more = f"; {sort} needs a saved profile" if sort in MEASURED else more
         raise UsageError(f"unknown quantity {sort!r}{more} (allowed: {', '.join(known)})")
     if gpu is not None:
         from ..hardware import load_gpu
 
         load_gpu(gpu)  # a wrong name is an error, not a figure that nobody knows
     reports = [x if isinstance(x, Report) else analyze(x, batch, dtype, input_size) for x in networks]
-    called = list(names or [report.about.name for report in reports])
-    twice = [name for name, times in Counter(called).items() if times > 1]
-    called = [f"{name} #{called[:k].count(name) + 1}" if name in twice else name for k, name in enumerate(called)]
+    called = distinct(names or [report.about.name for report in reports])
     unknown: dict[str, dict[str, str]] = {name: {} for name in called}
-    found = {name: _figures(report, known, unknown[name]) for name, report in zip(called, reports, strict=True)}
+    own = measured or [{}] * len(reports)
+    found = {
+        name: _figures(report, known, unknown[name], more)
+        for name, report, more in zip(called, reports, own, strict=True)
+    }
     best = _best(reports, found, known)
     reference = _reference(relative_to, found, best)
     rows = [
@@ -128,12 +133,20 @@ def compare(
     )
 
 
-def _figures(report: Report, known: Mapping[str, Quantity], unknown: dict[str, str]) -> dict[str, Figure]:
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that occur twice with their number: "vgg16 #1", "vgg16 #2"."""
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    return [f"{name} #{names[:k].count(name) + 1}" if name in twice else name for k, name in enumerate(names)]
+
+
+def _figures(
+    report: Report, known: Mapping[str, Quantity], unknown: dict[str, str], measured: Mapping[str, Figure]
+) -> dict[str, Figure]:
     """The figures; what cannot be worked out is None, and goes to ``unknown``: a capture holds for one batch only."""
     figures: dict[str, Figure] = {}
     for key, quantity in known.items():
         try:
-            figures[key] = quantity.value(report)
+            figures[key] = measured[key] if key in measured else quantity.value(report)
         except ConvcostError as error:
             figures[key], unknown[key] = None, str(error)
     return figures

@@ -19,15 +19,15 @@ Figure = int | float | None
 class Quantity(msgspec.Struct, frozen=True):
     """One figure of a network.
 
-    ``unit``: "count", "bytes", "plain" or "percent". ``best``: which value is the better one, None if neither is.
-    ``about`` says what it is in a sentence's end. ``locked``: False if it takes an account of its own, which is made
-    only where somebody asks for it: a budget can hold it, the lock does not have it. ``value`` may raise
-    ``ConvcostError`` where the figure is not known.
+    ``unit``: "count", "bytes", "plain", "percent", "duration" (nanoseconds) or "number" (a few digits). ``best``: which
+    value is the better one, None if neither is. ``about`` says what it is in a sentence's end. ``locked``: False if it
+    takes an account of its own, which is made only where somebody asks for it: a budget can hold it, the lock does not
+    have it. ``value`` may raise ``ConvcostError`` where the figure is not known.
     """
 
     key: str
     heading: str
-    unit: Literal["count", "bytes", "plain", "percent"]
+    unit: Literal["count", "bytes", "plain", "percent", "duration", "number"]
     about: str
     value: Callable[[Report], Figure]
     best: Literal["lowest", "highest"] | None = "lowest"
@@ -101,8 +101,26 @@ BATCHES = ("largest_batch", "largest_training_batch")
 """The quantities that a GPU adds."""
 
 
-def quantities(gpu: str | None = None) -> Mapping[str, Quantity]:
-    """The quantities by key, with the largest batches that fit ``gpu`` if one is named."""
+def _not_here(report: Report) -> Figure:
+    raise OpError(f"there is no saved profile of {report.about.name}")
+
+
+MEASURED: dict[str, Quantity] = {
+    quantity.key: quantity
+    for quantity in (
+        Quantity("latency_ns", "Latency", "duration", "median of one pass at the smallest batch that was measured",
+                 _not_here, locked=False),
+        Quantity("samples_per_s", "Per second", "number", "samples in a second at the best batch that was measured",
+                 _not_here, best="highest", locked=False),
+    )
+}  # fmt: skip
+"""What no analysis knows: figures of saved profiles, which are handed in."""
+
+
+def quantities(gpu: str | None = None, measured: bool = False) -> Mapping[str, Quantity]:
+    """The quantities by key, with the largest batches that fit ``gpu`` if one is named, and ``measured`` ones."""
+    if measured:
+        return {**quantities(gpu), **MEASURED}
     if gpu is None:
         return QUANTITIES
     batches = [

@@ -100,12 +100,12 @@ def command(
 
         account = Memory(report, Setup(**setup))
     if format == "html":
-        from .report import not_to_a_terminal, option_words, text_of
+        from .report import Subject, not_to_a_terminal, option_words, text_of
 
         not_to_a_terminal(output)
         words = option_words(batch, inputs, dtype, train, convention, gpu, tf32)
         with opened(output) as out:
-            out.write(text_of([source], [report], words, convention, output=output, roofline=roofline))
+            out.write(text_of([Subject(source, report, roofline)], words, convention, output=output))
     elif format == "json":
         with opened(output) as out:
             out.write(report.to_json(convention, memory=account, roofline=roofline) + "\n")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..analysis import Report
-from ..analysis.compare import Comparison, compare
-from ..analysis.quantities import BATCHES, QUANTITIES, Quantity, quantities
+from ..analysis.compare import Comparison, compare, distinct
+from ..analysis.quantities import BATCHES, MEASURED, QUANTITIES, Quantity, quantities
 from ..errors import ConvcostError, UsageError, lines
 from ..render import FORMATS, render
-from .options import GPU, SOURCE, analysis_options, opened, output_options, report_of
+from ..render.sheet import Document, Paragraph, Sheet
+from .options import GPU, SOURCE, analysis_options, measurements, opened, output_options, profile_of, report_of
 from .report import comparison_charts, not_to_a_terminal, option_words
+
+if TYPE_CHECKING:
+    from ..profiles.records import Profile
 
 
 @click.command("compare")
@@ -32,7 +36,10 @@ from .report import comparison_charts, not_to_a_terminal, option_words
     help="What ratios are taken against: the first network, the best of each figure, or one by its name.",
 )
 @click.option(
-    "--sort", type=click.Choice((*QUANTITIES, *BATCHES)), default=None, help="Smallest first; without it, as given."
+    "--sort",
+    type=click.Choice((*QUANTITIES, *MEASURED, *BATCHES)),
+    default=None,
+    help="Smallest first; without it, as given.",
 )
 @click.option("--reverse", is_flag=True, help="The other way round: largest first.")
 @click.option(
@@ -67,21 +74,27 @@ def command(
         raise UsageError("--verbose goes with --layers")
     if format == "html":
         not_to_a_terminal(output)
-    reports, failed = _reports(sources, batch, inputs, dtype)
-    found = compare(reports, relative_to=relative_to, sort=sort, reverse=reverse, gpu=gpu)
+    reports, profiles, failed = _reports(sources, batch, inputs, dtype)
+    times = measurements(profiles)
+    own = [each.figures if each else {} for each in times]
+    found = compare(reports, relative_to=relative_to, sort=sort, reverse=reverse, gpu=gpu, measured=own)
+    known = quantities(gpu, any(own))
     with opened(output) as out:
         if format == "html":
             words = option_words(batch, inputs, dtype, False, None)
             words += [] if relative_to == "first" else ["--relative-to", relative_to]
             words += [*(["--sort", sort] if sort else []), *(["--reverse"] if reverse else [])]
             words += ["--gpu", gpu] if gpu else []
-            out.write(_page(found, quantities(gpu), _command(sources, words, output)))
+            out.write(_page(found, known, profiles, _command(sources, words, output)))
         elif format == "json":
             out.write(found.to_json() + "\n")
         else:
             from ..render.comparison import document, flat
 
-            render((flat if format == "csv" else document)(found, quantities(gpu)), format, out, units)
+            shown = flat(found, known) if format == "csv" else document(found, known)
+            if format != "csv" and any(profiles):
+                shown = Document((*shown.parts, *_measured_parts(reports, profiles)))
+            render(shown, format, out, units)
     if failed:
         raise SystemExit(2)
 
@@ -92,30 +105,50 @@ def _command(sources: tuple[str, ...], words: list[str], output: str | None) -> 
     return ["convcost", "compare", *sources, *words, "--format", "html", "-o", named]
 
 
-def _page(found: Comparison, known: Mapping[str, Quantity], command: list[str]) -> str:
+def _page(
+    found: Comparison, known: Mapping[str, Quantity], profiles: Sequence[Profile | None], command: list[str]
+) -> str:
     from .. import __version__
     from ..render.page import Assets, comparison_page, plotly_js
 
-    charts = comparison_charts(found.reports)
+    charts = comparison_charts(found.reports, profiles)
     return comparison_page(
         found.reports, command, Assets(plotly=plotly_js()), __version__, None, charts, found, known
     )  # fmt: skip
 
 
+def _measured_parts(reports: Sequence[Report], profiles: Sequence[Profile | None]) -> list[Paragraph | Sheet]:
+    """Where measured figures come from, and the settings that several profiles have."""
+    from ..profiles.measured import versus
+    from ..render.profile import origin, versus_sheet
+
+    called = distinct([report.about.name for report in reports])
+    names = [name for name, profile in zip(called, profiles, strict=True) if profile is not None]
+    there = [profile for profile in profiles if profile is not None]
+    rows = versus(there)
+    table = [versus_sheet(names, rows)] if rows else []
+    return [*table, *(Paragraph(origin(name, profile)) for name, profile in zip(names, there, strict=True))]
+
+
 def _reports(
     sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None
-) -> tuple[list[Report], list[str]]:
-    """The report of each source, and the sources that have none: each stops only itself, unless it is the only one."""
-    reports, failed = [], []
+) -> tuple[list[Report], list[Profile | None], list[str]]:
+    """The report of each source, its saved profile if it is one, and the sources that have none.
+
+    Each stops only itself, unless it is the only one.
+    """
+    reports, profiles, failed = [], [], []
     for source in sources:
         try:
+            profile = profile_of(source)
             reports.append(report_of(source, batch, inputs, dtype))
+            profiles.append(profile)
         except ConvcostError as error:
             failed.append(source)
             if len(failed) == len(sources):
                 raise
             print(lines(error), file=sys.stderr)
-    return reports, failed
+    return reports, profiles, failed
 
 
 def _layers(

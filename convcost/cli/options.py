@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from ..analysis.roofline import Roofline
+    from ..profiles.measured import Measured
+    from ..profiles.records import Profile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -189,6 +191,24 @@ def report_of(source: str, batch: int | None, inputs: Any, dtype: str | None, tr
     if graph.batch_free:
         return analyze(graph, batch, dtype, size, train)
     return analyze(graph, dtype=dtype, train=train)
+
+
+def profile_of(source: str) -> Profile | None:
+    """The saved profile that a SOURCE is; None for any other source."""
+    if not source.endswith(".json"):
+        return None
+    from ..profiles.files import is_profile, load_profile
+
+    return load_profile(source) if is_profile(source) else None
+
+
+def measurements(profiles: Sequence[Profile | None]) -> list[Measured | None]:
+    """What each profile says in a comparison; None where there is no profile, or it has no time."""
+    if not any(profiles):
+        return [None] * len(profiles)
+    from ..profiles.measured import measured
+
+    return [measured(profile) if profile is not None and profile.measured else None for profile in profiles]
 
 
 def output_options(formats: tuple[str, ...]) -> Callable[[F], F]:

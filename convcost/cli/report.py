@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from ..analysis import Report
 from ..analysis.conventions import CONVENTIONS
 from ..errors import ConvcostError, UsageError
-from .options import SOURCE, analysis_options, opened, report_of, roofline_of, roofline_options
+from .options import (
+    SOURCE,
+    analysis_options,
+    measurements,
+    opened,
+    profile_of,
+    report_of,
+    roofline_of,
+    roofline_options,
+)
 
 if TYPE_CHECKING:
     from ..analysis.roofline import Roofline
+    from ..profiles.records import Profile
     from ..render.charts import Chart
     from ..render.charts.memory import Run
+    from ..render.page import Assets
 
 PICTURES = ("layers", "split", "bubble", "depth", "totals")
 SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
@@ -53,8 +64,7 @@ def command(
     The page works without a network: headline, charts, breakdown, an architecture diagram to open and click, the table
     of layers to sort and filter, published figures with verdicts, and the command that makes it again.
     """
-    reports = [report_of(source, batch, inputs, dtype, train) for source in sources]
-    rooflines = [roofline_of(report, gpu, tf32) for report in reports]
+    subjects = [_subject(source, batch, inputs, dtype, train, gpu, tf32) for source in sources]
     if assets and (output is None or format != "html"):
         raise UsageError("--assets is a folder beside an HTML page: it needs --output")
     if chart and format != "svg":
@@ -63,15 +73,36 @@ def command(
         not_to_a_terminal(output)
     words = option_words(batch, inputs, dtype, train, convention, gpu, tf32)
     if output is not None and (os.path.isdir(output) or output.endswith(os.sep)):
-        _into_folder(sources, reports, rooflines, words, convention, format, assets, output, chart)
+        _into_folder(subjects, words, convention, format, assets, output, chart)
         return
-    if gpu is not None and len(reports) > 1:
+    if gpu is not None and len(subjects) > 1:
         raise UsageError("--gpu adds the roofline of one network; several go into a folder: -o pages/")
-    text = text_of(sources, reports, words, convention, format, assets, output, rooflines[0], chart)
+    text = text_of(subjects, words, convention, format, assets, output, chart)
     with opened(output) as out:
         out.write(text)
     if assets and output:
         _write_assets(os.path.join(os.path.dirname(output), assets))
+
+
+class Subject(NamedTuple):
+    """What a page is about: a SOURCE and its report, the roofline if one was asked for, the profile if it is one."""
+
+    source: str
+    report: Report
+    roofline: Roofline | None = None
+    profile: Profile | None = None
+
+
+def _subject(
+    source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, gpu: str | None, tf32: bool | None
+) -> Subject:
+    profile = profile_of(source)
+    if profile is not None and not (batch or dtype or inputs):
+        last = next((run.setting for run in reversed(profile.measured) if run.layers), None)
+        if last is not None:  # so that the times of layers stand beside the figures of the same setting
+            batch, dtype = last.batch, last.dtype
+    report = report_of(source, batch, inputs, dtype, train)
+    return Subject(source, report, roofline_of(report, gpu, tf32), profile)
 
 
 def not_to_a_terminal(output: str | None) -> None:
@@ -85,14 +116,12 @@ def not_to_a_terminal(output: str | None) -> None:
 
 
 def text_of(
-    sources: Sequence[str],
-    reports: Sequence[Report],
+    subjects: Sequence[Subject],
     words: Sequence[str],
     convention: str | None,
     format: str = "html",
     assets: str | None = None,
     output: str | None = None,
-    roofline: Roofline | None = None,
     chart: str | None = None,
 ) -> str:
     """The page, the Markdown or the picture about one network, or about several.
@@ -100,38 +129,60 @@ def text_of(
     Args:
         words: the options that the command was given, so that the page can name its own command.
         output: the file's name, for the same purpose.
-        roofline: of the one network, if there is one.
         chart: what the picture shows.
     """
     named = os.path.basename(output) if output else f"report{SUFFIXES[format]}"
+    sources, reports = [each.source for each in subjects], [each.report for each in subjects]
     shown = ["convcost", "report", *sources, *words, *(() if format == "html" else ("--format", format))]
     if format == "svg":
-        if roofline is not None:
+        if any(each.roofline for each in subjects):
             raise UsageError("a picture has no roofline; the page (--format html) and Markdown do")
         return _picture(reports, chart)
     if format == "markdown":
-        return _markdown(reports, [*shown, "-o", named], convention, roofline)
+        return _markdown(subjects, [*shown, "-o", named], convention)
     from .. import __version__
-    from ..analysis.explain import explain
-    from ..render.page import Assets, comparison_page, plotly_js, report_page
+    from ..render.page import Assets, comparison_page, plotly_js
 
     command = [*shown, *(("--assets", assets) if assets else ()), "-o", named]
     where = Assets(folder=assets) if assets else Assets(plotly=plotly_js())
-    if len(reports) > 1:
-        return comparison_page(reports, command, where, __version__, convention, comparison_charts(reports))
-    report = reports[0]
+    if len(subjects) > 1:
+        charts = comparison_charts(reports, [each.profile for each in subjects])
+        return comparison_page(reports, command, where, __version__, convention, charts)
+    return _page(subjects[0], command, where, convention)
+
+
+def _page(subject: Subject, command: Sequence[str], where: Assets, convention: str | None) -> str:
+    """The page of one network; of a saved profile with what was measured."""
+    from .. import __version__
+    from ..analysis.explain import explain
+    from ..render.page import report_page
+
+    report, roofline, profile = subject.report, subject.roofline, subject.profile
+    times: dict[str, float] = {}
+    shown = None
+    if profile is not None:
+        from ..profiles.figures import figures
+        from ..profiles.roof import roofline_of_run
+        from .profile import document_of
+
+        shown = document_of(profile)
+        run = profile.timed_at(report.settings.batch, report.settings.dtype)
+        if run is not None:
+            times = figures(profile, run).times_ns
+            roofline = roofline or roofline_of_run(profile, run, report)
+    charts = charts_of(report, roofline, times)
     explanations = explain(report, every=True)
-    return report_page(
-        report, explanations, command, where, __version__, convention, charts_of(report, roofline), roofline
-    )
+    return report_page(report, explanations, command, where, __version__, convention, charts, roofline, shown)
 
 
-def charts_of(report: Report, roofline: Roofline | None = None) -> Sequence[Chart]:
+def charts_of(
+    report: Report, roofline: Roofline | None = None, times_ns: Mapping[str, float] | None = None
+) -> Sequence[Chart]:
     """The charts on the page of one network: here records of memory, devices and time join those of the report."""
     from ..render.charts import memory_chart, report_charts, roofline_chart
 
-    under = roofline_chart(roofline.layers, roofline.ceilings) if roofline is not None else None
-    return report_charts(report, memory_chart(*_runs(report)), under)
+    under = roofline_chart(roofline.layers, roofline.ceilings, times_ns) if roofline is not None else None
+    return report_charts(report, memory_chart(*_runs(report)), under, times_ns or None)
 
 
 def _runs(report: Report) -> Iterator[Run]:
@@ -150,11 +201,17 @@ def _runs(report: Report) -> Iterator[Run]:
             yield Run(modes[mode], memory.timeline, held)
 
 
-def comparison_charts(reports: Sequence[Report]) -> Sequence[Chart]:
+def comparison_charts(reports: Sequence[Report], profiles: Sequence[Profile | None] = ()) -> Sequence[Chart]:
     """The charts on the page of several networks: here measured records join those of the reports."""
     from ..render.charts import network_charts
 
-    return network_charts(reports)
+    series = {
+        f"{profile.name}, {words}, {each.device_name}": pairs
+        for profile, each in zip(profiles, measurements(profiles), strict=True)
+        if profile is not None and each is not None
+        for words, pairs in each.series.items()
+    }
+    return network_charts(reports, series)
 
 
 def _picture(reports: Sequence[Report], key: str | None) -> str:
@@ -174,18 +231,22 @@ def _picture(reports: Sequence[Report], key: str | None) -> str:
     return drawn + "\n"
 
 
-def _markdown(
-    reports: Sequence[Report], command: Sequence[str], convention: str | None, roofline: Roofline | None
-) -> str:
+def _markdown(subjects: Sequence[Subject], command: Sequence[str], convention: str | None) -> str:
     import io
 
     from ..render import render
     from ..render.committed import one, several
 
-    if len(reports) == 1:
-        document = one(reports[0], command, convention, roofline=roofline)
+    if len(subjects) == 1:
+        found = subjects[0]
+        measured: Sequence[Any] = ()
+        if found.profile is not None:
+            from .profile import document_of
+
+            measured = document_of(found.profile).parts
+        document = one(found.report, command, convention, roofline=found.roofline, measured=measured)
     else:
-        document = several(reports, command, convention)
+        document = several([each.report for each in subjects], command, convention)
     out = io.StringIO()
     render(document, "markdown", out)
     return out.getvalue()
@@ -207,20 +268,21 @@ def option_words(
 
 
 def _into_folder(
-    sources: Sequence[str], reports: Sequence[Report], rooflines: Sequence[Roofline | None], words: Sequence[str],
-    convention: str | None, format: str, assets: str | None, folder: str, chart: str | None,
+    subjects: Sequence[Subject], words: Sequence[str], convention: str | None, format: str, assets: str | None,
+    folder: str, chart: str | None,
 ) -> None:  # fmt: skip
     from ..render.page import Assets
     from ..render.page.index import file_name, index_page
 
     suffix = SUFFIXES[format]
+    reports = [each.report for each in subjects]
     names = [file_name(report.about.name) + suffix for report in reports]
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice:
         raise UsageError(f"two of the sources would be written to {twice}; name a file for them: -o comparison{suffix}")
     _make(folder)
-    for source, report, roofline, name in zip(sources, reports, rooflines, names, strict=True):
-        text = text_of([source], [report], words, convention, format, assets, name, roofline, chart)
+    for subject, name in zip(subjects, names, strict=True):
+        text = text_of([subject], words, convention, format, assets, name, chart)
         with opened(os.path.join(folder, name)) as out:
             out.write(text)
     if format != "svg":

@@ -17,6 +17,7 @@ _BOUND = re.compile(r"\s*(<=|>=|==|<|>|=)?\s*(.*?)\s*\Z", re.DOTALL)
 _PERCENT = re.compile(r"\s*([0-9]+)(?:\.([0-9]+))?\s*%\s*\Z")
 _BYTES = {"": 1, "B": 1} | {suffix: scale for suffix, scale in units.SCALES.items() if len(suffix) > 1}
 _COUNTS = {suffix: scale for suffix, scale in units.SCALES.items() if len(suffix) < 2}
+_TIMES = {"": 1, "ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 _WORDS = {"<=": "at most", ">=": "at least", "==": "exactly", "<": "less than", ">": "more than", "about": "about"}
 
 
@@ -65,7 +66,7 @@ def bound(written: object, unit: str, default: Operator) -> Bound:
 
     Args:
         written: a whole number, or a text with or without an operator: ``25.6M``, ``<= 100MiB``.
-        unit: "bytes", or anything else for a count.
+        unit: "bytes", "duration" (nanoseconds), or anything else for a count.
         default: the operator of a figure without one.
 
     Raises:
@@ -108,18 +109,20 @@ def tolerance(written: object, unit: str) -> Tolerance:
 
 def _figure(text: str, unit: str) -> int:
     match = units.FIGURE.match(text.replace("_", ""))
-    scales = _BYTES if unit == "bytes" else _COUNTS
+    scales = {"bytes": _BYTES, "duration": _TIMES}.get(unit, _COUNTS)
     if not match:
         raise UsageError(f"{text!r} is no figure such as {_example(unit)}")
     whole, decimals, suffix = match.group(1).replace(",", ""), match.group(2) or "", match.group(3)
     if suffix not in scales:
-        what = "bytes are written with" if unit == "bytes" else "a count is written with"
+        what = {"bytes": "bytes are written with", "duration": "a time is written with"}.get(unit)
+        what = what or "a count is written with"
         raise UsageError(f"{text!r}: {what} {', '.join(filter(None, scales))} or nothing, not {suffix!r}")
     value, rest = divmod(int(whole + decimals) * scales[suffix], 10 ** len(decimals))
-    if rest and not (unit == "bytes" and suffix):
+    if rest and not (unit in ("bytes", "duration") and suffix):
         raise UsageError(f"{text!r} is not a whole number")
     return int(value)
 
 
 def _example(unit: str) -> str:
-    return "'100MiB' or '<= 100MiB'" if unit == "bytes" else "'25.6M' or '<= 25.6M'"
+    figure = {"bytes": "100MiB", "duration": "5ms"}.get(unit, "25.6M")
+    return f"'{figure}' or '<= {figure}'"

@@ -11,7 +11,7 @@ import msgspec
 from .. import units
 from ..analysis import Report
 from ..analysis.changes import Change, changes
-from ..analysis.quantities import LOCKED, QUANTITIES, exact
+from ..analysis.quantities import LOCKED, MEASURED, QUANTITIES, exact
 from ..analysis.structure import placed
 from ..errors import ConvcostError, OpError, SpecError, told
 from . import lock as locks
@@ -125,13 +125,21 @@ def _budgets(budgets: Sequence[Budget], source: Source, report: Report, figures:
             continue
         try:
             known = figures.get(budget.quantity)
-            value = exact(budget.quantity, report) if known is None else known
+            value = _value(budget.quantity, source, report) if known is None else known
         except ConvcostError as error:
             found.append(Finding("error", f"{budget.quantity}: {error}", budget.quantity, where=str(budget.where)))
             continue
         if not budget.bound.holds(value):
             found.append(broken(budget.quantity, budget.bound, value, report, str(budget.where)))
     return found
+
+
+def _value(quantity: str, source: Source, report: Report) -> int:
+    if quantity not in MEASURED:
+        return exact(quantity, report)
+    from .measured import measured_figure  # with the reader of profiles, which only such a budget needs
+
+    return measured_figure(quantity, source, report)
 
 
 def broken(quantity: str, bound: object, value: int, report: Report, where: str | None = None) -> Finding:
@@ -150,7 +158,8 @@ def broken(quantity: str, bound: object, value: int, report: Report, where: str 
 
 
 def _shown(quantity: str, value: int) -> str:
-    return units.size(value) if QUANTITIES[quantity].unit == "bytes" else units.count(value)
+    unit = {**QUANTITIES, **MEASURED}[quantity].unit
+    return {"bytes": units.size, "duration": units.duration}.get(unit, units.count)(value)
 
 
 # --- the lock

@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 
 from ..analysis.costs import DTYPES
-from ..analysis.quantities import BUDGETED, LOCKED, QUANTITIES
+from ..analysis.quantities import BUDGETED, LOCKED, MEASURED, QUANTITIES
 from ..errors import SourceError, UsageError, Where, as_written, nearest
-from .bounds import EXACT, Bound, Tolerance, bound, tolerance
+from .bounds import EXACT, Bound, Operator, Tolerance, bound, tolerance
 from .records import Finding
 from .toml import Toml
 
 OWN_FILE, PROJECT_FILE = "convcost.toml", "pyproject.toml"
 KEYS = ("sources", "budgets", "tolerance", "lock")
-SOURCE_KEYS = ("source", "name", "input", "batch", "dtype")
+SOURCE_KEYS = ("source", "name", "input", "batch", "dtype", "profile")
 LOCK = "convcost.lock"
 
 _SIZE = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10}){,7}\Z")
@@ -28,7 +28,10 @@ Expand = Callable[[str, str], Iterable[str]]
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A source to check, what it is called in the lock, and what it is analysed with."""
+    """A source to check, what it is called in the lock, and what it is analysed with.
+
+    ``profile``: the file of a saved profile, whose times budgets bound; a source that is one needs none.
+    """
 
     name: str
     source: str
@@ -36,6 +39,7 @@ class Source(msgspec.Struct, frozen=True):
     input_size: tuple[int, ...] | None = None
     batch: int | None = None
     dtype: str | None = None
+    profile: str | None = None
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -173,6 +177,8 @@ class _Reader:
         for key, value in item.items():
             if key == "input" and isinstance(value, str) and _SIZE.match(value):
                 found["input_size"] = tuple(map(int, value.split("x")))
+            elif key == "profile" and isinstance(value, str) and value.strip() and value.isprintable():
+                found[key] = os.path.join(self.folder, value)
             elif (
                 (key == "batch" and type(value) is int and value > 0)
                 or (key == "dtype" and value in DTYPES)
@@ -183,7 +189,13 @@ class _Reader:
                 near = nearest(key, SOURCE_KEYS)
                 self.fail(f"unknown key {key!r}{near} (allowed: {', '.join(SOURCE_KEYS)})", "sources", text=text)
             elif key != "source":
-                wanted = {"input": '"3x224x224"', "batch": "8", "dtype": " or ".join(DTYPES), "name": '"a name"'}[key]
+                wanted = {
+                    "input": '"3x224x224"',
+                    "batch": "8",
+                    "dtype": " or ".join(DTYPES),
+                    "name": '"a name"',
+                    "profile": '"runs/vgg16.json"',
+                }[key]
                 self.fail(f"{key} is {as_written(value)}, expected {wanted}", "sources", text=text)
         return found
 
@@ -204,12 +216,14 @@ class _Reader:
         return tuple(found)
 
     def budget(self, quantity: str, value: object, source: str | None, *path: str) -> list[Budget]:
-        if quantity not in BUDGETED:
-            near = nearest(quantity, BUDGETED)
-            self.fail(f"unknown quantity {quantity!r}{near} (allowed: {', '.join(BUDGETED)})", *path)
+        known = (*BUDGETED, *MEASURED)
+        if quantity not in known:
+            self.fail(f"unknown quantity {quantity!r}{nearest(quantity, known)} (allowed: {', '.join(known)})", *path)
             return []
+        meant = {**QUANTITIES, **MEASURED}[quantity]
+        default: Operator = ">=" if meant.best == "highest" else "<="
         try:
-            return [Budget(quantity, bound(value, QUANTITIES[quantity].unit, "<="), self.where(*path), source)]
+            return [Budget(quantity, bound(value, meant.unit, default), self.where(*path), source)]
         except UsageError as error:
             self.fail(f"budget of {quantity}: {error}", *path)
             return []

@@ -124,6 +124,12 @@ class Figures:
         """All layers."""
         return self.summed(self.layers)
 
+    @property
+    def times_ns(self) -> dict[str, float]:
+        """The time of each layer that has one, by its name."""
+        pairs = zip(self.run.layers, self.layers, strict=True)
+        return {layer.name: span.time_ns for layer, span in pairs if span.time_ns}
+
     @cached_property
     def by_group(self) -> dict[str, Span]:
         """The layers of each group that has any, in the order in which groups appear."""

@@ -67,6 +67,20 @@ def load_profile(path: str | os.PathLike[str]) -> Profile:
     return from_bytes(content, name)
 
 
+_KIND = re.compile(rb'"kind"\s*:\s*"profile"')
+
+
+def is_profile(path: str) -> bool:
+    """Whether a file is a saved profile, by its first lines."""
+    if not path.endswith(".json"):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return _KIND.search(file.read(512)) is not None
+    except OSError:
+        return False
+
+
 def from_bytes(content: bytes, name: str) -> Profile:
     """A profile from a file's content; ``name`` is for errors."""
     if len(content) > MAX_BYTES:

@@ -38,7 +38,12 @@ class Setting(msgspec.Struct, frozen=True):
     @property
     def words(self) -> str:
         """The setting in words: ``batch 32, float32, channels_last``."""
-        parts = [f"batch {self.batch:,}", self.dtype]
+        return f"batch {self.batch:,}, {self.without_batch}"
+
+    @property
+    def without_batch(self) -> str:
+        """The setting apart from its batch, in words: ``float32, channels_last``."""
+        parts = [self.dtype]
         if self.tf32 is not None:
             parts.append("TF32 on" if self.tf32 else "TF32 off")
         if self.channels_last:
@@ -233,6 +238,13 @@ class Profile(msgspec.Struct, frozen=True, dict=True):
     def measured(self) -> tuple[Run, ...]:
         """The runs that have times."""
         return tuple(run for run in self.runs if run.measured)
+
+    def timed_at(self, batch: int, dtype: str) -> Run | None:
+        """The first run of this batch and dtype that has times of layers."""
+        for run in self.measured:
+            if run.layers and (run.setting.batch, run.setting.dtype) == (batch, dtype):
+                return run
+        return None
 
     def __repr__(self) -> str:
         return f"<Profile {self.name!r} on {self.environment.device_name}: {len(self.measured)} runs>"

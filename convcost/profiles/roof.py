@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from ..analysis.costs import AMP
-from ..analysis.roofline import Ceilings
-from .records import Ceiling, Environment, Setting
+from ..analysis.records import Report
+from ..analysis.roofline import Ceilings, Roofline, roofline
+from .records import Ceiling, Environment, Profile, Run, Setting
 
 NO_TF32 = "False"
 
@@ -53,6 +54,12 @@ def measured_ceilings(tops: Sequence[Ceiling], where: Environment, setting: Sett
         return None
     others = {dtype: found for dtype in ("float32", "bfloat16", "float16") if dtype != low and (found := made(dtype))}
     return msgspec.structs.replace(own, others=others)
+
+
+def roofline_of_run(profile: Profile, run: Run, report: Report) -> Roofline | None:
+    """The roofline of a network under the ceilings that were measured with it; None if they were not."""
+    found = measured_ceilings(profile.ceilings, profile.environment, run.setting)
+    return roofline(report, found) if found is not None else None
 
 
 def _tf32(where: Environment, setting: Setting, part: str) -> bool:

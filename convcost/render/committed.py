@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .analysis import breakdown_sheet, claims, conventions, document, headline
 from .charts.networks import ERRORS
 from .roofline import parts as roofline_parts
-from .sheet import Column, Document, Line, Paragraph, Sheet
+from .sheet import Column, Curve, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ..analysis.records import Report
@@ -22,12 +22,14 @@ def one(
     convention: str | None = None,
     pictures: Sequence[Paragraph] = (),
     roofline: Roofline | None = None,
+    measured: Sequence[Paragraph | Sheet | Curve] = (),
 ) -> Document:
-    """The account of one network under its title; ``pictures`` lie beside the document."""
+    """The account of one network under its title; ``pictures`` lie beside the document; ``measured`` stands last."""
     title = Paragraph(report.about.title or report.about.name, "title")
     first, *rest = document(report, convention=convention).parts
     bound = roofline_parts(roofline) if roofline is not None else ()
-    return Document((title, first, *pictures, *rest, *bound, _made_by(command)))
+    found = (Paragraph("Measured", "section"), *measured) if measured else ()
+    return Document((title, first, *pictures, *rest, *bound, *found, _made_by(command)))
 
 
 def several(reports: Sequence[Report], command: Sequence[str], convention: str | None = None) -> Document:

@@ -15,22 +15,25 @@ if TYPE_CHECKING:
 MAIN = ("depth", "params", "macs", "flops", "activation_bytes", "top1_error", "top5_error")
 """The quantities of the first table, which fits 80 columns."""
 MEMORY = ("weight_file_bytes", "peak_memory", "peak_training_memory", "largest_batch", "largest_training_batch")
+MEASURED = ("latency_ns", "samples_per_s")
 RATIOS = ("params", "macs", "flops", "activation_bytes", "weight_file_bytes")
 SPLIT = ("params", "macs", "activation_bytes")
 
 
 def document(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document:
     """What ``convcost compare`` shows."""
-    sheets = (_figures("", MAIN, comparison, quantities), *further(comparison, quantities))
+    sheets = (_figures("", MAIN, comparison, quantities), *further(comparison, quantities).values())
     return Document((*sheets, *(Paragraph(text) for text in notes(comparison.networks, quantities))))
 
 
-def further(comparison: Comparison, quantities: Mapping[str, Quantity]) -> list[Sheet]:
-    """The tables behind the first one, each with its title: memory, ratios, convolutions and linear layers."""
-    sheets = [_figures("Memory", MEMORY, comparison, quantities)]
+def further(comparison: Comparison, quantities: Mapping[str, Quantity]) -> dict[str, Sheet]:
+    """The tables behind the first one: memory, measured figures, ratios, convolutions and linear layers."""
+    sheets = {"memory": _figures("Memory", MEMORY, comparison, quantities)}
+    if MEASURED[0] in quantities:
+        sheets["measured"] = _figures("Measured", MEASURED, comparison, quantities)
     if len(comparison.networks) > 1:
-        sheets.append(_ratios(comparison, quantities))
-    return [*sheets, _split(comparison.networks)]
+        sheets["ratios"] = _ratios(comparison, quantities)
+    return {**sheets, "shares": _split(comparison.networks)}
 
 
 def flat(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document:
@@ -111,6 +114,7 @@ def notes(networks: Sequence[Compared], quantities: Mapping[str, Quantity]) -> l
     found.append("FLOPs = 2 x MACs + everything else; activations: bytes of fresh outputs.")
     peak, training = quantities["peak_memory"], quantities["peak_training_memory"]
     found.append(f"{peak.heading}: {peak.about}. {training.heading}: {training.about}.")
+    found += [f"{quantities[key].heading}: {quantities[key].about}." for key in MEASURED if key in quantities]
     if batch := quantities.get("largest_batch"):
         found.append(f"{batch.heading}: {batch.about}.")
     for row in networks:

@@ -11,6 +11,7 @@ from .sheet import Column, Curve, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ..profiles.figures import Figures, Span
+    from ..profiles.measured import Versus
     from ..profiles.records import Environment, Profile, Run
 
 Parts = list[Paragraph | Sheet | Curve]
@@ -95,15 +96,11 @@ def runs_sheet(profile: Profile) -> Sheet:
 
 
 def _what_varies(runs: Sequence[Run]) -> bool:
-    return len({_without_batch(run) for run in runs}) > 1
-
-
-def _without_batch(run: Run) -> str:
-    return run.setting.words.partition(", ")[2]
+    return len({run.setting.without_batch for run in runs}) > 1
 
 
 def _run_cells(run: Run, several: bool) -> tuple[Any, ...]:
-    cells: list[Any] = [run.setting.batch, *([_without_batch(run)] if several else [])]
+    cells: list[Any] = [run.setting.batch, *([run.setting.without_batch] if several else [])]
     if run.measured and run.static is not None:
         time = run.time
         speed = run.samples_per_s
@@ -300,6 +297,34 @@ def meaning(profile: Profile) -> list[str]:
             "kernels takes longer than their work."
         )
     return lines
+
+
+# --- in a comparison
+
+
+def versus_sheet(names: Sequence[str], rows: Sequence[Versus]) -> Sheet:
+    """The settings that several profiles have: median times, and ratios to the first that has one."""
+    columns = [Column("setting", "Setting")]
+    for name in names:
+        columns += [Column(name, name, "duration"), Column(f"{name}_ratio", "", "ratio")]
+    lines = []
+    for row in rows:
+        first = next(value for value in row.median_ns if value is not None)
+        cells: list[Any] = [row.setting]
+        for value in row.median_ns:
+            cells += [value, value / first if value is not None else None]
+        lines.append(Line(tuple(cells)))
+    return Sheet("Times of the same setting", tuple(columns), tuple(lines))
+
+
+def origin(name: str, profile: Profile) -> str:
+    """Where a profile's figures come from, in one sentence."""
+    where = profile.environment
+    return f"{name}: measured on {where.device_name} by {where.clock}, {where.started}, torch {_torch(where)}."
+
+
+def _torch(where: Environment) -> str:
+    return where.versions.get("torch", "of an unknown version")
 
 
 def flat(figures: Sequence[Figures]) -> Document:

@@ -64,10 +64,8 @@ def comparison_page(
 
 def _compared(found: Comparison, quantities: Mapping[str, Quantity]) -> Iterator[tuple[str, str, str]]:
     """The further tables of a comparison as sections, the notes behind the last."""
-    sheets = further(found, quantities)
-    keys = ("memory", "ratios", "shares") if len(sheets) > 2 else ("memory", "shares")
     said = "".join(f"<p>{escape(text)}</p>" for text in notes(found.networks, quantities))
-    for key, sheet in zip(keys, sheets, strict=True):
+    for key, sheet in further(found, quantities).items():
         drawn = f'<div class="wide">{table(sheet)}</div>'
         yield key, sheet.title, drawn + (said if key == "shares" else "")
 

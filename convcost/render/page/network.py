@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..analysis import breakdown_sheet, headline
 from ..charts import Chart, report_charts
 from ..html_table import table
+from ..sheet import Document
 from .data import chart_data, layer_data
 from .sections import (
     cards,
@@ -16,6 +17,7 @@ from .sections import (
     claims_html,
     command_html,
     conventions_html,
+    document_html,
     reference,
     roofline_html,
     settings,
@@ -38,6 +40,7 @@ def report_page(
     convention: str | None = None,
     charts: Sequence[Chart] | None = None,
     roofline: Roofline | None = None,
+    measured: Document | None = None,
 ) -> str:
     """The page as text.
 
@@ -48,6 +51,7 @@ def report_page(
         version: of convcost.
         charts: in place of those that the report gives by itself.
         roofline: what stands beside its chart.
+        measured: a profile, in a section of its own.
     """
     drawn = {chart.key: chart for chart in charts or report_charts(report)}
     html = {key: chart_html(chart) for key, chart in drawn.items()}
@@ -66,6 +70,7 @@ def report_page(
         ("groups", "By group", html["split"] + groups),
         ("diagram", "Architecture", asset("diagram.html")),
         ("tree", "Block by block", html["tree"]),
+        *([("measured", "Measured", document_html(measured))] if measured else []),
         ("table", "Layers", asset("layers.html")),
         *((key, drawn[key].title, html[key]) for key in drawn
           if key not in ("layers", "split", "tree") and key not in missing),

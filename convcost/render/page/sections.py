@@ -14,6 +14,7 @@ from ..charts import Chart
 from ..html_table import number, table
 from ..roofline import ceiling_sheet, contrast, group_sheet, meaning
 from ..roofline import headline as bound
+from ..sheet import Document, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ...analysis.records import Report, Verdict
@@ -96,6 +97,17 @@ def roofline_html(roofline: Roofline, chart: str) -> str:
     groups = table(group_sheet(roofline), "groups", "The bound by group of layers")
     ceilings = table(ceiling_sheet(roofline), "groups", "Ceilings")
     return f'{said}{chart}<div class="wide">{groups}</div><div class="wide">{ceilings}</div>{meant}'
+
+
+def document_html(found: Document) -> str:
+    """Any document as a section: its sentences and tables."""
+    return "".join(
+        f'<div class="wide">{table(part, "groups", part.title or "figures")}</div>'
+        if isinstance(part, Sheet)
+        else f"<p>{escape(part.text)}</p>"
+        for part in found.parts
+        if isinstance(part, Sheet | Paragraph)
+    )
 
 
 def claims_html(report: Report) -> str:
