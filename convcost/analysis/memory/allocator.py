@@ -11,6 +11,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
+import msgspec
+
 from .script import Script
 
 MIN_BLOCK = 512
@@ -27,19 +29,12 @@ class OutOfMemoryError(Exception):
     """There is no room for a request."""
 
 
-class Block:
-    """A piece of a segment: its address and size, its neighbours, and what was asked for if it is taken."""
+class Block(msgspec.Struct, frozen=True, gc=False):
+    """A piece of a segment that is taken: its address and size, and what was asked for."""
 
-    __slots__ = ("address", "after", "before", "requested", "size", "small", "taken")
-
-    def __init__(self, address: int, size: int, small: bool) -> None:
-        self.address = address
-        self.size = size
-        self.small = small
-        self.taken = False
-        self.requested = 0
-        self.before: Block | None = None
-        self.after: Block | None = None
+    address: int
+    size: int
+    requested: int
 
 
 def rounded(size: int) -> int:
@@ -67,9 +62,21 @@ class Allocator:
         self.limit = limit
         self.requested = self.allocated = self.reserved = 0
         self.peak_requested = self.peak_allocated = self.peak_reserved = 0
-        self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}  # (size, address), in order
-        self._blocks: dict[int, Block] = {}  # free ones by address
+        self._small: list[tuple[int, int]] = []  # free blocks as (size, address), in order
+        self._large: list[tuple[int, int]] = []
+        self._starts: dict[int, int] = {}  # address of a free block -> its size
+        self._ends: dict[int, int] = {}  # address behind a free block -> its own
+        self._segments: dict[int, int] = {}  # address -> size
+        self._served: dict[int, Block] = {}  # a script's allocation -> its block
         self._next = 1 << 40
+
+    def copy(self, limit: int | None = None) -> Allocator:
+        """One in the same state that goes its own way, within another limit."""
+        other = Allocator(limit)
+        for name, value in vars(self).items():
+            if name != "limit":
+                setattr(other, name, value if isinstance(value, int) else value.copy())
+        return other
 
     def allocate(self, size: int) -> Block:
         """A block for ``size`` bytes.
@@ -79,103 +86,86 @@ class Allocator:
         """
         wanted = rounded(size)
         small = wanted <= SMALL
-        block = self._take(wanted, small) or self._segment(wanted, small)
-        rest = block.size - wanted
+        free = self._small if small else self._large
+        # The smallest free block that is large enough; of equal ones the one at the lowest address.
+        at = bisect_left(free, (wanted,))
+        if at < len(free):
+            given, address = free.pop(at)
+            del self._starts[address]
+        else:
+            given, address = self._segment(wanted)
+        rest = given - wanted
         if rest >= MIN_BLOCK if small else rest > SMALL:
-            self._split(block, wanted)
-        block.taken = True
-        block.requested = size
+            insort(free, (rest, address + wanted))
+            self._starts[address + wanted] = rest
+            self._ends[address + given] = address + wanted
+            given = wanted
+        else:
+            self._ends.pop(address + given, None)
         self.requested += size
-        self.allocated += block.size
+        self.allocated += given
         # A replay comes here ten thousand times.
-        self.peak_requested = max(self.peak_requested, self.requested)
-        self.peak_allocated = max(self.peak_allocated, self.allocated)
-        return block
+        if self.requested > self.peak_requested:
+            self.peak_requested = self.requested
+        if self.allocated > self.peak_allocated:
+            self.peak_allocated = self.allocated
+        return Block(address, given, size)
 
     def free(self, block: Block) -> None:
-        """Give a block back; it joins free neighbours."""
+        """Give a block back; it joins free neighbours. Segments never touch each other."""
+        address, size = block.address, block.size
         self.requested -= block.requested
-        self.allocated -= block.size
-        block.taken = False
-        before, after = block.before, block.after
-        if before is not None and not before.taken:
-            self._forget(before)
-            before.size += block.size
-            before.after = after
-            if after is not None:
-                after.before = before
-            block = before
-        if after is not None and not after.taken:
-            self._forget(after)
-            block.size += after.size
-            block.after = after.after
-            if block.after is not None:
-                block.after.before = block
-        self._remember(block)
+        self.allocated -= size
+        free = self._small if rounded(block.requested) <= SMALL else self._large
+        before = self._ends.pop(address, None)
+        if before is not None:
+            joined = self._starts.pop(before)
+            del free[bisect_left(free, (joined, before))]
+            address = before
+            size += joined
+        joined = self._starts.pop(address + size, 0)
+        if joined:
+            del free[bisect_left(free, (joined, address + size))]
+            size += joined
+        insort(free, (size, address))
+        self._starts[address] = size
+        self._ends[address + size] = address
 
-    def replay(self, script: Script, sizes: Sequence[int] | None = None) -> None:
-        """Serve a script; empty tensors ask for nothing."""
+    def replay(self, script: Script, sizes: Sequence[int] | None = None, start: int = 0, end: int | None = None) -> None:
+        """Serve a script, or a part of its events; empty tensors ask for nothing."""
         sizes = script.sizes if sizes is None else sizes
-        served: dict[int, Block] = {}
-        for event in script.events:
+        served = self._served
+        for event in script.events[start:end]:
             if event < 0:
                 if sizes[~event]:
                     self.free(served.pop(~event))
             elif sizes[event]:
                 served[event] = self.allocate(sizes[event])
 
-    def serves(self, script: Script, sizes: Sequence[int] | None = None) -> bool:
-        """Whether a script can be served within the limit."""
+    def serves(self, script: Script, sizes: Sequence[int] | None = None, start: int = 0) -> bool:
+        """Whether a script, or the rest of it, can be served within the limit."""
         try:
-            self.replay(script, sizes)
+            self.replay(script, sizes, start)
         except OutOfMemoryError:
             return False
         return True
 
-    # --- blocks
-
-    def _take(self, wanted: int, small: bool) -> Block | None:
-        """The smallest free block that is large enough; of equal ones the one at the lowest address."""
-        free = self._free[small]
-        at = bisect_left(free, (wanted, 0))
-        if at == len(free):
-            return None
-        _, address = free.pop(at)
-        return self._blocks.pop(address)
-
-    def _segment(self, wanted: int, small: bool) -> Block:
-        size = segment_size(wanted)
+    def _segment(self, wanted: int) -> tuple[int, int]:
+        """Size and address of a new segment."""
+        size, address = segment_size(wanted), self._next
         if self.limit is not None and self.reserved + size > self.limit:
             self._release_unused()
             if self.reserved + size > self.limit:
                 raise OutOfMemoryError
         self.reserved += size
         self.peak_reserved = max(self.peak_reserved, self.reserved)
-        block = Block(self._next, size, small)
+        self._segments[address] = size
         self._next += size + (1 << 30)
-        return block
+        return size, address
 
     def _release_unused(self) -> None:
-        for pool in self._free.values():
-            for size, address in list(pool):
-                block = self._blocks[address]
-                if block.before is None and block.after is None:
-                    self._forget(block)
-                    self.reserved -= size
-
-    def _split(self, block: Block, wanted: int) -> None:
-        rest = Block(block.address + wanted, block.size - wanted, block.small)
-        rest.before, rest.after = block, block.after
-        if rest.after is not None:
-            rest.after.before = rest
-        block.after, block.size = rest, wanted
-        self._remember(rest)
-
-    def _remember(self, block: Block) -> None:
-        insort(self._free[block.small], (block.size, block.address))
-        self._blocks[block.address] = block
-
-    def _forget(self, block: Block) -> None:
-        free = self._free[block.small]
-        del free[bisect_left(free, (block.size, block.address))]
-        del self._blocks[block.address]
+        for free in (self._small, self._large):
+            for size, address in [each for each in free if self._segments.get(each[1]) == each[0]]:
+                free.remove((size, address))
+                del self._segments[address], self._starts[address], self._ends[address + size]
+                self.reserved -= size

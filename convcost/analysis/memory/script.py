@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
@@ -75,13 +76,9 @@ class Script:
     def levels(self, sizes: Sequence[int] | None = None) -> list[int]:
         """Bytes that are there at each mark; ``sizes`` in place of its own."""
         sizes = self.sizes if sizes is None else sizes
-        live, done, found = 0, 0, []
-        for until, _, _ in self.marks:
-            for event in self.events[done:until]:
-                live += sizes[event] if event >= 0 else -sizes[~event]
-            done = until
-            found.append(live)
-        return found
+        changes = [sizes[event] if event >= 0 else -sizes[~event] for event in self.events]
+        live = list(accumulate(changes, initial=0))
+        return [live[until] for until, _, _ in self.marks]
 
     def timeline(self) -> tuple[Moment, ...]:
         """The memory at each mark."""
