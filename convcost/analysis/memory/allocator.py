@@ -11,8 +11,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
-import msgspec
-
 from .script import Script
 
 MIN_BLOCK = 512
@@ -27,14 +25,6 @@ kRoundLarge."""
 
 class OutOfMemoryError(Exception):
     """There is no room for a request."""
-
-
-class Block(msgspec.Struct, frozen=True, gc=False):
-    """A piece of a segment that is taken: its address and size, and what was asked for."""
-
-    address: int
-    size: int
-    requested: int
 
 
 def rounded(size: int) -> int:
@@ -54,101 +44,99 @@ def segment_size(size: int) -> int:
 class Allocator:
     """The allocator's state, and its peaks.
 
+    ``blocks`` holds what is taken: by the number of the request its address and size.
+
     Args:
         limit: bytes that segments may take in all; None: any number.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
-        self.requested = self.allocated = self.reserved = 0
-        self.peak_requested = self.peak_allocated = self.peak_reserved = 0
+        self.allocated = self.reserved = self.peak_allocated = self.peak_reserved = 0
+        self.blocks: dict[int, tuple[int, int]] = {}
         self._small: list[tuple[int, int]] = []  # free blocks as (size, address), in order
         self._large: list[tuple[int, int]] = []
         self._starts: dict[int, int] = {}  # address of a free block -> its size
         self._ends: dict[int, int] = {}  # address behind a free block -> its own
         self._segments: dict[int, int] = {}  # address -> size
-        self._served: dict[int, Block] = {}  # a script's allocation -> its block
         self._next = 1 << 40
 
     def copy(self, limit: int | None = None) -> Allocator:
         """One in the same state that goes its own way, within another limit."""
-        other = Allocator(limit)
+        other = Allocator()
         for name, value in vars(self).items():
-            if name != "limit":
-                setattr(other, name, value if isinstance(value, int) else value.copy())
+            setattr(other, name, value.copy() if isinstance(value, list | dict) else value)
+        other.limit = limit
         return other
 
-    def allocate(self, size: int) -> Block:
-        """A block for ``size`` bytes.
+    def replay(self, script: Script) -> None:
+        """Serve a script.
+
+        Raises:
+            OutOfMemoryError: as ``serve``.
+        """
+        self.serve(script.events, script.sizes)
+
+    def serves(self, script: Script) -> bool:
+        """Whether a script can be served within the limit."""
+        try:
+            self.replay(script)
+        except OutOfMemoryError:
+            return False
+        return True
+
+    def serve(self, events: Sequence[int], sizes: Sequence[int]) -> None:
+        """Serve requests by their numbers, of ``sizes[number]`` bytes; ``~number`` gives one back, 0 bytes are none.
 
         Raises:
             OutOfMemoryError: the limit would be exceeded, also after everything unused was given back.
         """
-        wanted = rounded(size)
-        small = wanted <= SMALL
-        free = self._small if small else self._large
-        # The smallest free block that is large enough; of equal ones the one at the lowest address.
-        at = bisect_left(free, (wanted,))
-        if at < len(free):
-            given, address = free.pop(at)
-            del self._starts[address]
-        else:
-            given, address = self._segment(wanted)
-        rest = given - wanted
-        if rest >= MIN_BLOCK if small else rest > SMALL:
-            insort(free, (rest, address + wanted))
-            self._starts[address + wanted] = rest
-            self._ends[address + given] = address + wanted
-            given = wanted
-        else:
-            self._ends.pop(address + given, None)
-        self.requested += size
-        self.allocated += given
-        # A replay comes here ten thousand times.
-        if self.requested > self.peak_requested:
-            self.peak_requested = self.requested
-        if self.allocated > self.peak_allocated:
-            self.peak_allocated = self.allocated
-        return Block(address, given, size)
-
-    def free(self, block: Block) -> None:
-        """Give a block back; it joins free neighbours. Segments never touch each other."""
-        address, size = block.address, block.size
-        self.requested -= block.requested
-        self.allocated -= size
-        free = self._small if rounded(block.requested) <= SMALL else self._large
-        before = self._ends.pop(address, None)
-        if before is not None:
-            joined = self._starts.pop(before)
-            del free[bisect_left(free, (joined, before))]
-            address = before
-            size += joined
-        joined = self._starts.pop(address + size, 0)
-        if joined:
-            del free[bisect_left(free, (joined, address + size))]
-            size += joined
-        insort(free, (size, address))
-        self._starts[address] = size
-        self._ends[address + size] = address
-
-    def replay(self, script: Script, sizes: Sequence[int] | None = None, start: int = 0, end: int | None = None) -> None:
-        """Serve a script, or a part of its events; empty tensors ask for nothing."""
-        sizes = script.sizes if sizes is None else sizes
-        served = self._served
-        for event in script.events[start:end]:
-            if event < 0:
-                if sizes[~event]:
-                    self.free(served.pop(~event))
-            elif sizes[event]:
-                served[event] = self.allocate(sizes[event])
-
-    def serves(self, script: Script, sizes: Sequence[int] | None = None, start: int = 0) -> bool:
-        """Whether a script, or the rest of it, can be served within the limit."""
-        try:
-            self.replay(script, sizes, start)
-        except OutOfMemoryError:
-            return False
-        return True
+        # A search comes here a hundred thousand times: no calls, no attributes.
+        blocks, starts, ends, small, large = self.blocks, self._starts, self._ends, self._small, self._large
+        allocated, peak = self.allocated, self.peak_allocated
+        for event in events:
+            if event >= 0:
+                if not sizes[event]:
+                    continue
+                wanted = -(-sizes[event] // MIN_BLOCK) * MIN_BLOCK
+                free, least = (small, MIN_BLOCK) if wanted <= SMALL else (large, SMALL + 1)
+                # The smallest free block that is large enough; of equal ones the one at the lowest address.
+                at = bisect_left(free, (wanted,))
+                if at < len(free):
+                    size, address = free.pop(at)
+                    del starts[address], ends[address + size]
+                else:
+                    size, address = self._segment(wanted)
+                rest = size - wanted
+                if rest >= least:
+                    size = wanted
+                    behind = address + wanted
+                    insort(free, (rest, behind))
+                    starts[behind] = rest
+                    ends[behind + rest] = behind
+                blocks[event] = address, size
+                allocated += size
+                if allocated > peak:  # noqa: PLR1730 (max() is a call)
+                    peak = allocated
+            elif sizes[~event]:
+                address, size = blocks.pop(~event)
+                allocated -= size
+                free = small if -(-sizes[~event] // MIN_BLOCK) * MIN_BLOCK <= SMALL else large
+                # It joins free neighbours; segments never touch each other.
+                if address in ends:
+                    before = ends.pop(address)
+                    joined = starts.pop(before)
+                    del free[bisect_left(free, (joined, before))]
+                    address, size = before, size + joined
+                behind = address + size
+                if behind in starts:
+                    joined = starts.pop(behind)
+                    del free[bisect_left(free, (joined, behind))], ends[behind + joined]
+                    size += joined
+                insort(free, (size, address))
+                starts[address] = size
+                ends[address + size] = address
+        self.allocated, self.peak_allocated = allocated, peak
 
     def _segment(self, wanted: int) -> tuple[int, int]:
         """Size and address of a new segment."""

@@ -9,7 +9,7 @@ from ...errors import UsageError
 from ..backward import TrainingMacs
 from ..costs import MANY
 from .account import Memory
-from .allocator import Allocator
+from .allocator import Allocator, OutOfMemoryError
 
 
 class Scaled:
@@ -55,7 +55,7 @@ class Scaled:
         events = self.script.events
         first = next((k for k, event in enumerate(events) if event < 0 or self.slope[event]), len(events))
         allocator = Allocator()
-        allocator.replay(self.script, self.constant, 0, first)
+        allocator.serve(events[:first], self.constant)
         return first, allocator
 
     def served(self, batch: int, limit: int) -> Allocator | None:
@@ -64,7 +64,11 @@ class Scaled:
         if started.reserved > limit:
             return None
         allocator = started.copy(limit)
-        return allocator if allocator.serves(self.script, self.sizes(batch), first) else None
+        try:
+            allocator.serve(self.script.events[first:], self.sizes(batch))
+        except OutOfMemoryError:
+            return None
+        return allocator
 
     def memory(self, batch: int, allocator: Allocator) -> Memory:
         """The account of a batch that the allocator has served."""
