@@ -44,7 +44,14 @@ class Scaled:
 
     def sizes(self, batch: int) -> list[int]:
         """Bytes of each allocation."""
-        return [a + batch * b for a, b in zip(self.constant, self.slope, strict=True)]
+        found = self.constant.copy()
+        for number in self._varying:
+            found[number] += batch * self.slope[number]
+        return found
+
+    @cached_property
+    def _varying(self) -> list[int]:
+        return [number for number, slope in enumerate(self.slope) if slope]
 
     @cached_property
     def _started(self) -> tuple[int, Allocator]:
@@ -52,10 +59,9 @@ class Scaled:
 
         Nothing is freed among them.
         """
-        events = self.script.events
-        first = next((k for k, event in enumerate(events) if event < 0 or self.slope[event]), len(events))
+        first = min(self.script.started, self._varying[0] if self._varying else len(self.slope))
         allocator = Allocator()
-        allocator.serve(events[:first], self.constant)
+        allocator.serve(range(first), self.constant)
         return first, allocator
 
     def served(self, batch: int, limit: int) -> Allocator | None:
@@ -79,5 +85,5 @@ class Scaled:
         scaled.saved_for_backward_bytes = constant + batch * slope
         lines = zip(*self._lines(lambda memory: memory.macs.passes), strict=True)
         scaled.macs = TrainingMacs(*[constant + batch * slope for constant, slope in lines])
-        scaled.unknown = self._walk.unknown
+        scaled.unknown, scaled.weights = self._walk.unknown, self._walk.weights
         return scaled
