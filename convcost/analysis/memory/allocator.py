@@ -22,6 +22,10 @@ ROUND_LARGE = 2 << 20
 """Constants of the same meaning in PyTorch: kMinBlockSize, kSmallSize, kSmallBuffer, kLargeBuffer, kMinLargeAlloc,
 kRoundLarge."""
 
+_SHIFT = 64
+_ADDRESS = (1 << _SHIFT) - 1
+"""A free block as one number, its size before its address, sorts three times as fast as a pair."""
+
 
 class OutOfMemoryError(Exception):
     """There is no room for a request."""
@@ -54,8 +58,8 @@ class Allocator:
         self.limit = limit
         self.allocated = self.reserved = self.peak_allocated = self.peak_reserved = 0
         self.blocks: dict[int, tuple[int, int]] = {}
-        self._small: list[tuple[int, int]] = []  # free blocks as (size, address), in order
-        self._large: list[tuple[int, int]] = []
+        self._small: list[int] = []  # free blocks in order of size and address, which are one number here
+        self._large: list[int] = []
         self._starts: dict[int, int] = {}  # address of a free block -> its size
         self._ends: dict[int, int] = {}  # address behind a free block -> its own
         self._segments: dict[int, int] = {}  # address -> size
@@ -101,19 +105,22 @@ class Allocator:
                 wanted = -(-sizes[event] // MIN_BLOCK) * MIN_BLOCK
                 free, least = (small, MIN_BLOCK) if wanted <= SMALL else (large, SMALL + 1)
                 # The smallest free block that is large enough; of equal ones the one at the lowest address.
-                at = bisect_left(free, (wanted,))
+                at = bisect_left(free, wanted << _SHIFT)
                 if at < len(free):
-                    size, address = free.pop(at)
-                    del starts[address], ends[address + size]
+                    address = free.pop(at) & _ADDRESS
+                    size = starts.pop(address)
+                    end = address + size
+                    del ends[end]
                 else:
                     size, address = self._segment(wanted)
+                    end = address + size
                 rest = size - wanted
                 if rest >= least:
                     size = wanted
                     behind = address + wanted
-                    insort(free, (rest, behind))
+                    insort(free, rest << _SHIFT | behind)
                     starts[behind] = rest
-                    ends[behind + rest] = behind
+                    ends[end] = behind
                 blocks[event] = address, size
                 allocated += size
                 if allocated > peak:  # noqa: PLR1730 (max() is a call)
@@ -121,19 +128,19 @@ class Allocator:
             elif sizes[~event]:
                 address, size = blocks.pop(~event)
                 allocated -= size
-                free = small if -(-sizes[~event] // MIN_BLOCK) * MIN_BLOCK <= SMALL else large
+                free = small if size <= SMALL else large
                 # It joins free neighbours; segments never touch each other.
                 if address in ends:
                     before = ends.pop(address)
                     joined = starts.pop(before)
-                    del free[bisect_left(free, (joined, before))]
+                    del free[bisect_left(free, joined << _SHIFT | before)]
                     address, size = before, size + joined
-                behind = address + size
-                if behind in starts:
-                    joined = starts.pop(behind)
-                    del free[bisect_left(free, (joined, behind))], ends[behind + joined]
+                end = address + size
+                if end in starts:
+                    joined = starts.pop(end)
+                    del free[bisect_left(free, joined << _SHIFT | end)], ends[end + joined]
                     size += joined
-                insort(free, (size, address))
+                insort(free, size << _SHIFT | address)
                 starts[address] = size
                 ends[address + size] = address
         self.allocated, self.peak_allocated = allocated, peak
@@ -153,7 +160,9 @@ class Allocator:
 
     def _release_unused(self) -> None:
         for free in (self._small, self._large):
-            for size, address in [each for each in free if self._segments.get(each[1]) == each[0]]:
-                free.remove((size, address))
-                del self._segments[address], self._starts[address], self._ends[address + size]
-                self.reserved -= size
+            for block in free.copy():
+                size, address = block >> _SHIFT, block & _ADDRESS
+                if self._segments.get(address) == size:
+                    free.remove(block)
+                    del self._segments[address], self._starts[address], self._ends[address + size]
+                    self.reserved -= size

@@ -135,14 +135,14 @@ def largest_batch(network: Scaled, room: Room) -> Fit:
 
 def _bound(network: Scaled, room: Room) -> int:
     """A batch that no larger one is worth a try: its tensors alone, rounded up, take all of the room."""
-    script = network.script
+    script, free = network.script, room.bytes
     base, slopes = script.levels(network.constant), script.levels(network.slope)
     bound = min(
-        ((room.bytes - constant) // slope for constant, slope in zip(base, slopes, strict=True) if slope > 0),
+        ((free - constant) // slope for constant, slope in zip(base, slopes, strict=True) if slope > 0),
         default=MAX_SIZE,
     )
     bound = min(max(bound, 0), MAX_SIZE)
-    while bound and (over := max(script.levels(list(map(rounded, network.sizes(bound))))) - room.bytes) > 0:
+    while bound and (over := max(script.levels([rounded(size) for size in network.sizes(bound)])) - free) > 0:
         bound -= max(1, min(bound, over // (max(slopes) or 1)))
     return bound
 
