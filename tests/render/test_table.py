@@ -146,9 +146,12 @@ def test_piped_tables_are_those_that_rich_draws(name, encoding, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "4000")
-    report, account = analyze(load(name)), memory(load(name))
-    documents = [document(report), document(report, depth=1), memory_document(account), fit_document([fit(load(name), "t4")]),
-                 gpus_document(shipped_gpus())]  # fmt: skip
+    graph = load(name)
+    report = analyze(graph)
+    documents = [
+        document(report), document(report, depth=1), memory_document(memory(graph)), fit_document([fit(graph, "t4")]),
+        gpus_document(shipped_gpus()),
+    ]  # fmt: skip
     for each in documents:
         piped = io.TextIOWrapper(io.BytesIO(), encoding)
         drawn = io.TextIOWrapper(io.BytesIO(), encoding)
