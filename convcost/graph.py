@@ -229,16 +229,13 @@ class Graph:
         for start, end in self.repeats:
             ends.setdefault(start, []).append((start, end - 1))
         result: list[tuple[int, ...]] = []
-        around: list[tuple[int, int]] = []
-        same: tuple[int, ...] = ()
-        until = len(self.nodes)
+        around: list[tuple[int, tuple[int, ...]]] = []  # those that are open, by where they end; each lies in the last
         for position in range(len(self.nodes)):
-            if position > until or position in ends:
-                around = [scope for scope in around if scope[1] >= position]
-                around += sorted(ends.get(position, ()), key=lambda scope: -scope[1])
-                same = tuple([number for scope in around for number in scope])
-                until = min([end for _, end in around], default=len(self.nodes))
-            result.append(same)
+            while around and around[-1][0] < position:
+                around.pop()
+            for start, end in sorted(ends.get(position, ()), key=lambda scope: -scope[1]):
+                around.append((end, (*(around[-1][1] if around else ()), start, end)))
+            result.append(around[-1][1] if around else ())
         return result
 
     @cached_property
