@@ -213,8 +213,12 @@ class Graph:
         """
         ends: dict[int, list[tuple[int, int]]] = {}
         open_blocks: list[tuple[str, int]] = []
+        within = ""
         for position in range(len(self.nodes) + 1):
-            path = self.nodes[position].name.split(".")[:-1] if position < len(self.nodes) else []
+            block = self.nodes[position].name.rpartition(".")[0] if position < len(self.nodes) else ""
+            if block == within:
+                continue
+            within, path = block, block.split(".") if block else []
             common = 0
             while common < min(len(path), len(open_blocks)) and path[common] == open_blocks[common][0]:
                 common += 1
@@ -225,11 +229,13 @@ class Graph:
         for start, end in self.repeats:
             ends.setdefault(start, []).append((start, end - 1))
         result: list[tuple[int, ...]] = []
-        around: list[tuple[int, int]] = []
+        around: list[tuple[int, tuple[int, ...]]] = []  # those that are open, by where they end; each lies in the last
         for position in range(len(self.nodes)):
-            around = [scope for scope in around if scope[1] >= position]
-            around += sorted(ends.get(position, ()), key=lambda scope: -scope[1])
-            result.append(tuple([number for scope in around for number in scope]))
+            while around and around[-1][0] < position:
+                around.pop()
+            for start, end in sorted(ends.get(position, ()), key=lambda scope: -scope[1]):
+                around.append((end, (*(around[-1][1] if around else ()), start, end)))
+            result.append(around[-1][1] if around else ())
         return result
 
     @cached_property

@@ -21,9 +21,14 @@ class TrainingMacs(msgspec.Struct, frozen=True):
     recomputed: int = 0
 
     @property
+    def passes(self) -> tuple[int, ...]:
+        """Those of each pass, in the order of the fields."""
+        return self.forward, self.input_gradient, self.weight_gradient, self.recomputed
+
+    @property
     def total(self) -> int:
         """All of them."""
-        return self.forward + self.input_gradient + self.weight_gradient + self.recomputed
+        return sum(self.passes)
 
     @property
     def flops(self) -> int:

@@ -19,6 +19,9 @@ DTYPES = (*FLOATING, *AMP)
 MAX_SIZE = 10**9
 """The largest batch, and the largest side of an input."""
 
+MANY = 1 << 64
+"""A batch beyond any: divided by it, a figure comes apart into what each sample adds and what is always there."""
+
 InputSize = Sequence[int] | Mapping[str, Sequence[int]]
 
 
@@ -70,7 +73,8 @@ def analyze(
 def _inputs(graph: Graph, batch: int | None, dtype: str, input_size: InputSize | None) -> list[Tensor]:
     if dtype not in DTYPES:
         raise UsageError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)} (allowed: {', '.join(DTYPES)})")
-    if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or not 1 <= batch <= MAX_SIZE):
+    allowed = isinstance(batch, int) and not isinstance(batch, bool) and (1 <= batch <= MAX_SIZE or batch == MANY)
+    if batch is not None and not allowed:
         raise UsageError(f"the batch must be a whole number of 1 or more, at most {MAX_SIZE:,}, not {str(batch)[:40]}")
     if not graph.batch_free and (batch is not None or input_size is not None):
         raise UsageError(

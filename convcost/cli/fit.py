@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from ..analysis.memory import Memory, memory
-from ..analysis.memory.fit import WORKSPACE, Fit, Room, largest_batch, largest_size
+from ..analysis.memory.fit import WORKSPACE, Room, largest_batch, largest_size
+from ..analysis.memory.scaled import Scaled
 from ..errors import UsageError
 from ..graph import Graph
 from ..hardware import load_gpu
@@ -55,12 +56,11 @@ def command(
             return memory(graph, samples, dtype, input_size=sides or size, **setup)
         return memory(graph, None, dtype, **setup)
 
-    def found(room: Room) -> Fit:
-        if batch is None:
-            return largest_batch(at, room)
-        return largest_size(lambda sides: at(batch, sides), room, fixed, size)
-
-    fits = [found(room) for room in rooms]
+    if batch is None:
+        network = Scaled(at, fixed.batch_free)
+        fits = [largest_batch(network, room) for room in rooms]
+    else:
+        fits = [largest_size(lambda sides: at(batch, sides), room, fixed, size) for room in rooms]
     with opened(output) as out:
         if format == "json":
             out.write(json.dumps({"schema": 1, "fits": [each.to_dict() for each in fits]}, indent=2) + "\n")

@@ -158,7 +158,7 @@ def _page(subject: Subject, command: Sequence[str], where: Assets, convention: s
     from ..render.page import report_page
 
     report, roofline, profile = subject.report, subject.roofline, subject.profile
-    times: dict[str, float] = {}
+    times: dict[str, int] = {}
     shown = None
     if profile is not None:
         from ..profiles.figures import figures
@@ -176,7 +176,7 @@ def _page(subject: Subject, command: Sequence[str], where: Assets, convention: s
 
 
 def charts_of(
-    report: Report, roofline: Roofline | None = None, times_ns: Mapping[str, float] | None = None
+    report: Report, roofline: Roofline | None = None, times_ns: Mapping[str, int] | None = None
 ) -> Sequence[Chart]:
     """The charts on the page of one network: here records of memory, devices and time join those of the report."""
     from ..render.charts import memory_chart, report_charts, roofline_chart

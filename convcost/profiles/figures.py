@@ -125,10 +125,10 @@ class Figures:
         return self.summed(self.layers)
 
     @property
-    def times_ns(self) -> dict[str, float]:
-        """The time of each layer that has one, by its name."""
+    def times_ns(self) -> dict[str, int]:
+        """The time of each layer that has one, by its name, in whole nanoseconds."""
         pairs = zip(self.run.layers, self.layers, strict=True)
-        return {layer.name: span.time_ns for layer, span in pairs if span.time_ns}
+        return {layer.name: round(span.time_ns) for layer, span in pairs if span.time_ns}
 
     @cached_property
     def by_group(self) -> dict[str, Span]:

@@ -56,6 +56,11 @@ class Paragraph(msgspec.Struct, frozen=True):
     kind: str = "note"
     path: str = ""
 
+    @property
+    def marked(self) -> str:
+        """The text; a warning says that it is one."""
+        return f"warning: {self.text}" if self.kind == "warning" else self.text
+
 
 class Curve(msgspec.Struct, frozen=True):
     """Values in order of execution, drawn small where a format can: ``said`` are the words beside it."""
@@ -69,6 +74,14 @@ class Document(msgspec.Struct, frozen=True):
     """Sentences, sheets and curves in the order in which they are shown."""
 
     parts: tuple[Paragraph | Sheet | Curve, ...]
+
+    def apart(self, position: int) -> bool:
+        """Whether an empty line sets a part apart: sheets, headlines, and what is of another kind than before."""
+        if not position:
+            return False
+        part = self.parts[position]
+        headline = isinstance(part, Paragraph) and part.kind == "headline"
+        return headline or isinstance(part, Sheet) or type(part) is not type(self.parts[position - 1])
 
 
 def text_of(value: Any, unit: str, style: str) -> str:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convcost.analysis.memory.allocator import Allocator, OutOfMemoryError, rounded, segment_size
+from support.allocator_by_hand import Hand
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -30,23 +31,21 @@ def test_segments_are_2_and_20_mib_or_of_their_own_size(asked, segment):
     assert segment_size(asked) == segment
 
 
-def layout(allocator, *blocks):
+def layout(*blocks):
     """(offset in its segment, size) of blocks that lie in one segment."""
     first = blocks[0].address
     return [(block.address - first, block.size) for block in blocks]
 
 
 def test_small_requests_share_a_segment_side_by_side():
-    allocator = Allocator()
+    allocator = Hand()
     a, b, c = (allocator.allocate(size) for size in (100, 600 * KIB, 1000))
-    assert layout(allocator, a, b, c) == [(0, 512), (512, 600 * KIB), (512 + 600 * KIB, 1024)]
-    assert (allocator.reserved, allocator.allocated, allocator.requested) == (
-        2 * MIB, 512 + 600 * KIB + 1024, 100 + 600 * KIB + 1000,
-    )  # fmt: skip
+    assert layout(a, b, c) == [(0, 512), (512, 600 * KIB), (512 + 600 * KIB, 1024)]
+    assert (allocator.reserved, allocator.allocated) == (2 * MIB, 512 + 600 * KIB + 1024)
 
 
 def test_the_smallest_free_block_that_is_large_enough_is_taken():
-    allocator = Allocator()
+    allocator = Hand()
     a, b, c, d, e = (allocator.allocate(size * KIB) for size in (256, 4, 64, 4, 128))
     allocator.free(a)
     allocator.free(c)
@@ -56,7 +55,7 @@ def test_the_smallest_free_block_that_is_large_enough_is_taken():
 
 
 def test_freed_neighbours_join():
-    allocator = Allocator()
+    allocator = Hand()
     a, b, c = (allocator.allocate(300 * KIB) for _ in range(3))
     allocator.free(a)
     allocator.free(c)
@@ -67,22 +66,22 @@ def test_freed_neighbours_join():
 
 
 def test_a_large_block_keeps_a_remainder_of_up_to_1_mib():
-    allocator = Allocator()
+    allocator = Hand()
     block = allocator.allocate(11 * MIB + 1)  # a segment of 12 MiB of its own
-    assert (block.size, allocator.allocated, allocator.requested) == (12 * MIB, 12 * MIB, 11 * MIB + 1)
+    assert (block.size, allocator.allocated) == (12 * MIB, 12 * MIB)
     other = allocator.allocate(2 * MIB)  # from a segment of 20 MiB, split
     assert (other.size, allocator.reserved) == (2 * MIB, 32 * MIB)
 
 
 def test_small_and_large_requests_have_pools_of_their_own():
-    allocator = Allocator()
+    allocator = Hand()
     allocator.free(allocator.allocate(2 * MIB))
     allocator.allocate(512)
     assert allocator.reserved == 22 * MIB
 
 
 def test_unused_segments_are_given_back_when_memory_runs_out():
-    allocator = Allocator(limit=30 * MIB)
+    allocator = Hand(limit=30 * MIB)
     allocator.free(allocator.allocate(16 * MIB))
     allocator.allocate(20 * MIB)
     assert (allocator.reserved, allocator.peak_reserved) == (20 * MIB, 20 * MIB)
@@ -91,7 +90,7 @@ def test_unused_segments_are_given_back_when_memory_runs_out():
 
 
 def test_a_segment_in_use_is_not_given_back():
-    allocator = Allocator(limit=30 * MIB)
+    allocator = Hand(limit=30 * MIB)
     kept = allocator.allocate(2 * MIB)  # splits a segment of 20 MiB
     with pytest.raises(OutOfMemoryError):
         allocator.allocate(20 * MIB)
@@ -101,7 +100,7 @@ def test_a_segment_in_use_is_not_given_back():
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 40 * MIB)), max_size=60))
 def test_blocks_never_overlap_and_everything_comes_back(actions):
-    allocator, taken = Allocator(), []
+    allocator, taken = Hand(), []
     for allocate, size in actions:
         if allocate or not taken:
             taken.append(allocator.allocate(size))
@@ -110,8 +109,25 @@ def test_blocks_never_overlap_and_everything_comes_back(actions):
         spans = sorted((block.address, block.address + block.size) for block in taken)
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
         assert allocator.allocated == sum(block.size for block in taken)
-        assert allocator.requested <= allocator.allocated <= allocator.reserved
+        assert sum(block.requested for block in taken) <= allocator.allocated <= allocator.reserved
         assert all(rounded(block.requested) <= block.size for block in taken)
     for block in taken:
         allocator.free(block)
-    assert allocator.allocated == allocator.requested == 0
+    assert (allocator.allocated, allocator.blocks) == (0, {})
+
+
+@given(st.lists(st.integers(1, 12 * MIB), min_size=1, max_size=30), st.data())
+def test_a_copy_goes_its_own_way(sizes, data):
+    first = data.draw(st.integers(0, len(sizes)))
+    numbers = range(len(sizes))
+    begun, whole, limited = Allocator(), Allocator(), Allocator(limit=40 * MIB)
+    whole.serve(numbers, sizes)
+    begun.serve(numbers[:first], sizes)
+    before = dict(begun.blocks), begun.reserved
+    rest = begun.copy()
+    rest.serve(numbers[first:], sizes)
+    assert (rest.blocks, rest.reserved, rest.peak_allocated) == (whole.blocks, whole.reserved, whole.peak_allocated)
+    assert (begun.blocks, begun.reserved) == before
+    if whole.reserved > 40 * MIB:
+        with pytest.raises(OutOfMemoryError):
+            limited.serve(numbers, sizes)

@@ -6,10 +6,12 @@ import pytest
 
 import convcost
 from convcost import UsageError
+from convcost.analysis.costs import MANY
 from convcost.analysis.memory.allocator import Allocator, OutOfMemoryError
-from convcost.analysis.memory.fit import WORKSPACE, Room, last
+from convcost.analysis.memory.fit import WORKSPACE, Room, largest_batch, last
+from convcost.analysis.memory.scaled import Scaled
 from convcost.hardware import load_gpu
-from convcost.sources import graph_from_text
+from convcost.sources import graph_from_text, load_shipped
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50", "densenet121", "googlenet", "unet"])
@@ -32,6 +34,38 @@ def test_the_scaled_account_is_that_of_the_batch(how):
     assert scaled.memory.bill == found.bill
     assert scaled.memory.saved_for_backward_bytes == found.saved_for_backward_bytes
     assert scaled.memory.allocator.peak_allocated == found.allocator.peak_allocated
+
+
+@pytest.mark.parametrize("mode", ["inference", "train"])
+def test_every_allocation_of_any_batch_is_known_from_one_walk(mode):
+    for name, graph in load_shipped().items():
+        walks = {batch: convcost.memory(graph, batch, mode=mode) for batch in (MANY, 5, 64)}
+        scaled = Scaled(walks.__getitem__)
+        for batch in (5, 64):
+            assert scaled.script.events == walks[batch].script.events, name
+            assert scaled.sizes(batch) == walks[batch].script.sizes, name
+
+
+def test_two_walks_know_what_one_does():
+    """Captures cannot be made at a batch beyond any."""
+    graph = convcost.load("resnet18")
+    walks = []
+
+    def at(batch):
+        walks.append(batch)
+        return convcost.memory(graph, batch)
+
+    twice, once = Scaled(at, batch_free=False), Scaled(at)
+    assert walks == [2, 3, MANY]
+    assert (twice.constant, twice.slope) == (once.constant, once.slope)
+    room = Room(load_gpu("t4"))
+    assert largest_batch(twice, room).to_dict() == largest_batch(once, room).to_dict()
+
+
+def test_another_order_at_another_batch_is_told():
+    graphs = {2: convcost.load("resnet18"), 3: convcost.load("resnet34")}
+    with pytest.raises(UsageError, match="resnet18 allocates in another order"):
+        Scaled(lambda batch: convcost.memory(graphs[batch], batch), batch_free=False)
 
 
 def test_the_room_is_memory_without_context_and_workspaces():

@@ -8,14 +8,15 @@ import itertools
 import pytest
 
 import convcost
-from convcost.analysis.memory.allocator import Allocator
 from convcost.analysis.memory.fit import WORKSPACE, Room, largest_batch
+from convcost.analysis.memory.scaled import Scaled
 from convcost.hardware import Figure, Gpu
 
 torch = pytest.importorskip("torch")
 
 from gpu_memory import BATCHES, NETWORKS, measure, run  # noqa: E402
 
+from support.allocator_by_hand import Hand  # noqa: E402
 from support.memory_oracles import saved_storages  # noqa: E402
 
 pytestmark = [
@@ -52,7 +53,7 @@ def test_the_allocator_is_reproduced_block_by_block():
     torch.cuda.empty_cache()
     if torch.cuda.memory_allocated():
         pytest.skip("something else is allocated")
-    model, held = Allocator(), []
+    model, held = Hand(), []
     sizes = [100, 700 * 1024, 3 << 20, 512, 12 << 20, 900 * 1024, 5 << 20, 40 << 20, 1 << 20, 1000]
     for number, size in enumerate(sizes * 3):
         held.append((torch.empty(size, dtype=torch.uint8, device="cuda"), model.allocate(size)))
@@ -76,7 +77,7 @@ def test_the_batch_of_fit_runs_and_a_larger_one_does_not(name, gibibytes):
     try:
         limit = Gpu("limited", "limited", {"memory_bytes": Figure(gibibytes << 30, "set here"),
                                            "context_bytes": Figure(0, "outside of the fraction")})  # fmt: skip
-        found = largest_batch(lambda batch: convcost.memory(graph, batch), Room(limit))
+        found = largest_batch(Scaled(lambda batch: convcost.memory(graph, batch)), Room(limit))
         run(graph, found.batch, "train")
         torch.cuda.empty_cache()
         with pytest.raises(torch.cuda.OutOfMemoryError):

@@ -26,7 +26,7 @@ from convcost.render.charts import (
 from convcost.render.charts.figures import of_networks
 from convcost.render.charts.style import COLOURS, arithmetic, ink, label
 from convcost.render.charts.svg import picture
-from convcost.render.table import spark
+from convcost.render.grid import spark
 from support.networks import chain
 
 NAMES = ["vgg16", "googlenet", "resnet50", "densenet121", "unet", "mobilenet_v2", "lenet5", "vit_b_16"]

@@ -21,6 +21,8 @@ from convcost.render.catalogue import entry
 from convcost.render.fit import fit_document
 from convcost.render.gpus import document as gpus_document
 from convcost.render.memory import document as memory_document
+from convcost.render.sheet import Column, Document, Line, Sheet
+from convcost.render.terminal import show
 from convcost.sources import load_shipped
 from support.networks import chain
 from support.shown import ANSI, Terminal, shown
@@ -135,6 +137,38 @@ def test_nothing_is_cut_when_piped():
     assert name in text
     assert about.title in text
     assert "…" not in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("name", ["vgg16", "unet", "vit_b_16", "lenet5"])
+def test_piped_tables_are_those_that_rich_draws(name, encoding, monkeypatch):
+    """Without colours, and on a terminal that is wider than they are."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "4000")
+    graph = load(name)
+    report = analyze(graph)
+    documents = [
+        document(report), document(report, depth=1), memory_document(memory(graph)), fit_document([fit(graph, "t4")]),
+        gpus_document(shipped_gpus()),
+    ]  # fmt: skip
+    for each in documents:
+        piped = io.TextIOWrapper(io.BytesIO(), encoding)
+        drawn = io.TextIOWrapper(io.BytesIO(), encoding)
+        render(each, "table", piped)
+        show(each, drawn, "iec")
+        texts = []
+        for out in (piped, drawn):
+            out.seek(0)
+            texts.append(ANSI.sub("", out.read()))
+        assert texts[0] == texts[1]
+
+
+def test_a_cell_stays_on_its_line():
+    sheet = Sheet("", (Column("a", "A"), Column("b", "B", "plain")), (Line(("x\ry\nz", 1)), Line(("[b]", 22))))
+    out = io.StringIO()
+    render(Document((sheet,)), "table", out)
+    assert out.getvalue().splitlines()[2:] == ["xy z    1 ", "[b]    22 "]
 
 
 @pytest.mark.usefixtures("eighty")

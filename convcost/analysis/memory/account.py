@@ -22,7 +22,7 @@ from .script import PARTS, Alive, Moment, Part, Script, of_allocations
 from .segments import blocks
 from .storages import Storages
 from .training import Plan, Step
-from .weights import weights
+from .weights import Held, weights
 
 Mode = Literal["inference", "train"]
 
@@ -95,7 +95,8 @@ class Memory:
         return f"<Memory {self.report.about.name!r}, {self.setup.mode}: peak {self.peak_bytes:,} bytes>"
 
     @cached_property
-    def _weights(self) -> Any:
+    def weights(self) -> list[Held]:
+        """Every distinct parameter and buffer, in the order of the layers."""
         return weights(self.report)
 
     @cached_property
@@ -104,7 +105,7 @@ class Memory:
 
     def _written(self, eager: bool) -> Script:
         script = Script()
-        for weight in self._weights:
+        for weight in self.weights:
             script.allocate(weight.bytes, "weights" if weight.kind == "parameter" else "buffers", weight.name)
         setup = self.setup
         if setup.mode == "inference":
@@ -114,13 +115,13 @@ class Memory:
             else:
                 forward(self._storages, setup.kernels, eager, script)
             return script
-        for weight in self._weights:
+        for weight in self.weights:
             if weight.kind == "parameter":
                 kept_bytes = self._optimizer.state_bytes(weight.elements, weight.dtype)
                 if kept_bytes:
                     script.allocate(kept_bytes, "optimizer", weight.name)
         plan = Plan(self._optimizer, setup.kernels, setup.accumulate > 1, self._segments, eager)
-        Step(self._storages, self._weights, self._kept, plan, script).run()
+        Step(self._storages, self.weights, self._kept, plan, script).run()
         return script
 
     @cached_property
@@ -129,10 +130,13 @@ class Memory:
         return self._written(eager=True)
 
     @cached_property
+    def _levels(self) -> list[int]:
+        return self.script.levels()
+
+    @cached_property
     def _peak(self) -> tuple[int, int]:
-        levels = self.script.levels()
-        peak = max(levels)
-        return levels.index(peak), peak
+        peak = max(self._levels)
+        return self._levels.index(peak), peak
 
     @property
     def observed(self) -> bool:
@@ -162,7 +166,7 @@ class Memory:
     @cached_property
     def timeline(self) -> tuple[Moment, ...]:
         """The bytes that are there while each layer runs."""
-        return self.script.timeline()
+        return self.script.timeline(self._levels)
 
     @cached_property
     def alive(self) -> tuple[Alive, ...]:
@@ -178,7 +182,7 @@ class Memory:
         return parts
 
     def _sum(self, kind: str) -> int:
-        return sum(weight.bytes for weight in self._weights if weight.kind == kind)
+        return sum(weight.bytes for weight in self.weights if weight.kind == kind)
 
     @cached_property
     def weight_bytes(self) -> int:
@@ -200,7 +204,7 @@ class Memory:
         """Bytes of the optimizer's state; 0 for inference."""
         if self.setup.mode != "train":
             return 0
-        parameters = [weight for weight in self._weights if weight.kind == "parameter"]
+        parameters = [weight for weight in self.weights if weight.kind == "parameter"]
         return sum(self._optimizer.state_bytes(weight.elements, weight.dtype) for weight in parameters)
 
     @cached_property

@@ -14,6 +14,7 @@ from ...hardware import Gpu, load_gpu
 from ..costs import MAX_SIZE
 from .account import Memory, memory
 from .allocator import Allocator, rounded
+from .scaled import Scaled
 
 WORKSPACE = 256 << 20
 """Allowance for workspaces of cuDNN and cuBLAS, which take what they need while a kernel runs: 256 MiB. How much they
@@ -114,48 +115,36 @@ def fit(
         return memory(graph, samples, dtype, mode, optimizer, input_size=size or input_size, **how)
 
     if batch is None:
-        return largest_batch(at, room)
+        return largest_batch(Scaled(at), room)
     return largest_size(lambda size: at(batch, size), room, graph, input_size)
 
 
-def largest_batch(at: Callable[[int], Memory], room: Room) -> Fit:
-    """The largest batch in this room.
-
-    A network is walked through at two batches; since every allocation is a constant and so much for each sample, that
-    gives its size at any other. Whether it fits is then the allocator's word, with its rounding and its fragments.
-    """
-    two, three = at(2), at(3)
-    if two.script.events != three.script.events:
-        raise UsageError(f"{two.report.about.name} allocates in another order at another batch; nothing can be scaled")
-    each = [b - a for a, b in zip(two.script.sizes, three.script.sizes, strict=True)]
-    none = [a - 2 * slope for a, slope in zip(two.script.sizes, each, strict=True)]
-    base, slopes = two.script.levels(none), two.script.levels(each)
-    bound = min(
-        ((room.bytes - constant) // slope for constant, slope in zip(base, slopes, strict=True) if slope > 0),
-        default=MAX_SIZE,
-    )
-
-    def sizes(batch: int) -> list[int]:
-        return [a + batch * slope for a, slope in zip(none, each, strict=True)]
-
-    # Rounded up the sum is more: no batch above that is worth a try.
-    bound = min(max(bound, 0), MAX_SIZE)
-    while bound and (over := max(two.script.levels(list(map(rounded, sizes(bound))))) - room.bytes) > 0:
-        bound -= max(1, min(bound, over // (max(slopes) or 1)))
-    allocators: dict[int, Allocator] = {}
+def largest_batch(network: Scaled, room: Room) -> Fit:
+    """The largest batch in this room. Whether one fits is the allocator's word, with its rounding and its fragments."""
+    served: dict[int, Allocator] = {}
 
     def holds(batch: int) -> bool:
-        allocators[batch] = allocator = Allocator(room.bytes)
-        return allocator.serves(two.script, sizes(batch))
+        allocator = network.served(batch, room.bytes)
+        if allocator is not None:
+            served[batch] = allocator
+        return allocator is not None
 
-    found = last(holds, bound)
-    answer = at(max(found, 1))
-    if found:
-        answer = Memory(answer.report, answer.setup, two.script.resized(sizes(found)))
-        answer.allocator = allocators[found]
-        kept = two.saved_for_backward_bytes
-        answer.saved_for_backward_bytes = kept + (found - 2) * (three.saved_for_backward_bytes - kept)
-    return Fit(room, found, answer)
+    found = last(holds, _bound(network, room))
+    return Fit(room, found, network.memory(found, served[found]) if found else network.at(1))
+
+
+def _bound(network: Scaled, room: Room) -> int:
+    """A batch that no larger one is worth a try: its tensors alone, rounded up, take all of the room."""
+    script, free = network.script, room.bytes
+    base, slopes = script.levels(network.constant), script.levels(network.slope)
+    bound = min(
+        ((free - constant) // slope for constant, slope in zip(base, slopes, strict=True) if slope > 0),
+        default=MAX_SIZE,
+    )
+    bound = min(max(bound, 0), MAX_SIZE)
+    while bound and (over := max(script.levels([rounded(size) for size in network.sizes(bound)])) - free) > 0:
+        bound -= max(1, min(bound, over // (max(slopes) or 1)))
+    return bound
 
 
 def last(holds: Callable[[int], bool], bound: int) -> int:

@@ -14,9 +14,12 @@ def forward(storages: Storages, kernels: Kernels, eager: bool, script: Script) -
     born, dying = by_position(storages, deaths(storages, eager))
     for k in storages.inputs:
         numbers[k] = script.allocate(storages.table[k].bytes, "inputs", storages.table[k].label)
+    transient: dict[int, int] = {}  # equal layers share one record of costs: its identity is a key
     for position, (node, cost) in enumerate(zip(storages.graph.nodes, storages.costs, strict=True)):
-        own = own_inputs(node.op, node.owner, cost)
-        held = node.op.transient(own, cost.outputs, False, kernels) + storages.cast_bytes(position)
+        if id(cost) not in transient:
+            own = own_inputs(node.op, node.owner, cost)
+            transient[id(cost)] = node.op.transient(own, cost.outputs, False, kernels)
+        held = transient[id(cost)] + storages.cast_bytes(position)
         passing = script.allocate(held, "transient", node.name) if held else None
         for k in born.get(position, ()):
             numbers[k] = script.allocate(storages.table[k].bytes, "values", storages.table[k].label)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import msgspec
 
 from ...graph import GIVEN, ITEM_BYTES, OWN
-from ...ops.base import Kernels, Op, Saved, Tensors
+from ...ops.base import Kernels, Saved
 from ..costs import AMP
 from .storages import PERSISTENT, Storages, bytes_of, own_inputs
 
@@ -32,13 +30,17 @@ def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
     needs = storages.needs
     low = AMP.get(storages.report.settings.dtype)
     cast_weights: set[int] = set()
+    rules: dict[tuple[int, tuple[bool, ...]], Saved | None] = {}
     result = []
     for position, (node, cost) in enumerate(zip(storages.graph.nodes, storages.costs, strict=True)):
         if not any(needs[position]):
             result.append(NONE)
             continue
         arriving = tuple([needs[source][output] for source, output in node.inputs])
-        rule = _saved(node.op, own_inputs(node.op, node.owner, cost), cost.outputs, arriving, kernels)
+        key = (id(cost), arriving)  # equal layers share one record of costs
+        if key not in rules:
+            rules[key] = node.op.saved(own_inputs(node.op, node.owner, cost), cost.outputs, arriving, kernels)
+        rule = rules[key]
         if rule is None:
             result.append(UNKNOWN)
             continue
@@ -63,11 +65,6 @@ def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
                 cast += sum(weight.elements for weight in learned) * ITEM_BYTES[low]
         result.append(Kept(frozenset(held), bytes_of(rule.extra) + cast))
     return result
-
-
-@lru_cache(maxsize=65536)
-def _saved(op: Op, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved | None:
-    return op.saved(inputs, outputs, needs, kernels)
 
 
 def saved_bytes(storages: Storages, held: list[Kept]) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
@@ -75,17 +77,19 @@ class Script:
     def levels(self, sizes: Sequence[int] | None = None) -> list[int]:
         """Bytes that are there at each mark; ``sizes`` in place of its own."""
         sizes = self.sizes if sizes is None else sizes
-        live, done, found = 0, 0, []
-        for until, _, _ in self.marks:
-            for event in self.events[done:until]:
-                live += sizes[event] if event >= 0 else -sizes[~event]
-            done = until
-            found.append(live)
-        return found
+        start = self.started
+        changes = [sizes[event] if event >= 0 else -sizes[~event] for event in self.events[start:]]
+        live = list(accumulate(changes, initial=sum(sizes[:start])))
+        return [live[until - start] for until, _, _ in self.marks]
 
-    def timeline(self) -> tuple[Moment, ...]:
-        """The memory at each mark."""
-        levels = self.levels()
+    @cached_property
+    def started(self) -> int:
+        """How many allocations come before the first mark, and before anything is freed: numbers 0, 1, 2 and so on."""
+        freed = next((k for k, event in enumerate(self.events) if event < 0), len(self.events))
+        return min(freed, self.marks[0][0] if self.marks else 0)
+
+    def timeline(self, levels: Sequence[int]) -> tuple[Moment, ...]:
+        """The memory at each mark, of ``levels``."""
         return tuple([Moment(layer, phase, b) for (_, layer, phase), b in zip(self.marks, levels, strict=True)])
 
     def alive(self, mark: int) -> list[Alive]:

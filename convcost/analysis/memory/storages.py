@@ -8,7 +8,7 @@ from functools import cached_property
 import msgspec
 
 from ...graph import FLOATING, GIVEN, Graph, Tensor
-from ...ops.base import Op, Tensors
+from ...ops.base import Op, Placement, Tensors
 from ...ops.storage import placements
 from ..costs import AMP
 from ..records import Cost, Report
@@ -47,16 +47,19 @@ class Storages:
         for (name, _), tensor in zip(self.graph.inputs, self.given, strict=True):
             table.append(Storage(tensor.bytes, -1, name))
         self.read: list[tuple[int, ...]] = []
+        # Equal layers share one record of costs: its identity is a key.
+        placed: dict[int, list[tuple[Placement, int]]] = {}
         for position, (node, cost) in enumerate(zip(self.graph.nodes, self.costs, strict=True)):
             read = tuple([of[source][output] for source, output in node.inputs])
             self.read.append(read)
+            if id(cost) not in placed:
+                found = placements(node.op, own_inputs(node.op, node.owner, cost), train)
+                placed[id(cost)] = [(each, y.bytes) for each, y in zip(found, cost.outputs, strict=True)]
             homes = []
-            for output, placement in zip(
-                cost.outputs, placements(node.op, own_inputs(node.op, node.owner, cost), train), strict=True
-            ):
+            for placement, size in placed[id(cost)]:
                 if placement.kind == "fresh":
                     homes.append(len(table))
-                    table.append(Storage(output.bytes, position, node.name))
+                    table.append(Storage(size, position, node.name))
                 else:
                     homes.append(read[placement.input] if placement.input >= 0 else PERSISTENT)
             of[position] = tuple(homes)

@@ -24,7 +24,7 @@ def report_charts(
     report: Report,
     memory: Chart | None = None,
     roofline: Chart | None = None,
-    times_ns: Mapping[str, float] | None = None,
+    times_ns: Mapping[str, int] | None = None,
 ) -> tuple[Chart, ...]:
     """The charts of one network, in the order of a page.
 

@@ -27,7 +27,7 @@ Row = tuple[int, Block, bool, str, dict[str, int]]
 """(parent or -1, block, whether something is drawn inside it, its group, its sums)."""
 
 
-def tree_chart(report: Report, times_ns: Mapping[str, float] | None = None) -> Chart:
+def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Chart:
     """Areas are shares of the chosen quantity; a click enters a block.
 
     Args:
@@ -82,9 +82,7 @@ def tree_chart(report: Report, times_ns: Mapping[str, float] | None = None) -> C
     return Chart("tree", "Block by block", note, {"data": [trace], "layout": found}, tuple(looks))
 
 
-def _gather(
-    report: Report, block: Block, parent: int, rows: list[Row], times_ns: Mapping[str, float]
-) -> dict[str, int]:
+def _gather(report: Report, block: Block, parent: int, rows: list[Row], times_ns: Mapping[str, int]) -> dict[str, int]:
     own = len(rows)
     layers = report.layers[block.start : block.stop]
     inner = bool(block.children) and not is_wrapper(layers)
