@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..analysis import Report
-from ..analysis.compare import Comparison, compare, distinct
+from ..analysis.compare import Comparison, compare
 from ..analysis.quantities import BATCHES, MEASURED, QUANTITIES, Quantity, quantities
 from ..errors import ConvcostError, UsageError, lines
 from ..render import FORMATS, render
 from ..render.sheet import Document, Paragraph, Sheet
-from .options import GPU, SOURCE, analysis_options, measurements, opened, output_options, profile_of, report_of
-from .report import comparison_charts, not_to_a_terminal, option_words
+from .options import (
+    GPU,
+    SOURCE,
+    analysis_options,
+    measurements,
+    named_apart,
+    opened,
+    output_options,
+    profile_of,
+    report_of,
+)
+from .report import Series, comparison_charts, not_to_a_terminal, option_words, throughput_of
 
 if TYPE_CHECKING:
     from ..profiles.records import Profile
@@ -75,6 +85,7 @@ def command(
     if format == "html":
         not_to_a_terminal(output)
     reports, profiles, failed = _reports(sources, batch, inputs, dtype)
+    named_apart(reports)
     times = measurements(profiles)
     own = [each.figures if each else {} for each in times]
     found = compare(reports, relative_to=relative_to, sort=sort, reverse=reverse, gpu=gpu, measured=own)
@@ -85,7 +96,7 @@ def command(
             words += [] if relative_to == "first" else ["--relative-to", relative_to]
             words += [*(["--sort", sort] if sort else []), *(["--reverse"] if reverse else [])]
             words += ["--gpu", gpu] if gpu else []
-            out.write(_page(found, known, profiles, _command(sources, words, output)))
+            out.write(_page(found, known, throughput_of(reports, profiles), _command(sources, words, output)))
         elif format == "json":
             out.write(found.to_json() + "\n")
         else:
@@ -105,13 +116,11 @@ def _command(sources: tuple[str, ...], words: list[str], output: str | None) -> 
     return ["convcost", "compare", *sources, *words, "--format", "html", "-o", named]
 
 
-def _page(
-    found: Comparison, known: Mapping[str, Quantity], profiles: Sequence[Profile | None], command: list[str]
-) -> str:
+def _page(found: Comparison, known: Mapping[str, Quantity], throughput: Series, command: list[str]) -> str:
     from .. import __version__
     from ..render.page import Assets, comparison_page, plotly_js
 
-    charts = comparison_charts(found.reports, profiles)
+    charts = comparison_charts(found.reports, throughput)
     return comparison_page(
         found.reports, command, Assets(plotly=plotly_js()), __version__, None, charts, found, known
     )  # fmt: skip
@@ -122,8 +131,7 @@ def _measured_parts(reports: Sequence[Report], profiles: Sequence[Profile | None
     from ..profiles.measured import versus
     from ..render.profile import origin, versus_sheet
 
-    called = distinct([report.about.name for report in reports])
-    names = [name for name, profile in zip(called, profiles, strict=True) if profile is not None]
+    names = [report.about.name for report, profile in zip(reports, profiles, strict=True) if profile is not None]
     there = [profile for profile in profiles if profile is not None]
     rows = versus(there)
     table = [versus_sheet(names, rows)] if rows else []

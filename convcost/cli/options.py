@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
 
 from ..analysis import Report, analyze
 from ..analysis.costs import DTYPES, MAX_SIZE
@@ -200,6 +201,15 @@ def profile_of(source: str) -> Profile | None:
     from ..profiles.files import is_profile, load_profile
 
     return load_profile(source) if is_profile(source) else None
+
+
+def named_apart(reports: Sequence[Report]) -> None:
+    """Give networks of one name their numbers, "vgg16 #1" and "vgg16 #2", so that tables and charts tell them apart."""
+    from ..analysis.compare import distinct
+
+    for report, name in zip(reports, distinct([report.about.name for report in reports]), strict=True):
+        if name != report.about.name:
+            report.graph.about = msgspec.structs.replace(report.about, name=name)
 
 
 def measurements(profiles: Sequence[Profile | None]) -> list[Measured | None]:

@@ -16,6 +16,7 @@ from .options import (
     SOURCE,
     analysis_options,
     measurements,
+    named_apart,
     opened,
     profile_of,
     report_of,
@@ -64,7 +65,9 @@ def command(
     The page works without a network: headline, charts, breakdown, an architecture diagram to open and click, the table
     of layers to sort and filter, published figures with verdicts, and the command that makes it again.
     """
-    subjects = [_subject(source, batch, inputs, dtype, train, gpu, tf32) for source in sources]
+    alone = len(sources) == 1
+    subjects = [_subject(source, batch, inputs, dtype, train, gpu, tf32, alone) for source in sources]
+    named_apart([subject.report for subject in subjects])
     if assets and (output is None or format != "html"):
         raise UsageError("--assets is a folder beside an HTML page: it needs --output")
     if chart and format != "svg":
@@ -94,10 +97,11 @@ class Subject(NamedTuple):
 
 
 def _subject(
-    source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, gpu: str | None, tf32: bool | None
-) -> Subject:
+    source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, gpu: str | None, tf32: bool | None,
+    alone: bool,
+) -> Subject:  # fmt: skip
     profile = profile_of(source)
-    if profile is not None and not (batch or dtype or inputs):
+    if profile is not None and alone and not (batch or dtype or inputs):
         last = next((run.setting for run in reversed(profile.measured) if run.layers), None)
         if last is not None:  # so that the times of layers stand beside the figures of the same setting
             batch, dtype = last.batch, last.dtype
@@ -146,7 +150,7 @@ def text_of(
     command = [*shown, *(("--assets", assets) if assets else ()), "-o", named]
     where = Assets(folder=assets) if assets else Assets(plotly=plotly_js())
     if len(subjects) > 1:
-        charts = comparison_charts(reports, [each.profile for each in subjects])
+        charts = comparison_charts(reports, throughput_of(reports, [each.profile for each in subjects]))
         return comparison_page(reports, command, where, __version__, convention, charts)
     return _page(subjects[0], command, where, convention)
 
@@ -201,17 +205,24 @@ def _runs(report: Report) -> Iterator[Run]:
             yield Run(modes[mode], memory.timeline, held)
 
 
-def comparison_charts(reports: Sequence[Report], profiles: Sequence[Profile | None] = ()) -> Sequence[Chart]:
+Series = Mapping[str, Sequence[tuple[int, float]]]
+
+
+def comparison_charts(reports: Sequence[Report], throughput: Series | None = None) -> Sequence[Chart]:
     """The charts on the page of several networks: here measured records join those of the reports."""
     from ..render.charts import network_charts
 
-    series = {
-        f"{profile.name}, {words}, {each.device_name}": pairs
-        for profile, each in zip(profiles, measurements(profiles), strict=True)
-        if profile is not None and each is not None
+    return network_charts(reports, throughput)
+
+
+def throughput_of(reports: Sequence[Report], profiles: Sequence[Profile | None]) -> Series:
+    """Throughput over batch size of each network that a profile belongs to, in each of its settings."""
+    return {
+        f"{report.about.name}, {words}, {each.device_name}": pairs
+        for report, each in zip(reports, measurements(profiles), strict=True)
+        if each is not None
         for words, pairs in each.series.items()
     }
-    return network_charts(reports, series)
 
 
 def _picture(reports: Sequence[Report], key: str | None) -> str:

@@ -102,9 +102,9 @@ def roofline_html(roofline: Roofline, chart: str) -> str:
 def document_html(found: Document) -> str:
     """Any document as a section: its sentences and tables."""
     return "".join(
-        f'<div class="wide">{table(part, "groups", part.title or "figures")}</div>'
+        f'<div class="wide">{table(part, "groups", part.title)}</div>'
         if isinstance(part, Sheet)
-        else f"<p>{escape(part.text)}</p>"
+        else f"<p>{escape(part.marked)}</p>"
         for part in found.parts
         if isinstance(part, Sheet | Paragraph)
     )
