@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..errors import OpError
+from ..errors import OpError, nearest
 from ..graph import FLOATING, Tensor, Weight
 from .base import (
     FRESH,
@@ -47,7 +47,7 @@ class _Called(Op, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """``add`` of ``aten.add_.Tensor``."""
-        return self.function.split(".")[1].strip("_")
+        return self.function.partition(".")[2].partition(".")[0].strip("_")
 
     def twin(self) -> Any:
         from .twins_called import Called
@@ -83,6 +83,8 @@ class _Pointwise(_Called, frozen=True, kw_only=True):
     A result ``dtype`` "" is what PyTorch promotes the inputs to. An operation on one element counts as in the table of
     counts; one that is not listed there counts 1.
     """
+
+    arity = (1, None)
 
     dtype: str = ""
     inplace: bool = False
@@ -124,8 +126,12 @@ class Reduce(_Recorded, frozen=True, kw_only=True):
     """One value from many: amax, var, norm, argmax, cumsum and their kin, counted as in the table of counts."""
 
     op = "reduce"
+    arity = (1, None)
 
     def check(self, inputs: Tensors) -> None:
+        if self.name not in REDUCING or not self.results:
+            known = f"one of {', '.join(REDUCING)}{nearest(self.name, REDUCING)}"
+            raise OpError(f"{self.function!r} is no reduction with a result that is counted: {known}")
         made = self.results[0].elements
         if REDUCING[self.name][1] < 0 and made > inputs[0].elements:
             raise OpError(f"{self.function} made {made} values, and gets no more than {inputs[0].elements}")
@@ -140,6 +146,7 @@ class View(_Recorded, frozen=True, kw_only=True):
     """The same memory read in another way: expand, strided slices, diagonals."""
 
     op = "view"
+    arity = (1, None)
     places = VIEW
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
@@ -207,6 +214,7 @@ class Index(_Recorded, frozen=True, kw_only=True):
     """Values picked or placed by integer indices: index, gather, scatter. What it picks is read, and the indices."""
 
     op = "index"
+    arity = (1, None)
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return indices(inputs)
@@ -221,6 +229,7 @@ class Sort(_Recorded, frozen=True, kw_only=True):
     """Values in order: sort, topk, median. It counts ceil(log2 n) comparisons for each of n values in a row."""
 
     op = "sort"
+    arity = (1, None)
 
     row: NonNegative
 
@@ -237,6 +246,7 @@ class Write(_Recorded, frozen=True, kw_only=True):
     """Values written over the first input's: copy_, fill_, zero_, index_put_, random fills."""
 
     op = "write"
+    arity = (1, None)
     places = IN_PLACE
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import OpError, SourceError, SpecError, as_written
 from ..graph import GIVEN, ITEM_BYTES, OWN, About, Allocation, Claim, Graph, Node, Reference, Tensor
-from ..ops import REGISTRY, make
+from ..ops import REGISTRY, Composite, make
 from ..ops.base import Op, Tensors
 from ..units import is_figure
 from .draft import bind_op, check_size, check_values
@@ -273,13 +273,19 @@ class _Reader:
             op, outputs = bind_op(op, own)
             if given:
                 check_values(op, arriving[op.arity[0] :])
+            if isinstance(op, Composite):
+                raise OpError(f"{op.op} is written as its parts in a graph")
+            _ask(op, own, outputs)
         except OpError as error:
             message = str(error)
             field = re.match(rf"{re.escape(written.op)}: (\w+) is ", message)
             where = f"{place}.fields.{field.group(1)}" if field and field.group(1) in fields else place
             raise self.fail(where, message) from None
-        if not outputs:
-            raise self.fail(f"{place}.op", f"{op.op} is written as its parts in a graph")
+        except Exception as error:  # the rules trust their fields, and a file may hold what no capture gives
+            said = f"{type(error).__name__}: {error}"
+            raise self.fail(
+                place, f"{written.op} cannot be worked out with these fields and inputs ({said})"
+            ) from error
         for tensor in outputs:
             self.tensor(place, tensor)
         for weight in op.weights():
@@ -334,7 +340,25 @@ def _value(word: str, key: str, value: Any) -> Any:
         cls = REGISTRY.get(word)
         if cls is not None and (takes_decimals(cls, key) or literal_kind(cls, key) == "argument"):
             return float(value)
+    if isinstance(value, dict) and word in REGISTRY and literal_kind(REGISTRY[word], key) != "tensor":
+        raise OpError(f"{word}: {key} holds a mapping, and no field takes one")
     return value
+
+
+def _ask(op: Op, inputs: Tensors, outputs: Tensors) -> None:
+    """Ask every rule of an op once, so that what none of them expects is told here, with its place."""
+    hash(op)
+    op.macs(inputs, outputs)
+    op.reads(inputs, outputs)
+    op.reach(inputs, outputs)
+    op.connection_count(inputs, outputs)
+    op.saved(inputs, outputs, (True,) * len(inputs), "cuda")
+    for train in (False, True):
+        op.work(inputs, outputs, train)
+        op.launches(inputs, train)
+        op.transient(inputs, outputs, train, "cuda")
+        if len(op.placement(inputs, train)) != len(outputs):
+            raise OpError(f"{op.op}: it is not known where its {len(outputs)} outputs are")
 
 
 def _texts(value: Any) -> Iterator[str]:
