@@ -119,18 +119,25 @@ def compare(
     best = _best(reports, found, known)
     reference = _reference(relative_to, found, best)
     rows = [
-        Compared(
-            name, report.about.title, report.about.source, report.about.year, report.settings, found[name],
-            _ratios(found[name], reference, known), report.breakdown, report.about.accuracy,
-            unknown[name],
-        )
+        _row(name, report, found[name], _ratios(found[name], reference, known), unknown[name])
         for name, report in zip(called, reports, strict=True)
-    ]  # fmt: skip
+    ]
     ordered = tuple(_sorted(rows, sort, reverse))
     of = dict(zip(called, reports, strict=True))
     return Comparison(
         called[0] if relative_to == "first" else relative_to, ordered, best, tuple(of[row.name] for row in ordered)
     )
+
+
+def _row(
+    name: str, report: Report, figures: Mapping[str, Figure], ratios: Mapping[str, float | None],
+    unknown: Mapping[str, str],
+) -> Compared:  # fmt: skip
+    about = report.about
+    return Compared(
+        name, about.title, about.source, about.year, report.settings, figures, ratios, report.breakdown,
+        about.accuracy, unknown,
+    )  # fmt: skip
 
 
 def distinct(names: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ import click
 from ..analysis.costs import DTYPES, MAX_SIZE
 from ..errors import MissingExtraError, UsageError, nearest
 from ..render import FORMATS, render
-from .options import SOURCE, InputSize, input_size, opened, output_options
+from .options import SOURCE, InputSize, input_size, opened, output_options, profile_of
 
 if TYPE_CHECKING:
     from ..profiles.records import Profile
@@ -82,6 +82,7 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
               help="Time for each setting, about.")  # fmt: skip
 @click.option("--save", "folder", type=click.Path(file_okay=False), default=None, metavar="FOLDER",
               help="Save the records there, after each setting; compare, report and check read them.")  # fmt: skip
+@click.option("--show", is_flag=True, help="Measure nothing: SOURCE is a saved profile, and this is what it holds.")
 @click.option("--depth", type=click.IntRange(min=1), default=None,
               help="Fold blocks below this level.  [default: what fits 60 lines]")  # fmt: skip
 @click.option("--plain", is_flag=True, help="No bars.")
@@ -90,7 +91,7 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
 def command(
     source: str, device: str, batch: Any, inputs: Any, dtypes: tuple[str, ...], train: bool, optimizer: str | None,
     execution: tuple[str, ...], channels_last: bool, tf32: bool | None, layers: str, seconds: float,
-    folder: str | None, depth: int | None, plain: bool, verbose: bool, format: str, units: str, output: str | None,
+    folder: str | None, show: bool, depth: int | None, plain: bool, verbose: bool, format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
     """Time SOURCE on a device: whole passes, throughput, memory, and every layer beside its static cost.
 
@@ -100,6 +101,9 @@ def command(
 
     Exit status: 0; 1 if nothing could be measured; 2 for wrong use; 130 after Ctrl-C, with what had been measured.
     """
+    if show:
+        _show(_saved(source), format, units, output, depth, plain, verbose)
+        return
     if optimizer and not train:
         raise UsageError("--optimizer is about training: give --train too")
     try:
@@ -124,6 +128,13 @@ def command(
         raise SystemExit(INTERRUPTED)
     if not found.measured:
         raise SystemExit(1)
+
+
+def _saved(source: str) -> Profile:
+    found = profile_of(source)
+    if found is None:
+        raise UsageError(f"{source} is no saved profile; --show shows what --save has written")
+    return found
 
 
 def _keeper(folder: str | None, saved: list[str]) -> Callable[[Profile], None] | None:

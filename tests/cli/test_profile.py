@@ -308,3 +308,16 @@ def test_profiles_that_are_broken(run, recorded):
         assert result.status == 2
         assert "cut.json" in result.err
         assert "Traceback" not in result.err
+
+
+def test_a_saved_profile_is_shown_again(run, recorded, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = run("profile", recorded, "--show")
+    assert result.status == 0
+    assert "Layers at batch 8, float32" in result.out
+    assert "Layers at batch 1, float32" in run("profile", recorded, "--show", "--verbose").out
+    found = json.loads(run("profile", recorded, "--show", "-f", "json").out)
+    assert found["runs"] == json.loads(Path(recorded).read_text())["runs"]
+    result = run("profile", "vgg16", "--show")
+    assert result.status == 2
+    assert "vgg16 is no saved profile" in result.err
