@@ -91,7 +91,8 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
 def command(
     source: str, device: str, batch: Any, inputs: Any, dtypes: tuple[str, ...], train: bool, optimizer: str | None,
     execution: tuple[str, ...], channels_last: bool, tf32: bool | None, layers: str, seconds: float,
-    folder: str | None, show: bool, depth: int | None, plain: bool, verbose: bool, format: str, units: str, output: str | None,
+    folder: str | None, show: bool, depth: int | None, plain: bool, verbose: bool, format: str, units: str,
+    output: str | None,
 ) -> None:  # fmt: skip
     """Time SOURCE on a device: whole passes, throughput, memory, and every layer beside its static cost.
 

@@ -52,7 +52,13 @@ def test_all_charts_are_drawn(visit, page_of, name):
         "[data-chart]", "all => all.map(one => [one.dataset.chart, one.querySelector('.plot').data.length])"
     )
     assert dict(drawn) == expected
-    assert {"layers", "split", "tree"} <= set(expected)
+    assert {"layers", "split", "tree", "memory"} <= set(expected)
+    lengths = opened.tab.eval_on_selector_all(
+        "[data-chart]",
+        "all => all.map(one => one.querySelector('.plot').data.map(trace => (trace.y || trace.values).length))",
+    )
+    figures = {c.key: c.figure["data"] for c in charts if c.figure}
+    assert lengths == [[len(t.get("y", t.get("values"))) for t in figures[key]] for key, _ in drawn]
     bars = opened.tab.locator("[data-chart=layers] .barlayer .point path").count()
     assert bars == sum(len(trace["x"]) for trace in charts[0].figure["data"])
     assert opened.tab.locator("[data-chart=tree] .cell").count() > 2

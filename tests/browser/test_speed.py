@@ -38,7 +38,7 @@ ACTIONS = {
     "every digit": "document.getElementById('exact').click()",
 }
 SWITCHES = (
-    ("layers", "linear"), ("layers", "logarithmic"),
+    ("layers", "linear"), ("layers", "logarithmic"), ("memory", "inference"), ("memory", "training step with AdamW"),
     *(("tree", quantity) for quantity in ("parameters", "MACs", "activation memory", "bytes moved")),
 )  # fmt: skip
 PRESS = "[...document.querySelectorAll('[data-chart={}] [data-view]')].{}(one => one.textContent {} '{}').click()"

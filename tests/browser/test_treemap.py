@@ -37,6 +37,12 @@ def test_areas_are_shares(opened):
     areas = {label[:3]: area for label, area, frame in boxes(opened) if label.startswith("fc")}
     assert areas["fc6"] / areas["fc7"] == pytest.approx(102_764_544 / 16_781_312, rel=0.01)
     assert areas["fc7"] / areas["fc8"] == pytest.approx(16_781_312 / 4_097_000, rel=0.01)
+    # What is inside fills the network's own box but for its heading and a margin of two pixels.
+    width, height = (
+        opened.tab.locator(".cell").first.evaluate(f"one => parseFloat(one.style.{side}) + 1")
+        for side in ("width", "height")
+    )
+    assert areas["fc6"] == pytest.approx((width - 4) * (height - 22) * 102_764_544 / 138_357_544, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["densenet121", "unet"])

@@ -13,6 +13,7 @@ import pytest
 
 import convcost.render.page.plotly_js  # noqa: F401  (a function of this name hides the module)
 from convcost import analyze, capture, load, memory
+from convcost.cli.options import opened
 from convcost.cli.report import charts_of
 from convcost.render.page import shell
 from support.shown import html_tables, markdown_rows
@@ -189,14 +190,27 @@ def test_pages_may_share_their_scripts(run, tmp_path):
 # --- what can go wrong
 
 
+def write_half(page):
+    with opened(str(page)) as out:
+        out.write("half of a page")
+        out.flush()
+        raise RuntimeError("the disk is full")
+
+
 def test_files_are_replaced_at_once_or_not_at_all(run, tmp_path, monkeypatch):
+    """Whether the page cannot be made or the disk is full half way: what was there is there still, and nothing else."""
     page = tmp_path / "page.html"
     page.write_text("old")
     monkeypatch.setattr(shell, "asset", lambda name: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run("report", "lenet5", "-o", str(page))
+    with pytest.raises(RuntimeError):
+        write_half(page)
     assert page.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [page]
     monkeypatch.undo()
+    assert run("report", "lenet5", "-o", str(page)).status == 0
+    assert page.read_text("utf-8").endswith("</html>\n")
 
 
 def test_an_output_that_cannot_be_written(run, tmp_path):
