@@ -50,6 +50,8 @@ def timed(
         flush: overwrite the device's cache before each iteration, outside of what is timed.
         moved: called between looks, for a progress bar.
     """
+    # The first one loads kernels and compiles, for seconds or minutes: it takes nothing from the others' time.
+    first = between(bench, _waited(bench, _iteration(bench, phases, False)))
     start = bench.now_ns()
     warmup, stable = warm_up(bench, phases, limits)
     chunk = max(1, min(limits.max_samples, int(CHUNK_NS / max(1.0, median(warmup[-WINDOW:])))))
@@ -63,7 +65,7 @@ def timed(
         conditions += [seen] if seen is not None else []
         if moved is not None:
             moved()
-    return Timed(tuple(zip(*rows, strict=True)), warmup, stable, tuple(conditions))
+    return Timed(tuple(zip(*rows, strict=True)), (sum(first), *warmup), stable, tuple(conditions))
 
 
 def warm_up(bench: Bench, phases: Sequence[Call], limits: Limits) -> tuple[tuple[int, ...], bool]:
@@ -71,9 +73,7 @@ def warm_up(bench: Bench, phases: Sequence[Call], limits: Limits) -> tuple[tuple
     start = bench.now_ns()
     found: list[int] = []
     while True:
-        marks = _iteration(bench, phases, False)
-        bench.synchronize()
-        found.append(sum(between(bench, marks)))
+        found.append(sum(between(bench, _waited(bench, _iteration(bench, phases, False)))))
         spent = bench.now_ns() - start
         long_enough = spent >= 1e9 * limits.warmup_seconds and len(found) >= 2 * WINDOW
         if long_enough and _settled(found):
@@ -109,6 +109,11 @@ def _iteration(bench: Bench, phases: Sequence[Call], flush: bool) -> list[Any]:
     return marks
 
 
+def _waited(bench: Bench, marks: list[Any]) -> list[Any]:
+    bench.synchronize()
+    return marks
+
+
 def between(bench: Bench, marks: Sequence[Any]) -> tuple[int, ...]:
     """The times from each of these moments, which must be over, to the next."""
     return tuple(bench.between_ns(first, second) for first, second in pairwise(marks))
@@ -116,7 +121,7 @@ def between(bench: Bench, marks: Sequence[Any]) -> tuple[int, ...]:
 
 def mark_cost(bench: Bench, times: int = 100) -> tuple[int, ...]:
     """Two readings of the clock with nothing between them, many times."""
-    bench.lead(1_000_000)
+    bench.lead(5_000_000)
     marks = [bench.mark() for _ in range(times + 1)]
     bench.synchronize()
     return between(bench, marks)
