@@ -171,5 +171,5 @@ def _static(report: Report, setting: Setting, kind: str) -> Static:
     return Static(
         params=totals.params, macs=totals.macs, flops=totals.flops, activation_bytes=totals.activation_bytes,
         weight_bytes=totals.weight_bytes, bytes_moved=totals.bytes_read + totals.bytes_written,
-        step_flops=account.macs.flops if training else totals.flops, peak_bytes=account.peak_bytes,
+        step_flops=account.macs.flops if training else totals.flops, peak_bytes=account.peak_ideal_bytes,
     )  # fmt: skip
