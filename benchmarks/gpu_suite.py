@@ -91,15 +91,17 @@ def run(
             continue
         begun = time.monotonic()
         print(f"{each.name}: about {needed:,.0f} s", flush=True)
-        status, error, content = "done", "", None
+        status, error, content = "failed", "", None
         try:
             content = measure(each, where, scope, _told)  # type: ignore[arg-type]
+            error = evidence.failure(content)
+            status = "failed" if error else "done"
         except Stopped as stopped:
             status, content = "interrupted", stopped.content
         except KeyboardInterrupt:
             status = "interrupted"
         except Exception as problem:  # noqa: BLE001 - whatever PyTorch raises, the other slices go on
-            status, error = "failed", f"{type(problem).__name__}: {problem}"[:500]
+            error = f"{type(problem).__name__}: {problem}"[:500]
         if content is not None:
             evidence.write(folder / f"{each.name}.json", content)
         spent = time.monotonic() - begun

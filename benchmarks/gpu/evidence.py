@@ -47,9 +47,15 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def is_done(folder: Path, name: str) -> bool:
-    """Whether a slice is there as a whole: not one that was interrupted."""
+    """Whether a slice is there as a whole: not one that was interrupted, or in which a run failed."""
     found = read(folder / f"{name}.json")
-    return found is not None and not found.get("interrupted")
+    return found is not None and not found.get("interrupted") and not failure(found)
+
+
+def failure(content: dict[str, Any]) -> str:
+    """Why one of a profile's runs failed, "" if none did; that memory ended is a result."""
+    runs = content.get("runs", [])
+    return next((run.get("note") or "failed" for run in runs if run.get("status") == "failed"), "")
 
 
 class Log:
@@ -70,11 +76,14 @@ class Log:
         return self.slices.get(name, {}).get("status") == "failed"
 
     def factor(self, kind: str) -> float:
-        """What slices took over their estimate: the middle of those of this kind, else of all, 1 if none is known."""
+        """What slices took over their estimate: the middle of those of this kind; else of all, but no less than 1."""
         known = [
             (entry["kind"], entry["seconds"] / entry["estimate_s"])
             for entry in self.slices.values()
             if entry["status"] == "done" and entry["estimate_s"]
         ]
-        ratios = sorted([ratio for its, ratio in known if its == kind] or [ratio for _, ratio in known])
-        return ratios[len(ratios) // 2] if ratios else 1.0
+        own = sorted(ratio for its, ratio in known if its == kind)
+        every = sorted(ratio for _, ratio in known)
+        if own:
+            return own[len(own) // 2]
+        return max(1.0, every[len(every) // 2]) if every else 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
@@ -75,7 +74,6 @@ def measure(each: Slice, where: Place, scope: Scope, say: Callable[[str], None])
         return KINDS[each.kind](each, where, scope, say)
     finally:
         where.bench.release()
-        gc.collect()
 
 
 Say = Callable[[str], None]
@@ -99,10 +97,8 @@ def missing(where: Place) -> list[str]:
     sensors = getattr(where.bench, "sensors", None)
     if sensors is not None and sensors.missing:
         found.append(f"no clock, power or temperature: {sensors.missing}")
-    if find_spec("triton") is None:
-        found.append("no do_bench: triton is not installed")
-    if find_spec("fvcore") is None:
-        found.append("no MACs by fvcore: it is not installed")
+    for name, lost in (("triton", "no do_bench"), ("fvcore", "no MACs by fvcore")):
+        found += [f"{lost}: {name} is not installed"] if find_spec(name) is None else []
     return found
 
 
@@ -181,7 +177,9 @@ def _validation(each: Slice, where: Place, scope: Scope, say: Say) -> dict[str, 
              "equal": check.equal, "ours": check.ours, "theirs": check.theirs, "note": check.note}
             for check in found.checks
         ]  # fmt: skip
-        differences = [f"{one.layer or 'whole'}: {one.ours} beside {one.theirs}" for one in found.differences]
+        differences = [
+            f"{one.layer or 'whole'}: {one.ours} beside {one.theirs} {one.reason}".rstrip() for one in found.differences
+        ]
         rows.append({
             "network": name, "ok": found.ok, "error": found.error, "layers": found.layers, "seconds": found.seconds,
             "differences": differences[:10], "checks": checks,

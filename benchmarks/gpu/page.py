@@ -20,7 +20,7 @@ INTRODUCTION = """\
 
 `python benchmarks/gpu_suite.py --budget 540` measures what is missing, in slices, and goes on where it stopped; it then
 writes this page from the JSON files in the folder of each device, as `--summary` does by itself. Times are medians.
-Files that hold a network's runs are saved profiles: `convcost compare`, `report` and `check` read them.
+Files that hold a network's runs are saved profiles, which `convcost.load_profile` reads.
 """
 NOTHING = "\nNothing has been measured yet.\n"
 
@@ -36,7 +36,8 @@ class Found(NamedTuple):
     @property
     def names(self) -> set[str]:
         """Slices that are there as a whole."""
-        return {name for name, one in self.profiles.items() if not one.interrupted} | set(self.others)
+        names = {*self.profiles, *self.others}
+        return {name for name in names if evidence.is_done(self.folder, name)}
 
     def of_kind(self, kind: str) -> Iterator[dict[str, Any]]:
         """Files of this kind, by name."""

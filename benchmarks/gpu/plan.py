@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from convcost.sources import library
@@ -130,11 +131,17 @@ def _profile(
     )  # fmt: skip
 
 
-def _validations() -> Iterator[Slice]:
-    """One for each spec file."""
+@cache
+def _families() -> dict[str, list[str]]:
+    """The networks of each spec file."""
     families: dict[str, list[str]] = {}
     for name, path, _ in library.shipped():
         families.setdefault(os.path.basename(path).removesuffix(".yaml"), []).append(name)
+    return families
+
+
+def _validations() -> Iterator[Slice]:
+    """One for each spec file."""
     words = "every network of a spec file, run on the device: forward, shapes, memory"
-    for family, names in families.items():
+    for family, names in _families().items():
         yield Slice("validation", family, "validation", words, 4 * len(names), {"networks": tuple(names)})

@@ -154,10 +154,10 @@ def validation(rows: Sequence[Row]) -> Iterator[str]:
     ]
     head = ("quantity", "against", "agrees", "agrees by another rule", "differs", "not run")
     yield from table(f"{len(rows)} networks that ship, run on the device", head, "llrrrr", made)
-    for row in rows:
-        if not row["ok"]:
-            yield f"- {row['network']}: {row.get('error') or '; '.join(row['differences'])}"
-    yield ""
+    wrong = [row for row in rows if not row["ok"]]
+    for row in wrong:
+        yield f"- {row['network']}: {row.get('error') or '; '.join(row['differences'])}"
+    yield from [""] if wrong else []
 
 
 def tests_bar(rows: Sequence[Row]) -> Bar:
