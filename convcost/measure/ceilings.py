@@ -32,7 +32,6 @@ def ceilings(bench: Bench, device: torch.device, dtypes: Sequence[str], tf32: bo
     choices = [None] if device.type == "cpu" else [False, True] if tf32 is not False else [False]
     found += [_matmul(bench, device, "float32", allowed) for allowed in choices]
     found += [_matmul(bench, device, dtype, None) for dtype in plain]
-    bench.release()
     return tuple(found)
 
 

@@ -109,6 +109,7 @@ class CudaBench:
         )
 
     def free_bytes(self) -> int | None:
+        torch.cuda.empty_cache()  # what PyTorch only keeps for later is free too
         return free_bytes(self.device)
 
     def release(self) -> None:

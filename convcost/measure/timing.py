@@ -51,7 +51,7 @@ def timed(
         moved: called between looks, for a progress bar.
     """
     # The first one loads kernels and compiles, for seconds or minutes: it takes nothing from the others' time.
-    first = between(bench, _waited(bench, _iteration(bench, phases, False)))
+    _waited(bench, _iteration(bench, phases, False))
     start = bench.now_ns()
     warmup, stable = warm_up(bench, phases, limits)
     chunk = max(1, min(limits.max_samples, int(CHUNK_NS / max(1.0, median(warmup[-WINDOW:])))))
@@ -65,7 +65,7 @@ def timed(
         conditions += [seen] if seen is not None else []
         if moved is not None:
             moved()
-    return Timed(tuple(zip(*rows, strict=True)), (sum(first), *warmup), stable, tuple(conditions))
+    return Timed(tuple(zip(*rows, strict=True)), warmup, stable, tuple(conditions))
 
 
 def warm_up(bench: Bench, phases: Sequence[Call], limits: Limits) -> tuple[tuple[int, ...], bool]:
