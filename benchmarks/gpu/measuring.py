@@ -9,6 +9,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,7 +72,9 @@ def measure(each: Slice, where: Place, scope: Scope, say: Callable[[str], None])
         Exception: whatever goes wrong in PyTorch.
     """
     try:
-        return KINDS[each.kind](each, where, scope, say)
+        # Other timers, and what asks for "cuda", take the current device.
+        with torch.cuda.device(where.device) if where.bench.kind == "cuda" else nullcontext():
+            return KINDS[each.kind](each, where, scope, say)
     finally:
         where.bench.release()
 
@@ -191,8 +194,7 @@ def _validation(each: Slice, where: Place, scope: Scope, say: Say) -> dict[str, 
 def _memory(each: Slice, where: Place, scope: Scope, say: Say) -> dict[str, Any]:
     import gpu_memory
 
-    with torch.cuda.device(where.device):
-        return gpu_memory.compared(each.arguments["network"])
+    return gpu_memory.compared(each.arguments["network"])
 
 
 def _tests(each: Slice, where: Place, scope: Scope, say: Say) -> dict[str, Any]:
@@ -203,14 +205,21 @@ def _tests(each: Slice, where: Place, scope: Scope, say: Say) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", f"--junitxml={results}", each.arguments["path"]]
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CUDA_VISIBLE_DEVICES": _visible(where)}
         made = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False,
-            capture_output=True, text=True, timeout=3600,
+            command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=3600
         )  # fmt: skip
         if not results.exists():
             raise RuntimeError(f"pytest did not run: {(made.stderr or made.stdout)[-300:]}")
         rows = [_case(case) for case in ET.parse(results).getroot().iter("testcase")]
     return _with_place("gpu tests", where, rows)
+
+
+def _visible(where: Place) -> str:
+    """This device alone, in the words of CUDA_VISIBLE_DEVICES."""
+    number = timed_device(where.device).index or 0
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return shown.split(",")[number] if shown else str(number)
 
 
 def _case(case: ET.Element) -> dict[str, Any]:

@@ -155,9 +155,9 @@ def test_sensors_are_looked_at_where_the_library_is():
 
 
 def test_memory_that_ends_is_a_result_and_the_process_goes_on(four_gibibytes):
-    # 4096 x 64 x 112 x 112 x 4 bytes, 12 GiB, are the first convolution's output alone.
+    # 1024 x 64 x 112 x 112 x 4 bytes are 3 GiB: the first convolution's output, which its normalisation doubles.
     switches = flags()
-    tried, after = profile("resnet50", "cuda", (4096, 1), layers="none", seconds=0.5, tf32=True).runs
+    tried, after = profile("resnet50", "cuda", (1024, 1), layers="none", seconds=0.5, tf32=True).runs
     assert tried.status == "out of memory"
     assert not tried.note.startswith("not tried")
     assert after.status == "measured"
@@ -183,7 +183,7 @@ def test_what_is_left_over_does_not_count_as_memory():
     """Neither the buffer that flushes the cache, nor the ceilings' matrices, nor workspaces of captures."""
     first = profile(SMALL, "cuda", 1, layers="both", seconds=0.3).runs[0].memory
     again = profile(SMALL, "cuda", 1, layers="none", seconds=0.3).runs[0].memory
-    assert again == first
+    assert again.requested_bytes == first.requested_bytes
     assert first.reserved_bytes < 128 << 20
 
 
