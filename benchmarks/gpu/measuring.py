@@ -216,7 +216,7 @@ def _tests(each: Slice, where: Place, scope: Scope, say: Say) -> dict[str, Any]:
 
 
 def _visible(where: Place) -> str:
-    """This device alone, in the words of CUDA_VISIBLE_DEVICES."""
+    """The device that is measured alone, in the words of CUDA_VISIBLE_DEVICES."""
     number = timed_device(where.device).index or 0
     shown = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     return shown.split(",")[number] if shown else str(number)

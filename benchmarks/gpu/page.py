@@ -63,7 +63,8 @@ class Found(NamedTuple):
 
 def page(output: Path, scope: Scope) -> str:
     """README.md over everything below a folder."""
-    devices = [found(folder) for folder in sorted(output.glob("*/")) if any(folder.glob("*.json"))]
+    folders = [path for path in sorted(output.iterdir()) if path.is_dir() and any(path.glob("*.json"))]
+    devices = [found(folder) for folder in folders]
     parts = [INTRODUCTION]
     for one in devices:
         parts += ["\n".join(_device(one, scope)) + "\n"]
