@@ -4,31 +4,25 @@ Run: python benchmarks/gpu_memory.py [--output reports/gpu]
 
 For each network, batch and mode a row: what convcost predicts, and ``requested_bytes.all.peak`` (tensors and
 workspaces, no rounding), ``allocated_bytes.all.peak`` (rounded) and ``reserved_bytes.all.peak`` of a second pass.
-Writes DEVICE/memory.json after each network, so that a run that ends early keeps what it has; run again, it goes on.
+Writes DEVICE/memory-NETWORK.json for each, so that a run that ends early keeps what it has; run again, it goes on. They
+are slices of gpu_suite.py, whose page shows them.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import json
-import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from common import ROOT
+from gpu import evidence
+from gpu.plan import REMEMBERED as NETWORKS
+from gpu.plan import REMEMBERED_BATCHES as BATCHES
 
 import convcost
-
-NETWORKS = (
-    "alexnet", "vgg16", "googlenet_bn", "inception_v3", "resnet18", "resnet50", "resnet152", "resnext50_32x4d",
-    "wide_resnet50_2", "densenet121", "densenet201", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mnasnet1_0",
-    "shufflenet_v2_x1_0", "squeezenet1_1", "efficientnet_b0", "convnext_tiny", "unet",
-)  # fmt: skip
-BATCHES = (1, 8, 32)
 
 
 def measure(name: str, batch: int, mode: str) -> dict[str, Any]:
@@ -76,6 +70,15 @@ def run(graph: convcost.Graph, batch: int, mode: str) -> None:
     torch.cuda.synchronize()
 
 
+def compared(name: str) -> dict[str, Any]:
+    """All rows of one network, as its file has them."""
+    rows = [measure(name, batch, mode) for mode in ("inference", "train") for batch in BATCHES]
+    return {
+        "kind": "gpu memory", "network": name, "device": torch.cuda.get_device_name(), "torch": torch.__version__,
+        "cuda": torch.version.cuda, "rows": rows,
+    }  # fmt: skip
+
+
 def main() -> None:
     """Measure what is not there yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -83,20 +86,14 @@ def main() -> None:
     options = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("there is no CUDA device here")
-    device = torch.cuda.get_device_name()
-    path = options.output / re.sub(r"\W+", "-", device).strip("-").lower() / "memory.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-    done = {row["network"] for row in rows}
+    folder = options.output / evidence.slug(torch.cuda.get_device_name())
     for name in NETWORKS:
-        if name in done:
+        if evidence.is_done(folder, f"memory-{name}"):
             continue
-        rows += [measure(name, batch, mode) for mode in ("inference", "train") for batch in BATCHES]
-        content = {"schema": 1, "device": device, "torch": torch.__version__, "cuda": torch.version.cuda, "rows": rows}
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-        print(name, *(f"{row.get('requested_bytes', 0) / row['predicted_bytes']:.3f}" for row in rows[-6:]), flush=True)
+        content = compared(name)
+        evidence.write(folder / f"memory-{name}.json", content)
+        rows = content["rows"]
+        print(name, *(f"{row.get('requested_bytes', 0) / row['predicted_bytes']:.3f}" for row in rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import msgspec
@@ -15,6 +15,8 @@ from .build import Network, Step, Values
 from .timing import Limits, between, mark_cost, timed
 
 PASSES = 15
+HELD = 150
+"""Layers for which the stream is held at once: the queue of launches has room for about a thousand."""
 ALONE = Limits(seconds=0.3, warmup_seconds=0.01, max_samples=100)
 
 
@@ -39,33 +41,36 @@ def in_place(
     """Times of every layer while the whole network runs, in one stream.
 
     Nothing is hooked into the modules: the network itself calls its layers one by one, and the clock is read between
-    them. On CUDA the stream is kept busy first, so that all launches of a pass wait in the queue and the times are
-    those of the device alone.
+    them. On CUDA the stream is kept busy first, and again every so many layers, so that launches wait in the queue and
+    the times are those of the device alone.
 
     Args:
         around: gives the context that each pass runs in, such as autocast.
         passes: how often; fewer if ``seconds`` are over.
     """
-    marks: list[Any] = []
+    stretches: list[list[Any]] = []
+    host_ns, total = 0, max(1, len(network.steps))
 
     def watched(step: Step, values: Values) -> None:
+        if not stretches or len(stretches[-1]) > HELD:
+            bench.lead(2 * host_ns * min(HELD, total) // total)
+            stretches.append([bench.mark()])
         step.run(values)
-        marks.append(bench.mark())
+        stretches[-1].append(bench.mark())
 
     rows: list[tuple[int, ...]] = []
-    begun, host_ns = bench.now_ns(), 0
+    begun = bench.now_ns()
     for number in range(passes + 1):
-        marks.clear()
+        stretches.clear()
         bench.flush()
-        bench.lead(2 * host_ns)
         start = bench.now_ns()
         with around():
-            marks.append(bench.mark())
             network(*inputs, around=watched)
-        host_ns = bench.now_ns() - start
+        spent = bench.now_ns() - start
+        host_ns = min(host_ns or spent, spent)  # the least: where the queue is full, launches wait for the device
         bench.synchronize()
         if number:  # the first pass warms up, and finds out how long the launches take
-            rows.append(between(bench, marks))
+            rows.append(tuple(ns for marks in stretches for ns in between(bench, marks)))
         if rows and bench.now_ns() - begun > 1e9 * seconds:
             break
     return InPlace(tuple(zip(*rows, strict=True)), mark_cost(bench))
@@ -130,10 +135,21 @@ def isolated(
         of_layer.append(place)
         step.run(values)
 
-    with around():
+    with around(), _no_kept_casts():
         network(*inputs, around=watched)
     notes = tuple(f"not timed alone ({times} layers): {reason}" for reason, times in failed.items())
     return Isolated(tuple(cache[key] for key in used), tuple(of_layer), notes)
+
+
+@contextmanager
+def _no_kept_casts() -> Iterator[None]:
+    """Let autocast cast weights at each call, as a pass does, and keep none that was made during a capture."""
+    before = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(before)
 
 
 def _alone(bench: Bench, call: Call) -> tuple[int, ...]:

@@ -23,10 +23,11 @@ class Sensors:
     """The sensors of one GPU. Without the library, or where the driver refuses, they say nothing; ``missing`` says why.
 
     Args:
-        uuid: of the GPU, since the driver counts GPUs in another order than CUDA may.
+        uuid: of the GPU, since the driver counts GPUs in another order than CUDA may; "" from an older PyTorch.
+        index: of the GPU in the driver's order, for want of the former.
     """
 
-    def __init__(self, uuid: str) -> None:
+    def __init__(self, uuid: str, index: int = 0) -> None:
         self.missing = ""
         self.driver = ""
         self._nvml: Any = None
@@ -38,7 +39,7 @@ class Sensors:
             return
         try:
             pynvml.nvmlInit()
-            self._handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}" if not uuid.startswith("GPU-") else uuid)
+            self._handle = _handle(pynvml, uuid, index)
             self.driver = _text(pynvml.nvmlSystemGetDriverVersion())
             self._nvml = pynvml
         except pynvml.NVMLError as error:
@@ -58,9 +59,23 @@ class Sensors:
         with suppress(nvml.NVMLError):
             found["temperature_c"] = nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
         with suppress(nvml.NVMLError):
-            bits = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
+            # Older versions of the library have the older name only.
+            newer = hasattr(nvml, "nvmlDeviceGetCurrentClocksEventReasons")
+            look = f"nvmlDeviceGetCurrentClocks{'Event' if newer else 'Throttle'}Reasons"
+            bits = getattr(nvml, look)(handle)
             found["throttled"] = tuple(words for bit, words in REASONS.items() if bits & bit)
         return Condition(at_ns, **found) if found else None
+
+
+def _handle(nvml: Any, uuid: str, index: int) -> Any:
+    if not uuid:
+        return nvml.nvmlDeviceGetHandleByIndex(index)
+    plain = uuid.removeprefix("GPU-").removeprefix("MIG-")
+    try:
+        return nvml.nvmlDeviceGetHandleByUUID(f"GPU-{plain}")
+    except nvml.NVMLError:
+        # A part of a GPU (MIG): clocks, power and temperature are those of the whole.
+        return nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(nvml.nvmlDeviceGetHandleByUUID(f"MIG-{plain}"))
 
 
 def _text(value: str | bytes) -> str:

@@ -42,7 +42,10 @@ class Passes:
         self._losses: list[torch.Tensor] = []
         self.model: Callable[..., Any] = self.network
         if setting.execution == "compile":
-            self.model = torch.compile(self.network)
+            # All networks share one piece of code: it would be compiled for eight of them and then no more, and from
+            # the second batch on for batches of any size.
+            torch.compiler.reset()
+            self.model = torch.compile(self.network, dynamic=False)
         self._optimizer: torch.optim.Optimizer | None = None
         if setting.mode == "train":
             make = OPTIMIZERS[setting.optimizer]
@@ -113,17 +116,29 @@ def check_setting(setting: Setting, device: torch.device) -> None:
     if setting.tf32 is not None and device.type != "cuda":
         raise UsageError(f"TF32 is a mode of CUDA devices; {device.type} has none")
     low = AMP.get(setting.dtype, setting.dtype)
-    if low == "bfloat16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if low == "bfloat16" and device.type == "cuda" and _capability(device) < (8, 0):
         name = torch.cuda.get_device_name(device)
         raise UsageError(f"{name} has no bfloat16 (compute capability below 8.0); take float16 or float32")
+
+
+def _capability(device: torch.device) -> tuple[int, int]:
+    """Compute capability; AMD's devices, which count otherwise, have bfloat16."""
+    return (8, 0) if torch.version.hip else torch.cuda.get_device_capability(device)
 
 
 def _network(report: Report, setting: Setting, device: torch.device) -> Network:
     stored = "float32" if setting.dtype in AMP else setting.dtype
     network = build(report.graph, device, stored).train(setting.mode == "train")
     if setting.channels_last:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for weight in (*network.parameters(), *network.buffers()):
+            weight.data = _innermost(weight.data)
     return network
+
+
+def _innermost(x: torch.Tensor) -> torch.Tensor:
+    """With the channels innermost, if it has two or three dimensions beside them."""
+    layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.dim())
+    return x if layout is None else x.contiguous(memory_format=layout)
 
 
 def inputs_of(report: Report, device: torch.device, channels_last: bool = False) -> list[torch.Tensor]:
@@ -137,8 +152,7 @@ def inputs_of(report: Report, device: torch.device, channels_last: bool = False)
         if tensor.dtype in FLOATING:
             stored = "float32" if report.settings.dtype in AMP else report.settings.dtype
             x = torch.randn(shape, device=device).to(getattr(torch, stored))
-            if channels_last and x.dim() == 4:
-                x = x.to(memory_format=torch.channels_last)
+            x = _innermost(x) if channels_last else x
         else:
             x = torch.randint(0, _rows(report, position), shape, device=device).to(getattr(torch, tensor.dtype))
         found.append(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import product
 from typing import Any, Literal
 
@@ -92,8 +93,10 @@ def profile(
     settings = _settings(like, dtypes, executions, batches, place)
     graphs.report(settings[0])  # a source that does not exist stops everything before the device is touched
     told = progress or _silent
-    job = _job(place, dtypes, tf32, layers, seconds, {} if cache is None else cache, bench, told)
-    return _kept(_base(graphs, settings[0], job), _runs(job, graphs, settings, batch == "auto", told), keep)
+    # Graphs, streams and cuBLAS are those of the current device.
+    with torch.cuda.device(place) if place.type == "cuda" else nullcontext():
+        job = _job(place, dtypes, tf32, layers, seconds, {} if cache is None else cache, bench, told)
+        return _kept(_base(graphs, settings[0], job), _runs(job, graphs, settings, batch == "auto", told), keep)
 
 
 def _settings(

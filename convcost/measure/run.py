@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
-import torch
 
 from ..analysis.costs import AMP
 from ..analysis.memory import Memory, Setup
@@ -17,7 +16,7 @@ from ..hardware import load_gpu
 from ..profiles.records import Ceiling, Environment, LayerTime, Run, Setting, Static
 from ..profiles.roof import measured_ceilings
 from ..units import size
-from .bench import Bench
+from .bench import Bench, Call
 from .flags import tf32_flags
 from .layer_times import InPlace, Isolated, Key, in_place, isolated
 from .passes import Passes
@@ -77,12 +76,14 @@ def measured(job: Job, reports: Reports, setting: Setting, told: Told) -> Run:
 def _run(job: Job, report: Report, run: Run, told: Told) -> Run:
     setting, bench = run.setting, job.bench
     passes = Passes(report, setting, job.device)
-    phases = passes.phases
+    phases, memory = passes.phases, None
     if setting.execution == "cuda_graph":
-        phases = {"forward": bench.replayed(passes.forward)}
+        captured: list[Call] = []  # a replay allocates nothing: its memory is what the capture took
+        memory = bench.peak(lambda: captured.append(bench.replayed(passes.forward)))
+        phases = {"forward": captured[0]}
     told("whole passes", 0.0)
     found = timed(bench, list(phases.values()), Limits(seconds=job.seconds))
-    memory = bench.peak(lambda: [call() for call in phases.values()])
+    memory = memory or bench.peak(lambda: [call() for call in phases.values()])
     run = msgspec.structs.replace(
         run, status="measured", phases=dict(zip(phases, found.phases, strict=True)), warmup_ns=found.warmup_ns,
         stable=found.stable, memory=memory, conditions=found.conditions,
@@ -155,7 +156,6 @@ def _replay(bench: Bench, passes: Passes, notes: list[str]) -> tuple[int, ...]:
             notes.append("no room for a CUDA graph of it, so the launch gap is not known")
         else:
             notes.append(f"no CUDA graph of it, so the launch gap is not known: {str(error).splitlines()[0]:.120}")
-        torch.cuda.synchronize()
         return ()
 
 
@@ -171,5 +171,5 @@ def _static(report: Report, setting: Setting, kind: str) -> Static:
     return Static(
         params=totals.params, macs=totals.macs, flops=totals.flops, activation_bytes=totals.activation_bytes,
         weight_bytes=totals.weight_bytes, bytes_moved=totals.bytes_read + totals.bytes_written,
-        step_flops=account.macs.flops if training else totals.flops, peak_bytes=account.peak_bytes,
+        step_flops=account.macs.flops if training else totals.flops, peak_bytes=account.peak_ideal_bytes,
     )  # fmt: skip

@@ -118,7 +118,10 @@ class MemoryUse(msgspec.Struct, frozen=True):
 
 
 class Static(msgspec.Struct, frozen=True):
-    """The figures of the static engine for this very setting; ``peak_bytes`` is the predicted peak of memory."""
+    """The figures of the static engine for this very setting.
+
+    ``peak_bytes``: the predicted peak of memory, values let go after their last reader, as a built network does.
+    """
 
     params: int
     macs: int
