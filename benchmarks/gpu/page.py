@@ -141,8 +141,9 @@ def _ceilings(one: Found) -> Iterator[str]:
             rows.append(("a kernel with next to nothing to do", units.duration(top.best_ns), top.shape))
             continue
         mode = "" if top.tf32 is None else ", TF32" if top.tf32 else ", no TF32"
-        words = f"matrix product, {top.dtype}{mode}" if top.what == "matmul" else "copy in memory"
-        rows.append((words, units.rate(int(top.per_s)) + (" FLOP/s" if top.what == "matmul" else " B/s"), top.shape))
+        what = {"matmul": "matrix product", "conv": "convolution"}.get(top.what)
+        words = f"{what}, {top.dtype}{mode}" if what else "copy in memory"
+        rows.append((words, units.rate(int(top.per_s)) + (" FLOP/s" if what else " B/s"), top.shape))
     yield from tables.table("Ceilings, measured", ("what", "best", "with"), "lrl", rows)
 
 

@@ -83,11 +83,11 @@ class Environment(msgspec.Struct, frozen=True):
 class Ceiling(msgspec.Struct, frozen=True):
     """What the device did at its best.
 
-    ``work`` is FLOPs of a matrix product ("matmul"), bytes read and written of a copy ("copy"), or 1 for a kernel that
-    does nothing to speak of ("launch").
+    ``work`` is FLOPs of a matrix product ("matmul") or a convolution ("conv", counted without any trick), bytes read
+    and written of a copy ("copy"), or 1 for a kernel that does nothing to speak of ("launch").
     """
 
-    what: Literal["matmul", "copy", "launch"]
+    what: Literal["matmul", "conv", "copy", "launch"]
     work: int
     samples_ns: tuple[int, ...]
     dtype: str = ""

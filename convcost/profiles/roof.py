@@ -22,6 +22,7 @@ def measured_ceilings(tops: Sequence[Ceiling], where: Environment, setting: Sett
     """
     copy = next((top for top in tops if top.what == "copy"), None)
     rates = {(top.dtype, top.tf32): top for top in tops if top.what == "matmul"}
+    convs = {(top.dtype, top.tf32): top for top in tops if top.what == "conv"}
     low = AMP.get(setting.dtype, setting.dtype)
     plain = rates.get(("float32", False)) or rates.get(("float32", None))
     if copy is None or plain is None:
@@ -33,12 +34,11 @@ def measured_ceilings(tops: Sequence[Ceiling], where: Environment, setting: Sett
         return rates.get(("float32", tf32), plain)
 
     def made(dtype: str) -> Ceilings | None:
-        conv, matmul = (
-            product(dtype, _tf32(where, setting, "cudnn")),
-            product(dtype, _tf32(where, setting, "cuda.matmul")),
-        )
-        if conv is None or matmul is None:
+        in_convs, matmul = (product(dtype, _tf32(where, setting, part)) for part in ("cudnn", "cuda.matmul"))
+        if in_convs is None or matmul is None:
             return None
+        # Convolutions may be made of matrix products, or have better kernels of their own.
+        conv = max(in_convs, convs.get((dtype, in_convs.tf32), in_convs), key=lambda top: top.per_s)
         return Ceilings(
             device=where.device_name,
             conv_flops_per_s=conv.per_s, matmul_flops_per_s=matmul.per_s, vector_flops_per_s=plain.per_s,

@@ -268,7 +268,8 @@ def ceilings_sheet(profile: Profile) -> Sheet:
         if top.what == "launch":
             continue
         mode = "" if top.tf32 is None else " (TF32)" if top.tf32 else " (no TF32)"
-        name = "bytes of memory" if top.what == "copy" else f"FLOPs in {top.dtype}{mode}"
+        what = {"matmul": "matrix products", "conv": "convolutions"}.get(top.what, "")
+        name = "bytes of memory" if top.what == "copy" else f"FLOPs of {what}, {top.dtype}{mode}"
         lines.append(Line((name, int(top.per_s), top.shape)))
     return Sheet("", columns, tuple(lines))
 
@@ -293,7 +294,7 @@ def meaning(profile: Profile) -> list[str]:
     if any(run.layers for run in profile.runs):
         lines.append(
             "Ceiling: the least time under the measured ceilings over the time taken; above 100% where inputs were "
-            "still in a cache, which the bound does not know. Limit: the largest bound; launches where starting the "
+            "still in a cache, or a convolution was done with fewer multiplications. Limit: the largest bound; launches where starting the "
             "kernels takes longer than their work."
         )
     return lines

@@ -29,6 +29,7 @@ def quick(monkeypatch):
     from convcost.measure.timing import Limits
 
     monkeypatch.setattr(ceilings, "SIDE", {"cpu": 64})
+    monkeypatch.setattr(ceilings, "CONVOLVED", {"cpu": (1, 4, 8)})
     monkeypatch.setattr(ceilings, "COPIED_BYTES", {"cpu": 1 << 16})
     monkeypatch.setattr(ceilings, "LIMITS", Limits(seconds=0.02, warmup_seconds=0.0))
     threads = torch.get_num_threads()

@@ -39,6 +39,7 @@ layers:
 def small_ceilings(monkeypatch):
     """Ceilings of a moment: what they are is not what these tests ask."""
     monkeypatch.setattr(ceilings, "SIDE", {"cpu": 64})
+    monkeypatch.setattr(ceilings, "CONVOLVED", {"cpu": (1, 4, 8)})
     monkeypatch.setattr(ceilings, "COPIED_BYTES", {"cpu": 1 << 16})
     monkeypatch.setattr(ceilings, "LIMITS", Limits(seconds=0.02, warmup_seconds=0.0))
     monkeypatch.setattr(layer_times, "ALONE", Limits(seconds=0.02, warmup_seconds=0.0))

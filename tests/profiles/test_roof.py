@@ -50,6 +50,12 @@ def test_the_fastest_sample_is_the_ceiling():
     assert Ceiling("copy", 10, (2_000_000_000, 500_000_000, 1_000_000_000)).per_s == 20
 
 
+def test_convolutions_have_the_better_of_two_ceilings():
+    tops = (*GPU, top("conv", 500, "float32", True), top("conv", 50, "float32", False))
+    assert rates(Setting(1), tops=tops) == (500, 60, 60, 3000)
+    assert rates(Setting(1, tf32=False), tops=tops) == (60, 60, 60, 3000)  # its matrix products are faster
+
+
 def test_on_a_processor():
     tops = (top("copy", 30), top("matmul", 5, "float32"))
     assert rates(Setting(1), {}, tops) == (5, 5, 5, 30)
