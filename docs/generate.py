@@ -6,7 +6,8 @@
 It writes convcost/spec.schema.json, and in README.md and docs/*.md the regions between ``<!-- generated: WHAT -->``
 and ``<!-- end -->``. WHAT is a ``convcost ...`` command line; ``python``, for what the Python block before it prints;
 or one of ``TABLES``. A page's commands run in an empty folder that holds the page's own code blocks with
-``<!-- file: NAME -->`` before them; a Python block after ``<!-- run: python -->`` runs without showing what it prints.
+``<!-- file: NAME -->`` before them, and what ``<!-- copy: NAME -->`` takes from docs/; a Python block after
+``<!-- run: python -->`` runs without showing what it prints.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -40,7 +42,7 @@ from convcost.sources import schema  # noqa: E402
 
 WIDTH = 80
 TERMINAL = {"COLUMNS": str(WIDTH), "LINES": "50", "TERM": "dumb", "NO_COLOR": "1"}
-MARKER = re.compile(r"<!-- (generated|file|run): (.+?) -->\n")
+MARKER = re.compile(r"<!-- (generated|file|copy|run): (.+?) -->\n")
 FENCE = re.compile(r"```(\w*)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 END = "<!-- end -->\n"
 
@@ -98,6 +100,9 @@ def page(text: str) -> str:
     while marker := MARKER.search(text):
         done, text = done + text[: marker.end()], text[marker.end() :]
         kind, what = marker.groups()
+        if kind == "copy":
+            shutil.copy(ROOT / "docs" / what, what)
+            continue
         if kind in ("file", "run"):
             block = FENCE.match(text)
             if block is None:

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     "--sort",
     type=click.Choice((*QUANTITIES, *MEASURED, *BATCHES)),
     default=None,
-    help="Smallest first; without it, as given.",
+    metavar="QUANTITY",
+    help=f"Smallest first; without it, as given. Of {', '.join((*QUANTITIES, *MEASURED, *BATCHES))}.",
 )
 @click.option("--reverse", is_flag=True, help="The other way round: largest first.")
 @click.option(

@@ -67,12 +67,11 @@ def headline(profile: Profile) -> str:
     """The best throughput in one sentence."""
     where = profile.environment
     threads = f", {where.threads} threads" if where.threads else ""
-    place = f"{profile.title or profile.name} on {where.device_name} ({where.device}{threads})"
+    place = f"{profile.title or profile.name} on {where.device_name} ({where.device.upper()}{threads})"
     if not profile.measured:
         return f"{place}: nothing was measured."
     best = max(profile.measured, key=lambda run: run.samples_per_s)
-    verb = "trains on" if best.setting.mode == "train" else "runs through"
-    return f"{place}: {verb} {_speed(best.samples_per_s)} samples per second at {best.setting.words}."
+    return f"{place}: {_speed(best.samples_per_s)} samples per second at {best.setting.words}."
 
 
 def _speed(value: float) -> str:
@@ -294,8 +293,8 @@ def meaning(profile: Profile) -> list[str]:
     if any(run.layers for run in profile.runs):
         lines.append(
             "Ceiling: the least time under the measured ceilings over the time taken; above 100% where inputs were "
-            "still in a cache, or a convolution was done with fewer multiplications. Limit: the largest bound; launches where starting the "
-            "kernels takes longer than their work."
+            "still in a cache, or a convolution was done with fewer multiplications. Limit: the largest bound; "
+            "launches where starting the kernels takes longer than their work."
         )
     return lines
 
