@@ -67,7 +67,6 @@ def command(
     """
     alone = len(sources) == 1
     subjects = [_subject(source, batch, inputs, dtype, train, gpu, tf32, alone) for source in sources]
-    named_apart([subject.report for subject in subjects])
     if assets and (output is None or format != "html"):
         raise UsageError("--assets is a folder beside an HTML page: it needs --output")
     if chart and format != "svg":
@@ -80,6 +79,7 @@ def command(
         return
     if gpu is not None and len(subjects) > 1:
         raise UsageError("--gpu adds the roofline of one network; several go into a folder: -o pages/")
+    named_apart([subject.report for subject in subjects])
     text = text_of(subjects, words, convention, format, assets, output, chart)
     with opened(output) as out:
         out.write(text)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from convcost import ConvcostError, SourceError, SpecError, UsageError
-from convcost.hardware import DEFAULT_CONTEXT, Figure, load_gpu
+from convcost.hardware import DEFAULT_CONTEXT, Figure, gpu_of_device, load_gpu
 
 LEAST = "memory_bytes: 25769803776\nmemory_bandwidth_bytes_per_s: 1.008e12\nfp32_flops_per_s: 82_600_000_000_000\n"
 
@@ -54,7 +54,7 @@ def test_all_that_it_may_say(tmp_path):
         (f"{LEAST}boost_clock: 2.5\n", "4:1", "boost_clock: did you mean boost_clock_hz?"),
         (f"{LEAST}fp8_tensor: 5\n", "4:1", "fp8_tensor: did you mean fp8_tensor_fp16_accumulate_flops_per_s or fp8"),
         (f"{LEAST}l2_cache_byte: 6\n", "4:1", "unknown key 'l2_cache_byte'; did you mean 'l2_cache_bytes'"),
-        (f"{LEAST}zzz: 6\n", "4:1", "unknown key 'zzz' (allowed: name, aliases, architecture"),
+        (f"{LEAST}zzz: 6\n", "4:1", "unknown key 'zzz' (allowed: name, aliases, devices, architecture"),
         ("memory_bytes: 25769803776\n", "1:1", "memory_bandwidth_bytes_per_s and fp32_flops_per_s are missing"),
         (LEAST.replace("25769803776", "24GiB"), "1:15", "memory_bytes is '24GiB'; it must be a number in the unit"),
         (LEAST.replace("25769803776", "24"), "1:15", "memory_bytes is 24; no GPU has that: 134,217,728 to"),
@@ -135,3 +135,14 @@ def test_loading_takes_less_than_five_milliseconds():
         for _ in range(5)
     ]
     assert min(times) < 0.005
+
+
+def test_a_device_finds_its_file():
+    """By what drivers print, to the letter: NVIDIA H100 PCIe and NVIDIA H100 80GB HBM3 have other rates."""
+    assert gpu_of_device("NVIDIA H200").id == "h200"
+    assert gpu_of_device("NVIDIA H100 80GB HBM3").id == "h100-sxm"
+    assert gpu_of_device("NVIDIA H100 PCIe").id == "h100-pcie"
+    assert gpu_of_device("NVIDIA GeForce RTX 4090 Laptop GPU") is None
+    names = [name for gpu in shipped_gpus() for name in gpu.devices]
+    assert len(set(names)) == len(names)
+    assert all(gpu.devices for gpu in shipped_gpus())
