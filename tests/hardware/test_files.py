@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from convcost import ConvcostError, SourceError, SpecError, UsageError
-from convcost.hardware import DEFAULT_CONTEXT, Figure, gpu_of_device, load_gpu
+from convcost.hardware import DEFAULT_CONTEXT, Figure, gpu_of_device, load_gpu, shipped_gpus
 
 LEAST = "memory_bytes: 25769803776\nmemory_bandwidth_bytes_per_s: 1.008e12\nfp32_flops_per_s: 82_600_000_000_000\n"
 
