@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -76,21 +76,20 @@ def main(arguments: list[str]) -> int:
 def gallery() -> Iterator[tuple[Path, str]]:
     """Every file of the gallery with its text; plotly.js, which is not ours, left out."""
     reports = {graph.about.name: analyze(graph) for graph in load_shipped().values()}
+
+    def of(names: Sequence[str]) -> list[Subject]:
+        return [Subject(name, reports[name]) for name in names]
+
     for name, report in reports.items():
         yield HERE / "networks" / f"{name}.md", markdown(report)
     for name in CANON:
         for chart, (suffix, _) in PICTURES.items():
-            text = text_of([Subject(name, reports[name])], [], None, "svg", chart=chart)
+            text = text_of(of([name]), [], None, "svg", chart=chart)
             yield HERE / "images" / f"{name}{suffix}.svg", text
-        yield HERE / f"{name}.html", text_of([Subject(name, reports[name])], [], None, "html", ASSETS, f"{name}.html")
-    compared = [reports[name] for name in COMPARED]
-    yield (
-        HERE / "comparison.html",
-        text_of(list(map(Subject, COMPARED, compared)), [], None, "html", ASSETS, "comparison.html"),
-    )
+        yield HERE / f"{name}.html", text_of(of([name]), [], None, "html", ASSETS, f"{name}.html")
+    yield HERE / "comparison.html", text_of(of(COMPARED), [], None, "html", ASSETS, "comparison.html")
     for chart, names in (("bubble", WITH_ERROR), ("depth", DEEPER)):
-        found = [reports[name] for name in names]
-        yield HERE / "images" / f"comparison-{chart}.svg", text_of(names, found, [], None, "svg", chart=chart)
+        yield HERE / "images" / f"comparison-{chart}.svg", text_of(of(names), [], None, "svg", chart=chart)
     pages = [f"{name}.html" if name in CANON else f"networks/{name}.md" for name in reports]
     yield HERE / "index.html", index_page(list(reports.values()), pages, assets=Assets(folder=ASSETS))
     for name, text in shared_files("").items():
