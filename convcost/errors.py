@@ -31,6 +31,12 @@ def lines(error: ConvcostError) -> str:
     return "\n".join(f"convcost: error: {line}" for line in str(error).split("\n"))
 
 
+def first_line(error: BaseException) -> str:
+    """What kind of error somebody else raised, and the first line of its words."""
+    words = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {words}"[:MAX_MESSAGE]
+
+
 class OpError(ConvcostError):
     """An operation refuses its fields or inputs. It knows no file and no layer; whoever has them adds them."""
 

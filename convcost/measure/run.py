@@ -11,7 +11,7 @@ from ..analysis.costs import AMP
 from ..analysis.memory import Memory, Setup
 from ..analysis.records import Report
 from ..analysis.roofline import LayerBound, ceilings_of, roofline
-from ..errors import UsageError
+from ..errors import UsageError, first_line
 from ..hardware import load_gpu
 from ..profiles.records import Ceiling, Environment, LayerTime, Run, Setting, Static
 from ..profiles.roof import measured_ceilings
@@ -67,8 +67,7 @@ def measured(job: Job, reports: Reports, setting: Setting, told: Told) -> Run:
             return _run(job, report, run, told)
     except Exception as error:  # noqa: BLE001 - PyTorch raises many kinds, and the other settings go on
         status = "out of memory" if job.bench.out_of_memory(error) else "failed"
-        words = (str(error).splitlines() or [""])[0]
-        return msgspec.structs.replace(run, status=status, note=f"{type(error).__name__}: {words}"[:300])
+        return msgspec.structs.replace(run, status=status, note=first_line(error))
     finally:
         job.bench.release()
 
@@ -88,9 +87,12 @@ def _run(job: Job, report: Report, run: Run, told: Told) -> Run:
         run, status="measured", phases=dict(zip(phases, found.phases, strict=True)), warmup_ns=found.warmup_ns,
         stable=found.stable, memory=memory, conditions=found.conditions,
     )  # fmt: skip
-    if setting.execution == "eager" and setting.mode == "forward":
-        run = _with_layers(job, report, passes, run, told)
-    return run
+    if setting.execution != "eager" or setting.mode != "forward":
+        return run
+    try:
+        return _with_layers(job, report, passes, run, told)
+    except Exception as error:  # noqa: BLE001 - as above, and the whole pass was measured
+        return msgspec.structs.replace(run, notes=(*run.notes, f"its layers were not timed: {first_line(error)}"))
 
 
 def _with_layers(job: Job, report: Report, passes: Passes, run: Run, told: Told) -> Run:

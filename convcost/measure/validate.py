@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..analysis import Report, analyze
 from ..analysis.costs import AMP
-from ..errors import ConvcostError, UsageError
+from ..errors import ConvcostError, UsageError, first_line
 from ..graph import FLOATING, Graph, Tensor
 from ..sources import is_json, load
 from . import cuda_memory
@@ -133,12 +133,8 @@ def _inputs(report: Report) -> list[Tensor]:
 def _refused(report: Report, watch: Watch, error: Exception) -> Check:
     layer = report.layers[report.graph.index[watch.running]] if watch.running else None
     name, op = (layer.name, layer.op) if layer else ("", "")
-    difference = Difference(name, op, "runs", "refused", _first_line(error))
+    difference = Difference(name, op, "runs", "refused", first_line(error))
     return Check("runs", "PyTorch", len(report.layers), len(watch.observed), differences=(difference,))
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def _fvcore_check(report: Report) -> Check:
@@ -169,7 +165,7 @@ def _own_checks(
         except RuntimeError:  # what it overwrites may be a parameter, which PyTorch refuses with gradients on
             ran = run_module(spare, args, kwargs, gradients=False)
     except Exception as error:  # noqa: BLE001 - whatever a user's module raises
-        refused = Difference("", "", "was captured", "refused", _first_line(error))
+        refused = Difference("", "", "was captured", "refused", first_line(error))
         return (Check("runs", OWN, 1, differences=(refused,)),)
     checks = (
         *against_module(report, ran),

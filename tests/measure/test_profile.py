@@ -294,6 +294,17 @@ def test_what_pytorch_refuses_is_a_run(tiny, monkeypatch):
     assert (run.status, run.note) == ("failed", "RuntimeError: no kernel for this")
 
 
+def test_whole_passes_are_kept_where_layers_fail(tiny, monkeypatch):
+    def fails(*arguments, **options):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr("convcost.measure.run.in_place", fails)
+    (run,) = quick(tiny).runs
+    assert run.measured
+    assert run.layers == ()
+    assert run.notes == ("its layers were not timed: RuntimeError: CUDA out of memory",)
+
+
 def test_ctrl_c_keeps_what_is_done(tiny, monkeypatch):
     original = passes.Passes.forward
 

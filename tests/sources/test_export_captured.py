@@ -27,16 +27,6 @@ def comes_back(module, *args, **kwargs):
     return text
 
 
-@pytest.fixture(scope="module")
-def models():
-    """torchvision's models, where it is installed."""
-    support = pytest.importorskip("support.torchvision_ops")
-    try:
-        return support.import_torchvision().models
-    except ImportError as error:
-        pytest.skip(str(error))
-
-
 @pytest.mark.parametrize(
     ("name", "most"),
     [

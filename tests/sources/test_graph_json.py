@@ -208,15 +208,6 @@ def comes_back(graph, mode):
     return again
 
 
-@pytest.fixture(scope="module")
-def models():
-    support = pytest.importorskip("support.torchvision_ops")
-    try:
-        return support.import_torchvision().models
-    except ImportError as error:
-        pytest.skip(str(error))
-
-
 @pytest.mark.parametrize("name", PLAIN)
 def test_torchvision(models, name):
     import torch
