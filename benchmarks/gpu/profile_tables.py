@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from convcost import units
 from convcost.profiles import Profile, Run
-from convcost.profiles.figures import Closing, Figures, figures
+from convcost.profiles.figures import Closing, Figures
 from convcost.profiles.warn import warnings
 from gpu.tables import Bar, percent, table
 
@@ -44,7 +44,7 @@ def _runs(profiles: Profiles) -> Iterator[tuple[Profile, Run]]:
 
 def _timed(profiles: Profiles) -> list[Timed]:
     return [
-        Timed(one.name, run, figures(one, run)) for one, run in _runs(profiles) if run.measured and run.layers
+        Timed(one.name, run, Figures(run, one.ceilings)) for one, run in _runs(profiles) if run.measured and run.layers
     ]  # fmt: skip
 
 

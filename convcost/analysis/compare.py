@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import ConvcostError, UsageError, nearest
 from ..graph import Graph
+from ..notebook import Shown
 from .costs import InputSize, analyze
 from .quantities import BATCHES, MEASURED, Figure, Quantity, quantities
 from .records import GroupTotals, Report, Settings
@@ -37,23 +38,25 @@ class Compared(msgspec.Struct, frozen=True):
     unknown: Mapping[str, str]
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class Comparison(msgspec.Struct, Shown, frozen=True):
     """Networks side by side. ``best``: for each quantity that has a better end, the names of the best networks.
 
-    ``reports`` are what it was made of, in the order of the networks; they are not in the JSON.
+    ``reports`` are what it was made of, in the order of the networks, and ``quantities`` what the figures' keys mean;
+    they are not in the JSON.
     """
 
     relative_to: str
     networks: tuple[Compared, ...]
     best: Mapping[str, tuple[str, ...]]
     reports: tuple[Report, ...] = ()
+    quantities: Mapping[str, Quantity] = {}
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as in the JSON; ``"schema": 1``."""
         from .json import versioned
 
         found = msgspec.structs.asdict(self)
-        del found["reports"]
+        del found["reports"], found["quantities"]
         plain: dict[str, Any] = msgspec.to_builtins(versioned(found))
         return plain
 
@@ -124,9 +127,8 @@ def compare(
     ]
     ordered = tuple(_sorted(rows, sort, reverse))
     of = dict(zip(called, reports, strict=True))
-    return Comparison(
-        called[0] if relative_to == "first" else relative_to, ordered, best, tuple(of[row.name] for row in ordered)
-    )
+    against = called[0] if relative_to == "first" else relative_to
+    return Comparison(against, ordered, best, tuple(of[row.name] for row in ordered), known)
 
 
 def _row(

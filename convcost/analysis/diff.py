@@ -8,6 +8,7 @@ import msgspec
 
 from ..errors import UsageError
 from ..graph import Graph
+from ..notebook import Shown
 from .changes import Change, FieldChange, changes
 from .costs import analyze
 from .records import Report, Settings, Totals
@@ -25,7 +26,7 @@ class Side(msgspec.Struct, frozen=True):
     totals: Totals
 
 
-class Diff(msgspec.Struct, frozen=True):
+class Diff(msgspec.Struct, Shown, frozen=True):
     """The way from one network to another. Their figures add up: totals before + all changes = totals after.
 
     ``same``: layers that are the same in both; ``renamed``: those of them that have another name.

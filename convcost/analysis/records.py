@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ..graph import About, Graph, Node, Tensor
+from ..notebook import Shown
 from ..ops.base import GROUPS, Group, Op
 
 SUMMED = (
@@ -280,7 +281,7 @@ class Settings(msgspec.Struct, frozen=True):
     mode: str
 
 
-class Report:
+class Report(Shown):
     """The account of one network. Everything is exact integers; see ``to_dict`` for the JSON."""
 
     def __init__(self, graph: Graph, settings: Settings, layers: tuple[LayerRecord, ...]) -> None:
@@ -382,12 +383,6 @@ class Report:
         from ..render.charts.figures import of_report
 
         return of_report(self, chart)
-
-    def _repr_html_(self) -> str:
-        # The one look back from records to a renderer: notebooks ask the record itself.
-        from ..render.html_table import notebook
-
-        return notebook(self)
 
 
 def fields_of(op: Op) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import msgspec
 from ..errors import UsageError
 from ..graph import FLOATING, ITEM_BYTES, Graph
 from ..hardware import Gpu, load_gpu
+from ..notebook import Shown
 from ..ops.base import GROUPS, Group
 from .costs import AMP, InputSize, analyze
 from .records import LayerRecord, Report, Settings
@@ -191,7 +192,7 @@ class LayerBound(msgspec.Struct, frozen=True, gc=False):
         return msgspec.structs.asdict(self)
 
 
-class Roofline(msgspec.Struct, frozen=True, dict=True):
+class Roofline(msgspec.Struct, Shown, frozen=True, dict=True):
     """The least time for each layer of a network on a device, and in all if they run one after the other."""
 
     title: str

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..analysis import Report
 from ..analysis.compare import Comparison, compare
-from ..analysis.quantities import BATCHES, MEASURED, QUANTITIES, Quantity, quantities
+from ..analysis.quantities import BATCHES, MEASURED, QUANTITIES
 from ..errors import ConvcostError, UsageError, lines
 from ..render import FORMATS, render
 from ..render.sheet import Document, Paragraph, Sheet
@@ -90,20 +90,19 @@ def command(
     times = measurements(profiles)
     own = [each.figures if each else {} for each in times]
     found = compare(reports, relative_to=relative_to, sort=sort, reverse=reverse, gpu=gpu, measured=own)
-    known = quantities(gpu, any(own))
     with opened(output) as out:
         if format == "html":
             words = option_words(batch, inputs, dtype, False, None)
             words += [] if relative_to == "first" else ["--relative-to", relative_to]
             words += [*(["--sort", sort] if sort else []), *(["--reverse"] if reverse else [])]
             words += ["--gpu", gpu] if gpu else []
-            out.write(_page(found, known, throughput_of(reports, profiles), _command(sources, words, output)))
+            out.write(_page(found, throughput_of(reports, profiles), _command(sources, words, output)))
         elif format == "json":
             out.write(found.to_json() + "\n")
         else:
             from ..render.comparison import document, flat
 
-            shown = flat(found, known) if format == "csv" else document(found, known)
+            shown = flat(found) if format == "csv" else document(found)
             if format != "csv" and any(profiles):
                 shown = Document((*shown.parts, *_measured_parts(reports, profiles)))
             render(shown, format, out, units)
@@ -117,13 +116,13 @@ def _command(sources: tuple[str, ...], words: list[str], output: str | None) -> 
     return ["convcost", "compare", *sources, *words, "--format", "html", "-o", named]
 
 
-def _page(found: Comparison, known: Mapping[str, Quantity], throughput: Series, command: list[str]) -> str:
+def _page(found: Comparison, throughput: Series, command: list[str]) -> str:
     from .. import __version__
     from ..render.page import Assets, comparison_page, plotly_js
 
     charts = comparison_charts(found.reports, throughput)
     return comparison_page(
-        found.reports, command, Assets(plotly=plotly_js()), __version__, None, charts, found, known
+        found.reports, command, Assets(plotly=plotly_js()), __version__, None, charts, found
     )  # fmt: skip
 
 

@@ -18,7 +18,6 @@ from .options import SOURCE, InputSize, input_size, opened, output_options, prof
 
 if TYPE_CHECKING:
     from ..profiles.records import Profile
-    from ..render.sheet import Document
 
 INTERRUPTED = 130
 """What shells say of a command that Ctrl-C has stopped."""
@@ -160,27 +159,11 @@ def _show(
         with opened(output) as out:
             out.write(found.to_json())
         return
-    from ..profiles.figures import figures
-    from ..render.profile import flat
+    from ..render.profile import document, flat
 
-    if format == "csv":
-        shown = flat([figures(found, run) for run in found.runs])
-    else:
-        shown = document_of(found, units, depth, plain, verbose)
+    shown = flat(found) if format == "csv" else document(found, units, depth, plain, verbose)
     with opened(output) as out:
         render(shown, format, out, units)
-
-
-def document_of(
-    found: Profile, units: str = "iec", depth: int | None = None, plain: bool = False, every: bool = False
-) -> Document:
-    """A profile as a document; arguments as for the renderer's."""
-    from ..profiles.figures import figures
-    from ..profiles.warn import warnings
-    from ..render.profile import document
-
-    timed = [figures(found, run) for run in found.runs]
-    return document(found, timed, [warnings(run) for run in found.runs], units, depth, plain, every)
 
 
 @contextmanager

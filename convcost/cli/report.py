@@ -165,14 +165,14 @@ def _page(subject: Subject, command: Sequence[str], where: Assets, convention: s
     times: dict[str, int] = {}
     shown = None
     if profile is not None:
-        from ..profiles.figures import figures
+        from ..profiles.figures import Figures
         from ..profiles.roof import roofline_of_run
-        from .profile import document_of
+        from ..render.profile import document
 
-        shown = document_of(profile)
+        shown = document(profile)
         run = profile.timed_at(report.settings.batch, report.settings.dtype)
         if run is not None:
-            times = figures(profile, run).times_ns
+            times = Figures(run, profile.ceilings).times_ns
             roofline = roofline or roofline_of_run(profile, run, report)
     charts = charts_of(report, roofline, times)
     explanations = explain(report, every=True)
@@ -252,7 +252,7 @@ def _markdown(subjects: Sequence[Subject], command: Sequence[str], convention: s
         found = subjects[0]
         measured: Sequence[Any] = ()
         if found.profile is not None:
-            from .profile import document_of
+            from ..render.profile import document as document_of
 
             measured = document_of(found.profile).parts
         document = one(found.report, command, convention, roofline=found.roofline, measured=measured)

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..notebook import Shown
+
 Value = int | str | tuple[str, ...] | None
 """A figure, a shape as text, or several of them; None where one side has none."""
 
@@ -61,7 +63,7 @@ class Check(msgspec.Struct, frozen=True):
         return "explained" if self.explained else "agrees"
 
 
-class Validation(msgspec.Struct, frozen=True):
+class Validation(msgspec.Struct, Shown, frozen=True):
     """One network held against PyTorch: what was run, and every check.
 
     ``error`` says why there was nothing to compare; then the checks are empty.

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from .records import Ceiling, LayerTime, Profile, Run
+from .records import Ceiling, LayerTime, Run
 from .statistics import median
 
 COUNTS = ("layers", "params", "macs", "flops", "bytes_moved")
@@ -155,11 +155,6 @@ class Figures:
             busy=min(1.0, replay / whole) if replay is not None and whole else None,
             marks_ns=self._mark_ns * len(self.run.layers),
         )
-
-
-def figures(profile: Profile, run: Run) -> Figures:
-    """The figures of one of a profile's runs."""
-    return Figures(run, profile.ceilings)
 
 
 def _total(spans: Sequence[Span], key: str) -> float | None:

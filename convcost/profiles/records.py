@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from ..notebook import Shown
 from .statistics import Summary, summary
+
+if TYPE_CHECKING:
+    from .figures import Figures
 
 Mode = Literal["forward", "train"]
 Execution = Literal["eager", "compile", "cuda_graph"]
@@ -221,7 +225,7 @@ class Run(msgspec.Struct, frozen=True):
         return tuple(tuple(layer.name.split(".")) for layer in self.layers)
 
 
-class Profile(msgspec.Struct, frozen=True, dict=True):
+class Profile(msgspec.Struct, Shown, frozen=True, dict=True):
     """Measurements of one network on one device.
 
     ``network`` is the network's graph, as ``export --format json`` writes it: with it a saved profile is a SOURCE.
@@ -241,6 +245,20 @@ class Profile(msgspec.Struct, frozen=True, dict=True):
     def measured(self) -> tuple[Run, ...]:
         """The runs that have times."""
         return tuple(run for run in self.runs if run.measured)
+
+    @cached_property
+    def figures(self) -> tuple[Figures, ...]:
+        """What the raw times of each run say of its layers."""
+        from .figures import Figures
+
+        return tuple(Figures(run, self.ceilings) for run in self.runs)
+
+    @property
+    def doubts(self) -> tuple[tuple[str, ...], ...]:
+        """Of each run the reasons why its times may not be what the device can do."""
+        from .warn import warnings
+
+        return tuple(map(warnings, self.runs))
 
     def timed_at(self, batch: int, dtype: str) -> Run | None:
         """The first run of this batch and dtype that has times of layers."""

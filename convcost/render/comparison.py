@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import units
@@ -10,7 +10,6 @@ from .sheet import Column, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ..analysis.compare import Compared, Comparison
-    from ..analysis.quantities import Quantity
 
 MAIN = ("depth", "params", "macs", "flops", "activation_bytes", "top1_error", "top5_error")
 """The quantities of the first table, which fits 80 columns."""
@@ -20,25 +19,25 @@ RATIOS = ("params", "macs", "flops", "activation_bytes", "weight_file_bytes")
 SPLIT = ("params", "macs", "activation_bytes")
 
 
-def document(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document:
+def document(comparison: Comparison) -> Document:
     """What ``convcost compare`` shows."""
-    sheets = (_figures("", MAIN, comparison, quantities), *further(comparison, quantities).values())
-    return Document((*sheets, *(Paragraph(text) for text in notes(comparison.networks, quantities))))
+    sheets = (_figures("", MAIN, comparison), *further(comparison).values())
+    return Document((*sheets, *(Paragraph(text) for text in notes(comparison))))
 
 
-def further(comparison: Comparison, quantities: Mapping[str, Quantity]) -> dict[str, Sheet]:
+def further(comparison: Comparison) -> dict[str, Sheet]:
     """The tables behind the first one: memory, measured figures, ratios, convolutions and linear layers."""
-    sheets = {"memory": _figures("Memory", MEMORY, comparison, quantities)}
-    if MEASURED[0] in quantities:
-        sheets["measured"] = _figures("Measured", MEASURED, comparison, quantities)
+    sheets = {"memory": _figures("Memory", MEMORY, comparison)}
+    if MEASURED[0] in comparison.quantities:
+        sheets["measured"] = _figures("Measured", MEASURED, comparison)
     if len(comparison.networks) > 1:
-        sheets["ratios"] = _ratios(comparison, quantities)
+        sheets["ratios"] = _ratios(comparison)
     return {**sheets, "shares": _split(comparison.networks)}
 
 
-def flat(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document:
+def flat(comparison: Comparison) -> Document:
     """Everything in one sheet, for CSV."""
-    keys = tuple(quantities)
+    keys = tuple(comparison.quantities)
     groups = [(quantity, group) for quantity in SPLIT for group in ("conv", "fc")]
     columns = [Column("name", ""), Column("title", ""), Column("year", ""), Column("source", "")]
     columns += [Column(key, "", "plain") for key in keys]
@@ -56,9 +55,9 @@ def flat(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Document
     return Document((Sheet("", tuple(columns), tuple(lines)),))
 
 
-def _figures(title: str, wanted: Sequence[str], comparison: Comparison, quantities: Mapping[str, Quantity]) -> Sheet:
+def _figures(title: str, wanted: Sequence[str], comparison: Comparison) -> Sheet:
     """The quantities that any of the networks has; the best of each stands out."""
-    networks = comparison.networks
+    networks, quantities = comparison.networks, comparison.quantities
     keys = [key for key in wanted if key in quantities and any(row.figures[key] is not None for row in networks)]
     columns = [Column("name", "Network", "word")]
     columns += [Column(key, quantities[key].heading, quantities[key].unit) for key in keys]
@@ -69,9 +68,9 @@ def _figures(title: str, wanted: Sequence[str], comparison: Comparison, quantiti
     return Sheet(title, tuple(columns), tuple(lines))
 
 
-def _ratios(comparison: Comparison, quantities: Mapping[str, Quantity]) -> Sheet:
+def _ratios(comparison: Comparison) -> Sheet:
     columns = [Column("name", "Network", "word")]
-    columns += [Column(key, quantities[key].heading, "ratio") for key in RATIOS]
+    columns += [Column(key, comparison.quantities[key].heading, "ratio") for key in RATIOS]
     lines = [Line((row.name, *(row.ratios[key] for key in RATIOS))) for row in comparison.networks]
     against = "the best" if comparison.relative_to == "best" else comparison.relative_to
     return Sheet(f"Relative to {against}", tuple(columns), tuple(lines))
@@ -96,8 +95,9 @@ def _split(networks: Sequence[Compared]) -> Sheet:
     return Sheet("In convolutions and fully connected layers", tuple(columns), tuple(lines))
 
 
-def notes(networks: Sequence[Compared], quantities: Mapping[str, Quantity]) -> list[str]:
+def notes(comparison: Comparison) -> list[str]:
     """Where errors come from, what was analysed, what figures mean, and why some are not there."""
+    networks, quantities = comparison.networks, comparison.quantities
     found = []
     for row in networks:
         if row.accuracy:

@@ -3,30 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import units
-from .analysis import DEFAULT_COLUMNS, breakdown_sheet, headline, layer_sheet
 from .sheet import Column, Line, Sheet, text_of
-
-if TYPE_CHECKING:
-    from ..analysis.records import Report
-
-_NOTEBOOK = (
-    "<style>.convcost td,.convcost th{text-align:right;white-space:nowrap;padding:2px 9px}"
-    ".convcost td:first-child,.convcost th:first-child{text-align:left}</style>"
-)
-
-
-def notebook(report: Report) -> str:
-    """HTML for ``Report._repr_html_``: headline, picture, breakdown and layers; all names are escaped."""
-    from .charts import layers_chart
-    from .charts.svg import picture
-
-    sheets = (breakdown_sheet(report), layer_sheet(report, None, DEFAULT_COLUMNS))
-    drawn = picture(layers_chart(report)) or ""
-    tables = "".join(table(sheet, "convcost") for sheet in sheets)
-    return f"{_NOTEBOOK}<p><b>{escape(headline(report))}</b></p>{drawn}{tables}"
 
 
 def table(sheet: Sheet, kind: str = "", caption: str = "") -> str:

@@ -23,18 +23,11 @@ _GROUPS = ("conv", "fc")
 
 
 def document(
-    profile: Profile,
-    figures: Sequence[Figures],
-    doubts: Sequence[Sequence[str]],
-    style: str = "iec",
-    depth: int | None = None,
-    plain: bool = False,
-    every: bool = False,
+    profile: Profile, style: str = "iec", depth: int | None = None, plain: bool = False, every: bool = False
 ) -> Document:
     """What ``convcost profile`` shows.
 
     Args:
-        figures, doubts: of each run, in the order of the profile's: the figures of its layers, and its warnings.
         depth: fold blocks below this level; None: as deep as fits. ``plain``: percentages in place of bars.
         every: the layers of every run that has times of layers; otherwise of the last one.
     """
@@ -43,14 +36,14 @@ def document(
     parts += [phases_sheet(training)] if training else []
     remembered = [run for run in profile.measured if run.memory is not None]
     parts += [memory_sheet(remembered)] if remembered else []
-    timed = [found for found in figures if found.run.measured and found.run.layers]
+    timed = [found for found in profile.figures if found.run.measured and found.run.layers]
     for found in timed if every else timed[-1:]:
         parts += _layers(found, profile.environment, depth, plain, style)
     parts += [ceilings_sheet(profile)] if profile.ceilings else []
     parts += [Paragraph(text) for text in meaning(profile)]
     parts += [
         Paragraph(f"{run.setting.words}: {'; '.join(said)}.", "warning")
-        for run, said in zip(profile.runs, doubts, strict=True)
+        for run, said in zip(profile.runs, profile.doubts, strict=True)
         if said
     ]
     parts += [
@@ -327,7 +320,7 @@ def _torch(where: Environment) -> str:
     return where.versions.get("torch", "of an unknown version")
 
 
-def flat(figures: Sequence[Figures]) -> Document:
+def flat(profile: Profile) -> Document:
     """One row for each layer of each setting, or for each setting where no layers were timed: for spreadsheets."""
     columns = (
         Column("setting", "Setting"), Column("batch", "Batch", "plain"), Column("name", "Layer"),
@@ -338,7 +331,7 @@ def flat(figures: Sequence[Figures]) -> Document:
         Column("limit", "Limit", "word"),
     )  # fmt: skip
     lines = []
-    for found in figures:
+    for found in profile.figures:
         setting, static = found.run.setting, found.run.static
         if not found.run.measured or static is None:
             continue

@@ -9,7 +9,7 @@ import pytest
 
 import convcost
 from convcost import analyze, capture, compare, fit, load, memory
-from convcost.analysis.quantities import BUDGETED, LOCKED, QUANTITIES, quantities, quantity
+from convcost.analysis.quantities import BUDGETED, LOCKED, QUANTITIES, quantity
 from convcost.errors import SpecError, UsageError
 from convcost.render import render
 from convcost.render.comparison import document
@@ -139,7 +139,7 @@ def test_what_is_not_known_is_said():
     torch = pytest.importorskip("torch")
     found = compare([capture(torch.nn.Conv2d(3, 8, 3).eval(), torch.empty(1, 3, 8, 8)), load("lenet5")], gpu="t4")
     out = io.StringIO()
-    render(document(found, quantities("t4")), "markdown", out)
+    render(document(found), "markdown", out)
     assert out.getvalue().count("Not known of") == 2
     assert "Peak, training: Conv2d was captured in eval mode" in out.getvalue()
 

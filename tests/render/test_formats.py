@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ from support.shown import csv_rows, html_tables, markdown_rows, shown, table_row
 
 NAMES = ["vgg16", "resnet18", "lenet5", "unet", "googlenet", "mobilenet_v2", "dcgan_generator"]
 READERS = {"table": table_rows, "markdown": markdown_rows, "csv": csv_rows}
+RECORDED = Path(__file__).parent.parent / "profiles" / "lenet5-cpu-schema1.json"
 EVIL = "<script>alert(1)</script>|x"
 
 
@@ -192,6 +194,25 @@ def test_table_shows_names_as_they_are():
     assert EVIL in text
     assert "[bold]b[/bold]" in text, "brackets are no styles"
     assert "A <b>title</b> | *bold* `code` [link](x) & more" in text
+
+
+@pytest.mark.parametrize("name", ["lenet5"])
+def test_every_record_shows_itself_in_a_notebook(name):
+    """Its table holds what the record's own JSON holds, here the figure that stands for each."""
+    graph = convcost.load(name)
+    memory = convcost.memory(graph)
+    shown = [
+        (convcost.compare([graph, convcost.load("alexnet")]), f'value="{convcost.analyze(graph).totals.macs}"'),
+        (convcost.diff(graph, convcost.load("alexnet")), "Change"),
+        (memory, f'value="{memory.peak_bytes}"'),
+        (convcost.fit(graph, "t4"), "margin"),
+        (convcost.roofline(graph, "t4"), "A bound, not a prediction"),
+        (convcost.load_profile(RECORDED), "Time by group at batch 8, float32"),
+    ]
+    for record, words in shown:
+        html = record._repr_html_()
+        assert words in html, record
+        assert html.count("<table") == html.count("</table>") >= 1
 
 
 def test_notebook_escapes_names():

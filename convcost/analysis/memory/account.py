@@ -10,6 +10,7 @@ import msgspec
 
 from ...errors import UsageError, nearest
 from ...graph import Graph
+from ...notebook import Shown
 from ...ops.base import Kernels
 from ..backward import TrainingMacs, training_macs
 from ..costs import InputSize, analyze
@@ -76,7 +77,7 @@ def memory(
     return Memory(report, Setup(mode, optimizer, kernels, checkpoint, accumulate))
 
 
-class Memory:
+class Memory(Shown):
     """The memory of a network over time. All figures are exact integers of bytes.
 
     ``peak_bytes`` holds everything that is there at the worst moment: weights, buffers, the optimizer's state,

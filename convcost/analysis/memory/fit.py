@@ -11,6 +11,7 @@ import msgspec
 from ...errors import ConvcostError, UsageError
 from ...graph import Graph
 from ...hardware import Gpu, load_gpu
+from ...notebook import Shown
 from ..costs import MAX_SIZE
 from .account import Memory, memory
 from .allocator import Allocator, rounded
@@ -37,7 +38,7 @@ class Room(msgspec.Struct, frozen=True):
         return max(0, self.gpu.memory_bytes - self.gpu.context_bytes - self.workspace_bytes)
 
 
-class Fit:
+class Fit(Shown):
     """What fits: ``batch`` samples of ``input_shapes``, and the memory that they take; a batch of 0 says: nothing does.
 
     ``memory`` is that of the answer, or of the smallest case if it does not fit. ``margin_bytes`` is what is left of

@@ -18,7 +18,6 @@ from .shell import Assets, page
 
 if TYPE_CHECKING:
     from ...analysis.compare import Comparison
-    from ...analysis.quantities import Quantity
     from ...analysis.records import Report
 
 _HEADS = (
@@ -36,11 +35,10 @@ def comparison_page(
     convention: str | None = None,
     charts: Sequence[Chart] | None = None,
     compared: Comparison | None = None,
-    quantities: Mapping[str, Quantity] | None = None,
 ) -> str:
     """The page as text; arguments as for ``report_page``.
 
-    ``compared`` with its ``quantities`` adds what ``convcost compare`` shows: memory, ratios, where the work is.
+    ``compared`` adds what ``convcost compare`` shows: memory, ratios, where the work is.
     """
     drawn = tuple(charts or network_charts(reports))
     names = [row.name for row in compared.networks] if compared else [report.about.name for report in reports]
@@ -54,7 +52,7 @@ def comparison_page(
     missing = [chart for chart in drawn if chart.figure is None]
     sections = [
         ("networks", "Side by side", _table(reports, names, compared.best if compared else {})),
-        *(_compared(compared, quantities) if compared and quantities else ()),
+        *(_compared(compared) if compared else ()),
         *((chart.key, chart.title, chart_html(chart)) for chart in drawn if chart.figure is not None),
         ("each", "Each network", "".join(_details(report, convention) for report in reports)),
         ("made", "How this page was made", "".join(map(chart_html, missing)) + command_html(command, version)),
@@ -62,10 +60,10 @@ def comparison_page(
     return page(f"{short}: what they cost", sections, head, {"charts": chart_data(drawn)}, assets)
 
 
-def _compared(found: Comparison, quantities: Mapping[str, Quantity]) -> Iterator[tuple[str, str, str]]:
+def _compared(found: Comparison) -> Iterator[tuple[str, str, str]]:
     """The further tables of a comparison as sections, the notes behind the last."""
-    said = "".join(f"<p>{escape(text)}</p>" for text in notes(found.networks, quantities))
-    for key, sheet in further(found, quantities).items():
+    said = "".join(f"<p>{escape(text)}</p>" for text in notes(found))
+    for key, sheet in further(found).items():
         drawn = f'<div class="wide">{table(sheet)}</div>'
         yield key, sheet.title, drawn + (said if key == "shares" else "")
 
