@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convcost import Graph, Node, Tensor, analyze
-from convcost.cli.report import text_of
+from convcost.cli.report import Subject, text_of
 from convcost.graph import About, Claim
 from convcost.ops import make
 
@@ -40,7 +40,9 @@ def network(names, title):
 def page(tmp_path):
     def page(*reports):
         path = tmp_path / "page.html"
-        path.write_text(text_of(EVIL[:1] * len(reports), reports, ["--dtype", EVIL[1]], None, output=EVIL[0]), "utf-8")
+        path.write_text(
+            text_of([Subject(EVIL[0], each) for each in reports], ["--dtype", EVIL[1]], None, output=EVIL[0]), "utf-8"
+        )
         return path
 
     return page

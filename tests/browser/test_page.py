@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from convcost import Ceilings, analyze, load, roofline
+from convcost import Ceilings, analyze, load, load_profile, roofline
 from convcost.analysis.explain import explain
-from convcost.cli.report import charts_of, text_of
+from convcost.cli.report import Subject, charts_of, text_of
 from convcost.render.explanation import step_cells
 
+RECORDED = Path(__file__).parent.parent / "profiles" / "lenet5-cpu-schema1.json"
 QUANTITIES = ("params", "macs", "flops", "activation_bytes", "bytes_read", "bytes_written")
 
 
@@ -79,7 +80,7 @@ def test_a_roofline_is_drawn_and_fits(visit, tmp_path, width, keep):
     given = Ceilings("<b>my</b> & card", 494.5e12, 67e12, 67e12, 4.8e12, sources={"bytes_per_s": "<i>mine</i>"})
     found = roofline(report, given)
     path = tmp_path / "page.html"
-    path.write_text(text_of(["vgg16"], [report], [], None, roofline=found), "utf-8")
+    path.write_text(text_of([Subject("vgg16", report, found)], [], None), "utf-8")
     opened = visit(path, width=width)
     assert opened.errors == []
     assert opened.tab.text_content("#h-roofline") == "Roofline on <b>my</b> & card"
@@ -88,6 +89,26 @@ def test_a_roofline_is_drawn_and_fits(visit, tmp_path, width, keep):
     assert drawn == sum(1 for layer in found.layers if layer.flops and layer.bytes_moved)
     assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width
     keep(opened, f"roofline-{width}")
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_saved_profile_shows_what_was_measured(visit, tmp_path, width, keep):
+    profile = load_profile(RECORDED)
+    run = profile.runs[-1]
+    report = analyze(load("lenet5"), batch=run.setting.batch)
+    path = tmp_path / "page.html"
+    path.write_text(text_of([Subject("run.json", report, profile=profile)], [], None), "utf-8")
+    opened = visit(path, width=width)
+    assert opened.errors == []
+    drawn = opened.tab.locator("[data-chart=roofline] .scatterlayer .point").count()
+    working = [layer for layer in run.layers if layer.flops and layer.bytes_moved]
+    assert drawn == 2 * len(working)  # each layer's bound, and its measured speed
+    assert opened.tab.locator("[data-chart=tree] [data-view]").last.text_content() == "time"
+    said = opened.tab.text_content("#measured")
+    assert "Time by group at batch 8, float32" in said
+    assert f"{run.time.samples:,}" in said
+    assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width
+    keep(opened, f"profile-{width}")
 
 
 def test_every_number_is_the_one_of_the_json(opened, vgg):
