@@ -14,6 +14,7 @@ from convcost.profiles.records import Condition, MemoryUse, Profile
 torch = pytest.importorskip("torch")
 
 from convcost.measure import ceilings, layer_times, passes  # noqa: E402 - needs torch
+from convcost.measure import run as measure_run  # noqa: E402
 from convcost.measure.bench import CpuBench, _last_level_cache  # noqa: E402
 from convcost.measure.build import Network, build  # noqa: E402
 from convcost.measure.flags import tf32_flags  # noqa: E402
@@ -298,7 +299,7 @@ def test_whole_passes_are_kept_where_layers_fail(tiny, monkeypatch):
     def fails(*arguments, **options):
         raise RuntimeError("CUDA out of memory")
 
-    monkeypatch.setattr("convcost.measure.run.in_place", fails)
+    monkeypatch.setattr(measure_run, "in_place", fails)
     (run,) = quick(tiny).runs
     assert run.measured
     assert run.layers == ()
