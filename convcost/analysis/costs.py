@@ -161,8 +161,9 @@ def _cost(
     op.check(inputs)
     outputs = op.outputs(inputs)
     own_dtype = "float32" if dtype in AMP else dtype
-    if own_dtype != "float32" and not any(tensor.dtype in FLOATING for tensor in inputs):
-        # An embedding or a learned parameter comes in the model's dtype, whatever its indices have.
+    if own_dtype != "float32" and _made_of_weights(op, inputs):
+        # An embedding, a constant or a learned parameter comes in the model's dtype, whatever its indices have; what
+        # makes floats of integers says itself which.
         outputs = tuple(Tensor(x.shape, own_dtype if x.dtype in FLOATING else x.dtype) for x in outputs)
     outputs = tuple([interned.setdefault(tensor, tensor) for tensor in outputs])
     params, buffers, weight_bytes, buffer_bytes = _weights(op, own_dtype)
@@ -194,6 +195,10 @@ def _cost(
         bytes_written=written,
         launches=op.launches(inputs, train),
     )
+
+
+def _made_of_weights(op: Op, inputs: tuple[Tensor, ...]) -> bool:
+    return not inputs or bool(op.weights() and not any(tensor.dtype in FLOATING for tensor in inputs))
 
 
 @lru_cache(maxsize=8192)

@@ -22,6 +22,8 @@ from torch.nn import functional as F  # noqa: E402, N812
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from convcost import validate  # noqa: E402 - needs torch
+
 
 class Calls(nn.Module):
     """A module with these parts, whose forward is a function of the module and its inputs."""
@@ -617,3 +619,22 @@ def test_a_graph_of_a_capture_stays_at_its_shapes():
     with pytest.raises(UsageError, match="captured at fixed shapes; capture it again for another batch"):
         analyze(graph, batch=4)
     assert analyze(graph).totals.macs == 24
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_integers_made_floats_in_a_module_of_half_precision(dtype):
+    """``t.float()`` is float32 whatever the model's dtype; an embedding has the model's."""
+
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(10, 4)
+
+        def forward(self, t):
+            return self.table(t), t.float() * 2
+
+    module = Mixed().to(dtype).eval()
+    graph = capture(module, torch.zeros(2, 3, dtype=torch.int64))
+    made = [layer.cost.outputs[0].dtype for layer in analyze(graph).layers if layer.activation_bytes]
+    assert made == [str(dtype).removeprefix("torch."), "float32", "float32"]
+    assert validate(graph).differences == ()
