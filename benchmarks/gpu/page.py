@@ -20,7 +20,7 @@ INTRODUCTION = """\
 
 `python benchmarks/gpu_suite.py --budget 540` measures what is missing, in slices, and goes on where it stopped; it then
 writes this page from the JSON files in the folder of each device, as `--summary` does by itself. Times are medians.
-Files that hold a network's runs are saved profiles, which `convcost.load_profile` reads.
+Files that hold a network's runs are saved profiles: `convcost compare`, `report` and `profile --show` read them.
 """
 NOTHING = "\nNothing has been measured yet.\n"
 
