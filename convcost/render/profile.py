@@ -274,6 +274,8 @@ def meaning(profile: Profile) -> list[str]:
     lines = [f"Timed by {clock}, {where.started}. {versions}."]
     flushed = "the cache overwritten before each" if all(run.flushed for run in profile.runs) else "cache as it was"
     lines.append(f"Medians of iterations on random inputs with random weights, {flushed}.")
+    if where.device == "cpu":
+        lines.append("Memory was not measured: PyTorch counts it on CUDA devices only.")
     seen = [each for run in profile.runs for each in run.conditions]
     clocks = [each.clock_hz for each in seen if each.clock_hz]
     power = [each.power_w for each in seen if each.power_w]
