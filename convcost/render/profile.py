@@ -275,7 +275,7 @@ def meaning(profile: Profile) -> list[str]:
     flushed = "the cache overwritten before each" if all(run.flushed for run in profile.runs) else "cache as it was"
     lines.append(f"Medians of iterations on random inputs with random weights, {flushed}.")
     if where.device == "cpu":
-        lines.append("Memory was not measured: PyTorch counts it on CUDA devices only.")
+        lines.append("Memory was not measured: PyTorch does not count it on a CPU.")
     seen = [each for run in profile.runs for each in run.conditions]
     clocks = [each.clock_hz for each in seen if each.clock_hz]
     power = [each.power_w for each in seen if each.power_w]
