@@ -12,7 +12,7 @@ import torch
 
 from ..analysis import Report, analyze
 from ..analysis.costs import DTYPES
-from ..errors import UsageError, nearest
+from ..errors import ConvcostError, UsageError, nearest
 from ..graph import Graph
 from ..profiles.records import Execution, Profile, Run, Setting
 from ..sources import load
@@ -91,7 +91,8 @@ def profile(
     graphs = _Graphs(source, input_size, train)
     batches = (1,) if batch == "auto" else _several(graphs.own_batch if batch is None else batch)
     settings = _settings(like, dtypes, executions, batches, place)
-    graphs.report(settings[0])  # a source that does not exist stops everything before the device is touched
+    for setting in settings[:1] if isinstance(source, str) else settings:
+        graphs.report(setting)  # what is wrong with a source or a batch stops everything before the device is touched
     told = progress or _silent
     # Graphs, streams and cuBLAS are those of the current device.
     with torch.cuda.device(place) if place.type == "cuda" else nullcontext():
@@ -153,14 +154,22 @@ def timed_device(name: str) -> torch.device:
         raise UsageError(f"{words}; --device cpu runs the same protocol on the processor") from None
 
 
+def _measured(job: Job, graphs: _Graphs, setting: Setting, told: Callable[[str, float], None]) -> Run:
+    """The run of a setting; a network that cannot be had in it is a run that failed, and the others are kept."""
+    try:
+        return measured(job, graphs, setting, told)
+    except ConvcostError as error:
+        return Run(setting, "failed", {}, note=str(error).partition("\n")[0])
+
+
 def _runs(job: Job, graphs: _Graphs, settings: Sequence[Setting], doubling: bool, told: Progress) -> Iterator[Run]:
     for position, setting in enumerate(settings):
-        run = measured(job, graphs, setting, _telling(told, setting, None if doubling else (position, len(settings))))
+        run = _measured(job, graphs, setting, _telling(told, setting, None if doubling else (position, len(settings))))
         yield run
         before = run
         while doubling and before.measured and before.setting.batch < LARGEST_AUTO:
             larger = msgspec.structs.replace(before.setting, batch=2 * before.setting.batch)
-            run = measured(job, graphs, larger, _telling(told, larger, None))
+            run = _measured(job, graphs, larger, _telling(told, larger, None))
             yield run
             if not run.measured or run.samples_per_s < SATURATED * before.samples_per_s:
                 break

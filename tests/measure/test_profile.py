@@ -207,8 +207,10 @@ def test_a_captured_module_is_untouched():
     assert run.measured, run.note
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
+    bench = FakeBench()
     with pytest.raises(UsageError, match="captured at batch 2"):
-        quick(graph, batch=3)
+        quick(graph, batch=[2, 3], bench=bench)
+    assert bench.synchronized == 0
 
 
 def test_a_module_by_name_is_captured_for_each_batch(tmp_path, monkeypatch):
@@ -222,6 +224,34 @@ def test_a_module_by_name_is_captured_for_each_batch(tmp_path, monkeypatch):
     found = quick("own_net:make", batch=[1, 3])
     assert [dict(run.input_shapes)["input"] for run in found.runs] == [(1, 3, 8, 8), (3, 3, 8, 8)]
     assert all(run.measured for run in found.runs)
+
+
+@pytest.mark.parametrize("batch", [[1, 2, 3], "auto"])
+def test_a_batch_that_a_module_refuses_is_a_run_that_failed(tmp_path, monkeypatch, batch):
+    (tmp_path / "picky_net.py").write_text(
+        "import torch\n"
+        "class Picky(torch.nn.Conv2d):\n"
+        "    def forward(self, x):\n"
+        "        if len(x) == 2:\n"
+        "            raise ValueError('not two')\n"
+        "        return super().forward(x)\n"
+        "def make():\n"
+        "    return Picky(3, 4, 3), torch.zeros(1, 3, 8, 8)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    runs = quick("picky_net:make", batch=batch).runs
+    assert [run.status for run in runs] == ["measured", "failed", "measured"][: len(runs)]
+    assert len(runs) == (2 if batch == "auto" else 3)
+    assert "not two" in runs[1].note
+
+
+def test_a_network_without_layers(tmp_path):
+    graph = convcost.capture(torch.nn.Identity().eval(), torch.zeros(1, 3, 8, 8))
+    (run,) = quick(graph).runs
+    assert run.measured
+    assert run.layers == ()
+    assert run.static.peak_bytes == 3 * 8 * 8 * 4  # its input
 
 
 def test_the_network_travels_with_the_profile(tiny):
