@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import product
 from typing import Any, Literal
@@ -84,7 +84,11 @@ def profile(
         SourceError, SpecError: there is no such network, or it has mistakes.
         UsageError: no such device, a dtype that it lacks, a batch below 1, an option that does not go with another.
     """
-    place = timed_device(device)
+    if not isinstance(source, (str, Graph)):
+        raise UsageError(
+            f"profile takes a SOURCE or a graph, not {source!r:.80}; convcost.capture(MODULE, INPUTS) gives one"
+        )
+    place = timed_device(str(device))
     dtypes, executions = _several(dtype or "float32"), _several(execution)
     _check(dtypes, executions, batch, layers, seconds)
     like = Setting(1, "", "train" if train else "forward", "eager", channels_last, tf32, optimizer if train else "")
@@ -249,14 +253,18 @@ def _check(dtypes: Sequence[str], executions: Sequence[str], batch: Any, layers:
     ):
         if value not in known:
             raise UsageError(f"{what} is {value!r}{nearest(str(value), known)} (allowed: {', '.join(known)})")
-    if isinstance(batch, str) and batch != "auto":
-        raise UsageError(f"batch is {batch!r}; it is a number, several, or auto")
-    if not seconds > 0:
-        raise UsageError(f"seconds is {seconds}; it must be more than 0")
+    if not executions:
+        raise UsageError(f"execution is empty (allowed: {', '.join(EXECUTIONS)})")
+    sizes = () if batch is None else _several(batch)
+    if batch is not None and batch != "auto" and not (sizes and all(isinstance(size, int) for size in sizes)):
+        raise UsageError(f"batch is {batch!r:.60}; it is a number, several, or auto")
+    if not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise UsageError(f"seconds is {seconds!r:.60}; it must be more than 0")
 
 
 def _several(value: Any) -> tuple[Any, ...]:
-    return (value,) if isinstance(value, (str, int)) else tuple(dict.fromkeys(value))
+    alone = isinstance(value, str) or not isinstance(value, Iterable)
+    return (value,) if alone else tuple(dict.fromkeys(value))
 
 
 def _silent(words: str, done: float | None) -> None:

@@ -387,11 +387,23 @@ def test_progress_is_told_and_never_goes_back(tiny):
         ({"train": True, "optimizer": "adamx"}, "did you mean"),
         ({"train": True, "optimizer": "adam8bit"}, "cannot be timed"),
         ({"seconds": 0}, "seconds is 0"),
+        ({"seconds": "1"}, "seconds is '1'"),
+        ({"batch": []}, r"batch is \[\]; it is a number, several, or auto"),
+        ({"batch": 1.5}, "batch is 1.5"),
+        ({"batch": [1, "2"]}, "it is a number, several, or auto"),
+        ({"execution": []}, "execution is empty"),
+        ({"execution": None}, "execution is None"),
     ],
 )
 def test_wrong_use(tiny, options, words):
     with pytest.raises(UsageError, match=words):
         profile(tiny, "cpu", **{"seconds": 0.1, **options})
+
+
+@pytest.mark.parametrize("source", [torch.nn.Conv2d(3, 4, 3), None, 5])
+def test_what_is_no_source(source):
+    with pytest.raises(UsageError, match="profile takes a SOURCE or a graph, not "):
+        profile(source, "cpu")
 
 
 def test_wrong_sources_stop_before_anything_runs(tmp_path):
