@@ -84,10 +84,7 @@ def profile(
         SourceError, SpecError: there is no such network, or it has mistakes.
         UsageError: no such device, a dtype that it lacks, a batch below 1, an option that does not go with another.
     """
-    if not isinstance(source, (str, Graph)):
-        raise UsageError(
-            f"profile takes a SOURCE or a graph, not {source!r:.80}; convcost.capture(MODULE, INPUTS) gives one"
-        )
+    _check_source(source)
     place = timed_device(str(device))
     dtypes, executions = _several(dtype or "float32"), _several(execution)
     _check(dtypes, executions, batch, layers, seconds)
@@ -243,6 +240,13 @@ def _bench(device: torch.device) -> Bench:
     from .cuda_bench import CudaBench
 
     return CudaBench(device)
+
+
+def _check_source(source: object) -> None:
+    if not isinstance(source, (str, Graph)):
+        raise UsageError(
+            f"profile takes a SOURCE or a graph, not {source!r:.80}; convcost.capture(MODULE, INPUTS) gives one"
+        )
 
 
 def _check(dtypes: Sequence[str], executions: Sequence[str], batch: Any, layers: str, seconds: float) -> None:

@@ -115,6 +115,32 @@ def test_csv_has_every_layer(run, quick):
     assert all(float(row["time_ns"]) >= 0 for row in own)
 
 
+def test_csv_has_settings_that_failed_and_flops_of_the_whole_step(run, recorded):
+    found = json.loads(Path(recorded).read_text())
+    found["runs"][0].update(status="out of memory", phases={}, layers=[])
+    found["runs"][1]["setting"].update(mode="train", optimizer="sgd")
+    found["runs"][1]["static"]["step_flops"] = 3 * found["runs"][1]["static"]["flops"]
+    Path(recorded).write_text(json.dumps(found))
+    rows = list(csv.DictReader(io.StringIO(run("profile", recorded, "--show", "-f", "csv").out)))
+    first, second = (row for row in rows if row["op"] == "whole")
+    assert (first["batch"], first["status"], first["time_ns"]) == ("1", "out of memory", "")
+    assert (second["batch"], second["status"]) == ("8", "measured")
+    assert int(second["flops"]) == 3 * found["runs"][1]["static"]["flops"]
+
+
+def test_only_nothing_is_0_percent_of_a_ceiling(run, recorded):
+    found = json.loads(Path(recorded).read_text())
+    parts = (0.0001, 0.123, 0.9999, 3.2)
+    for layer, part in zip(found["runs"][1]["layers"], parts, strict=False):
+        layer["in_place_ns"] = [10**9]
+        layer["bound_ns"] = part * 10**9
+    found["runs"][1]["mark_ns"] = [0]
+    Path(recorded).write_text(json.dumps(found))
+    out = run("profile", recorded, "--show").out
+    for shown in ("<0.1%", "12.3%", "100.0%", "320.0%"):
+        assert f" {shown} " in out
+
+
 @needs_torch
 def test_ctrl_c_keeps_what_is_done(run, quick, monkeypatch, tmp_path):
     from convcost.measure.passes import Passes
