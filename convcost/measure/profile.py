@@ -28,6 +28,7 @@ from .run import Job, measured
 
 LAYERS = ("in-place", "isolated", "both", "none")
 EXECUTIONS: tuple[Execution, ...] = ("eager", "compile", "cuda_graph")
+TIMED = ("cuda", "cpu")
 SATURATED = 1.05
 """Doubling the batch must raise the throughput by this factor for ``auto`` to double again."""
 LARGEST_AUTO = 1 << 16
@@ -144,12 +145,15 @@ def timed_device(name: str) -> torch.device:
     Raises:
         UsageError: there is none; the message says what was found and what to do.
     """
-    if name.partition(":")[0] == "meta":
+    kind = name.partition(":")[0]
+    if kind == "meta":
         raise UsageError("nothing runs on meta, so nothing can be timed there; take --device cpu or cuda")
+    if kind not in TIMED:
+        raise UsageError(f"unknown device {name!r:.40}{nearest(kind, TIMED)} (allowed: {', '.join(TIMED)})")
     try:
         return device_of(name)
     except UsageError as error:
-        if name.partition(":")[0] != "cuda":
+        if kind != "cuda":
             raise
         words = str(error).removesuffix("; use meta or cpu")
         raise UsageError(f"{words}; --device cpu runs the same protocol on the processor") from None
@@ -230,7 +234,8 @@ def _base(graphs: _Graphs, setting: Setting, job: Job) -> Profile:
     report = graphs.report(setting)
     graph, about = report.graph, report.about
     source = graphs.source if isinstance(graphs.source, str) else about.source
-    network = graph_document(graph, Values(graph), about.name, __version__)
+    # Lists for tuples, as in its file: what is read again is then the same.
+    network = msgspec.json.decode(msgspec.json.encode(graph_document(graph, Values(graph), about.name, __version__)))
     return Profile(about.name, about.title, source, job.where, (), job.tops, network)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import convcost
 from convcost.errors import SpecError, UsageError
+from convcost.profiles.files import from_bytes
 from convcost.profiles.records import Condition, MemoryUse, Profile
 
 torch = pytest.importorskip("torch")
@@ -257,6 +258,7 @@ def test_a_network_without_layers(tmp_path):
 def test_the_network_travels_with_the_profile(tiny):
     found = quick(tiny, batch=2)
     assert found.network["architecture"]["name"] == "tiny"
+    assert from_bytes(found.to_json().encode(), "run.json") == found
     assert [node["name"] for node in found.network["nodes"]] == [node.name for node in convcost.load(tiny)]
 
 
@@ -418,8 +420,9 @@ def test_wrong_sources_stop_before_anything_runs(tmp_path):
 def test_devices():
     with pytest.raises(UsageError, match="nothing runs on meta"):
         profile("lenet5", "meta")
-    with pytest.raises(UsageError, match="unknown device"):
+    with pytest.raises(UsageError, match=r"unknown device 'gpu'.* \(allowed: cuda, cpu\)$"):
         profile("lenet5", "gpu")
+    assert profile(convcost.load("lenet5"), torch.device("cpu"), seconds=0.05, layers="none").measured
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="--device cpu runs the same protocol"):
             profile("lenet5")
