@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,3 +36,22 @@ def written(path: str) -> Iterator[IO[str]]:
     except BaseException:
         os.unlink(partial)
         raise
+
+
+def check_folder(path: str, new: bool = False) -> None:
+    """Make sure that files can be made in a folder, before the work of which they are the result.
+
+    Args:
+        path: the folder. ``new``: it need not exist yet, if it can be made.
+
+    Raises:
+        OSError: they cannot.
+    """
+    found = os.path.abspath(path)
+    while new and not os.path.lexists(found):
+        found = os.path.dirname(found)
+    if not os.path.isdir(found):
+        code = errno.ENOTDIR if os.path.lexists(found) else errno.ENOENT
+        raise OSError(code, os.strerror(code), found)
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), found)

@@ -102,7 +102,7 @@ BATCHES = ("largest_batch", "largest_training_batch")
 
 
 def _not_here(report: Report) -> Figure:
-    raise OpError(f"there is no saved profile of {report.about.name}")
+    raise OpError(f"there is no saved profile of {report.about.name} with times")
 
 
 MEASURED: dict[str, Quantity] = {

@@ -7,12 +7,14 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..analysis.costs import DTYPES, MAX_SIZE
 from ..errors import MissingExtraError, UsageError, nearest
+from ..files import check_folder
 from ..render import FORMATS, render
 from .options import SOURCE, InputSize, input_size, opened, output_options, profile_of
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """What shells say of a command that Ctrl-C has stopped."""
+
+SHOWN = ("source", "show", "depth", "plain", "verbose", "format", "units", "output")
+"""What ``--show`` goes with."""
 
 
 class Several(click.ParamType):  # type: ignore[type-arg]
@@ -102,21 +107,15 @@ def command(
     Exit status: 0; 1 if nothing could be measured; 2 for wrong use; 130 after Ctrl-C, with what had been measured.
     """
     if show:
+        _check_shown(click.get_current_context())
         _show(_saved(source), format, units, output, depth, plain, verbose)
         return
     if optimizer and not train:
         raise UsageError("--optimizer is about training: give --train too")
-    try:
-        from ..measure.profile import profile
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError(
-            'convcost profile runs PyTorch, and torch is not installed: pip install "convcost[torch]"'
-        ) from None
+    _check_places(folder, output)
     saved: list[str] = []
-    with _progress() as told:
-        found = profile(
+    with _stoppable(), _progress() as told:
+        found = _profile()(
             source, device, batch, dtypes, input_size=input_size(inputs), train=train, optimizer=optimizer or "sgd",
             execution=execution, channels_last=channels_last, tf32=tf32, layers=layers, seconds=seconds,
             progress=told, keep=_keeper(folder, saved),
@@ -130,7 +129,50 @@ def command(
         raise SystemExit(1)
 
 
+def _profile() -> Callable[..., Profile]:
+    try:
+        from ..measure.profile import profile
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(
+            'convcost profile runs PyTorch, and torch is not installed: pip install "convcost[torch]"'
+        ) from None
+    return profile
+
+
+def _check_places(folder: str | None, output: str | None) -> None:
+    """Refuse folders that cannot be written before minutes of work, not after them."""
+    try:
+        if folder is not None:
+            check_folder(folder, new=True)
+        if output is not None and (os.path.isfile(output) or not os.path.exists(output)):  # not a device or a pipe
+            check_folder(os.path.dirname(os.path.realpath(output)))
+    except OSError as error:
+        raise UsageError(f"cannot write into {error.filename}: {error.strerror}") from None
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C before the first setting: nothing is kept, and the status is the same."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("convcost: interrupted before anything was measured", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _check_shown(context: click.Context) -> None:
+    """Refuse options of a measurement beside ``--show``, which would be passed over."""
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
+        if given and parameter.name not in SHOWN:
+            raise UsageError(f"{parameter.opts[0]} is about measuring, and --show measures nothing; leave one out")
+
+
 def _saved(source: str) -> Profile:
+    if not os.path.exists(source) and source.endswith(".json"):
+        raise UsageError(f"there is no file {source}")
     found = profile_of(source)
     if found is None:
         raise UsageError(f"{source} is no saved profile; --show shows what --save has written")
@@ -146,10 +188,17 @@ def _keeper(folder: str | None, saved: list[str]) -> Callable[[Profile], None] |
     def keep(found: Profile) -> None:
         if not saved:
             where = found.environment
-            saved.append(os.path.join(folder, file_name(found.name, where.device_name, where.started)))
+            saved.append(_free(os.path.join(folder, file_name(found.name, where.device_name, where.started))))
         save(found, saved[0])
 
     return keep
+
+
+def _free(path: str) -> str:
+    """The path, or with a number if there is such a file: two GPUs of one name may begin in the same second."""
+    stem, end = os.path.splitext(path)
+    names = (path if number == 1 else f"{stem}-{number}{end}" for number in count(1))
+    return next(name for name in names if not os.path.exists(name))
 
 
 def _show(

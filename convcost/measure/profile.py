@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import product
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import torch
 
 from ..analysis import Report, analyze
 from ..analysis.costs import DTYPES
-from ..errors import UsageError, nearest
+from ..errors import ConvcostError, UsageError, nearest
 from ..graph import Graph
 from ..profiles.records import Execution, Profile, Run, Setting
 from ..sources import load
@@ -28,6 +28,7 @@ from .run import Job, measured
 
 LAYERS = ("in-place", "isolated", "both", "none")
 EXECUTIONS: tuple[Execution, ...] = ("eager", "compile", "cuda_graph")
+TIMED = ("cuda", "cpu")
 SATURATED = 1.05
 """Doubling the batch must raise the throughput by this factor for ``auto`` to double again."""
 LARGEST_AUTO = 1 << 16
@@ -84,14 +85,16 @@ def profile(
         SourceError, SpecError: there is no such network, or it has mistakes.
         UsageError: no such device, a dtype that it lacks, a batch below 1, an option that does not go with another.
     """
-    place = timed_device(device)
+    _check_source(source)
+    place = timed_device(str(device))
     dtypes, executions = _several(dtype or "float32"), _several(execution)
     _check(dtypes, executions, batch, layers, seconds)
     like = Setting(1, "", "train" if train else "forward", "eager", channels_last, tf32, optimizer if train else "")
     graphs = _Graphs(source, input_size, train)
     batches = (1,) if batch == "auto" else _several(graphs.own_batch if batch is None else batch)
     settings = _settings(like, dtypes, executions, batches, place)
-    graphs.report(settings[0])  # a source that does not exist stops everything before the device is touched
+    for setting in settings[:1] if isinstance(source, str) else settings:
+        graphs.report(setting)  # what is wrong with a source or a batch stops everything before the device is touched
     told = progress or _silent
     # Graphs, streams and cuBLAS are those of the current device.
     with torch.cuda.device(place) if place.type == "cuda" else nullcontext():
@@ -142,25 +145,36 @@ def timed_device(name: str) -> torch.device:
     Raises:
         UsageError: there is none; the message says what was found and what to do.
     """
-    if name.partition(":")[0] == "meta":
+    kind = name.partition(":")[0]
+    if kind == "meta":
         raise UsageError("nothing runs on meta, so nothing can be timed there; take --device cpu or cuda")
+    if kind not in TIMED:
+        raise UsageError(f"unknown device {name!r:.40}{nearest(kind, TIMED)} (allowed: {', '.join(TIMED)})")
     try:
         return device_of(name)
     except UsageError as error:
-        if name.partition(":")[0] != "cuda":
+        if kind != "cuda":
             raise
         words = str(error).removesuffix("; use meta or cpu")
         raise UsageError(f"{words}; --device cpu runs the same protocol on the processor") from None
 
 
+def _measured(job: Job, graphs: _Graphs, setting: Setting, told: Callable[[str, float], None]) -> Run:
+    """The run of a setting; a network that cannot be had in it is a run that failed, and the others are kept."""
+    try:
+        return measured(job, graphs, setting, told)
+    except ConvcostError as error:
+        return Run(setting, "failed", {}, note=str(error).partition("\n")[0])
+
+
 def _runs(job: Job, graphs: _Graphs, settings: Sequence[Setting], doubling: bool, told: Progress) -> Iterator[Run]:
     for position, setting in enumerate(settings):
-        run = measured(job, graphs, setting, _telling(told, setting, None if doubling else (position, len(settings))))
+        run = _measured(job, graphs, setting, _telling(told, setting, None if doubling else (position, len(settings))))
         yield run
         before = run
         while doubling and before.measured and before.setting.batch < LARGEST_AUTO:
             larger = msgspec.structs.replace(before.setting, batch=2 * before.setting.batch)
-            run = measured(job, graphs, larger, _telling(told, larger, None))
+            run = _measured(job, graphs, larger, _telling(told, larger, None))
             yield run
             if not run.measured or run.samples_per_s < SATURATED * before.samples_per_s:
                 break
@@ -220,7 +234,8 @@ def _base(graphs: _Graphs, setting: Setting, job: Job) -> Profile:
     report = graphs.report(setting)
     graph, about = report.graph, report.about
     source = graphs.source if isinstance(graphs.source, str) else about.source
-    network = graph_document(graph, Values(graph), about.name, __version__)
+    # Lists for tuples, as in its file: what is read again is then the same.
+    network = msgspec.json.decode(msgspec.json.encode(graph_document(graph, Values(graph), about.name, __version__)))
     return Profile(about.name, about.title, source, job.where, (), job.tops, network)
 
 
@@ -232,6 +247,13 @@ def _bench(device: torch.device) -> Bench:
     return CudaBench(device)
 
 
+def _check_source(source: object) -> None:
+    if not isinstance(source, (str, Graph)):
+        raise UsageError(
+            f"profile takes a SOURCE or a graph, not {source!r:.80}; convcost.capture(MODULE, INPUTS) gives one"
+        )
+
+
 def _check(dtypes: Sequence[str], executions: Sequence[str], batch: Any, layers: str, seconds: float) -> None:
     for value, what, known in (
         *((each, "dtype", DTYPES) for each in dtypes),
@@ -240,14 +262,18 @@ def _check(dtypes: Sequence[str], executions: Sequence[str], batch: Any, layers:
     ):
         if value not in known:
             raise UsageError(f"{what} is {value!r}{nearest(str(value), known)} (allowed: {', '.join(known)})")
-    if isinstance(batch, str) and batch != "auto":
-        raise UsageError(f"batch is {batch!r}; it is a number, several, or auto")
-    if not seconds > 0:
-        raise UsageError(f"seconds is {seconds}; it must be more than 0")
+    if not executions:
+        raise UsageError(f"execution is empty (allowed: {', '.join(EXECUTIONS)})")
+    sizes = () if batch is None else _several(batch)
+    if batch is not None and batch != "auto" and not (sizes and all(isinstance(size, int) for size in sizes)):
+        raise UsageError(f"batch is {batch!r:.60}; it is a number, several, or auto")
+    if not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise UsageError(f"seconds is {seconds!r:.60}; it must be more than 0")
 
 
 def _several(value: Any) -> tuple[Any, ...]:
-    return (value,) if isinstance(value, (str, int)) else tuple(dict.fromkeys(value))
+    alone = isinstance(value, str) or not isinstance(value, Iterable)
+    return (value,) if alone else tuple(dict.fromkeys(value))
 
 
 def _silent(words: str, done: float | None) -> None:

@@ -12,6 +12,7 @@ from .. import __version__
 from ..errors import SourceError
 from ..files import written
 from .records import Profile
+from .whole import mistake
 
 SCHEMA = 1
 """Version of the file. Within one, fields are only added, each with a default: what was written before still reads."""
@@ -100,9 +101,13 @@ def from_bytes(content: bytes, name: str) -> Profile:
             )
         raise SourceError(f"{name} has version {version!r:.20}; there is only {SCHEMA}")
     try:
-        return msgspec.convert(found, Profile)
+        profile = msgspec.convert(found, Profile)
     except (msgspec.ValidationError, RecursionError) as error:
         raise SourceError(f"{name} is not a whole profile: {error}") from None
+    wrong = mistake(profile)
+    if wrong:
+        raise SourceError(f"{name} is not a whole profile: {wrong}")
+    return profile
 
 
 def file_name(name: str, device_name: str, started: str) -> str:

@@ -177,8 +177,9 @@ def layer_sheet(found: Figures, depth: int | None, plain: bool, title: str) -> S
     return Sheet(title, tuple(columns), tuple(lines), line("total", found.totals, kind="total"))
 
 
-def _percent(value: float | None) -> float | None:
-    return None if value is None else round(100 * value, 1)
+def _percent(value: float | None) -> str | None:
+    """With one decimal; like shares, only nothing is 0.0."""
+    return None if value is None else units.share(value, 1).removesuffix("%") if value < 0.5 else f"{100 * value:.1f}"
 
 
 def _whole(value: float | None) -> int | None:
@@ -323,25 +324,27 @@ def _torch(where: Environment) -> str:
 
 
 def flat(profile: Profile) -> Document:
-    """One row for each layer of each setting, or for each setting where no layers were timed: for spreadsheets."""
+    """One row for each setting and one for each of its layers, for spreadsheets; without a time where it failed.
+
+    FLOPs of a training step are those of the whole step, as the time is.
+    """
     columns = (
         Column("setting", "Setting"), Column("batch", "Batch", "plain"), Column("name", "Layer"),
         Column("op", "Op"), Column("group", "Group"), Column("params", "Params", "count"),
         Column("macs", "MACs", "count"), Column("flops", "FLOPs", "count"), Column("bytes_moved", "Bytes", "bytes"),
         Column("time_ns", "Time", "plain"), Column("alone_ns", "Alone", "plain"),
         Column("bound_ns", "Bound", "plain"), Column("datasheet_bound_ns", "Datasheet", "plain"),
-        Column("limit", "Limit", "word"),
+        Column("limit", "Limit", "word"), Column("status", "Status", "word"),
     )  # fmt: skip
     lines = []
     for found in profile.figures:
-        setting, static = found.run.setting, found.run.static
-        if not found.run.measured or static is None:
-            continue
+        run, setting, static = found.run, found.run.setting, found.run.static
         first = (setting.words, setting.batch)
-        work = (static.params, static.macs, static.flops, static.bytes_moved)
-        lines.append(Line((*first, "", "whole", "", *work, found.run.time.median_ns, None, None, None, "")))
-        for layer, span in zip(found.run.layers, found.layers, strict=True):
+        work = (static.params, static.macs, static.step_flops, static.bytes_moved) if static else (None,) * 4
+        median = run.time.median_ns if run.measured else None
+        lines.append(Line((*first, "", "whole", "", *work, median, None, None, None, "", run.status)))
+        for layer, span in zip(run.layers, found.layers, strict=True):
             own = (layer.name, layer.op, layer.group, span.params, span.macs, span.flops, span.bytes_moved)
             times = (span.time_ns, span.alone_ns, span.bound_ns, span.datasheet_bound_ns)
-            lines.append(Line((*first, *own, *times, span.limit)))
+            lines.append(Line((*first, *own, *times, span.limit, run.status)))
     return Document((Sheet("", columns, tuple(lines)),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import sys
@@ -114,6 +115,32 @@ def test_csv_has_every_layer(run, quick):
     assert all(float(row["time_ns"]) >= 0 for row in own)
 
 
+def test_csv_has_settings_that_failed_and_flops_of_the_whole_step(run, recorded):
+    found = json.loads(Path(recorded).read_text())
+    found["runs"][0].update(status="out of memory", phases={}, layers=[])
+    found["runs"][1]["setting"].update(mode="train", optimizer="sgd")
+    found["runs"][1]["static"]["step_flops"] = 3 * found["runs"][1]["static"]["flops"]
+    Path(recorded).write_text(json.dumps(found))
+    rows = list(csv.DictReader(io.StringIO(run("profile", recorded, "--show", "-f", "csv").out)))
+    first, second = (row for row in rows if row["op"] == "whole")
+    assert (first["batch"], first["status"], first["time_ns"]) == ("1", "out of memory", "")
+    assert (second["batch"], second["status"]) == ("8", "measured")
+    assert int(second["flops"]) == 3 * found["runs"][1]["static"]["flops"]
+
+
+def test_only_nothing_is_0_percent_of_a_ceiling(run, recorded):
+    found = json.loads(Path(recorded).read_text())
+    parts = (0.0001, 0.123, 0.9999, 3.2)
+    for layer, part in zip(found["runs"][1]["layers"], parts, strict=False):
+        layer["in_place_ns"] = [10**9]
+        layer["bound_ns"] = part * 10**9
+    found["runs"][1]["mark_ns"] = [0]
+    Path(recorded).write_text(json.dumps(found))
+    out = run("profile", recorded, "--show").out
+    for shown in ("<0.1%", "12.3%", "100.0%", "320.0%"):
+        assert f" {shown} " in out
+
+
 @needs_torch
 def test_ctrl_c_keeps_what_is_done(run, quick, monkeypatch, tmp_path):
     from convcost.measure.passes import Passes
@@ -135,6 +162,53 @@ def test_ctrl_c_keeps_what_is_done(run, quick, monkeypatch, tmp_path):
     found = load_profile(file)
     assert found.interrupted
     assert [r.setting.batch for r in found.runs] == [1]
+
+
+@needs_torch
+def test_ctrl_c_before_anything_is_measured_has_the_same_status(run, monkeypatch, tmp_path):
+    from convcost.measure import profile
+
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(profile, "ceilings", stopped)
+    result = run("profile", "lenet5", "--device", "cpu", "--save", str(tmp_path))
+    assert (result.status, result.out) == (130, "")
+    assert result.err == "convcost: interrupted before anything was measured\n"
+    assert not list(tmp_path.iterdir())
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--save", "file/sub"], "file: Not a directory"),
+        (["-o", "none/out.txt"], "none: No such file or directory"),
+    ],
+)
+def test_where_nothing_can_be_written_nothing_is_measured(run, monkeypatch, tmp_path, arguments, words):
+    from convcost.measure import profile
+
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    monkeypatch.setattr(profile, "ceilings", lambda *arguments: pytest.fail("it was measured"))
+    result = run("profile", "lenet5", "--device", "cpu", *arguments)
+    assert result.status == 2
+    assert result.err.startswith(f"convcost: error: cannot write into {tmp_path}")
+    assert words in result.err
+
+
+@needs_torch
+def test_no_profile_takes_the_place_of_another(run, quick, monkeypatch, tmp_path):
+    from convcost.profiles import files
+
+    monkeypatch.setattr(files, "file_name", lambda *arguments: "run.json")
+    for seconds in ("0.1", "0.2"):
+        result = run(
+            "profile", "lenet5", "--device", "cpu", "--seconds", seconds, "--save", str(tmp_path), "-o", os.devnull
+        )
+        assert result.status == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run-2.json", "run.json"]
 
 
 @needs_torch
@@ -218,7 +292,7 @@ def test_it_compares(run, recorded):
     assert result.status == 0
     assert "lenet5 #1" in result.out
     assert "Times of the same setting" in result.out
-    assert "Not known of vgg16: Latency; Per second: there is no saved profile of vgg16." in result.out
+    assert "Not known of vgg16: Latency; Per second: there is no saved profile of vgg16 with times" in result.out
     found = json.loads(run("compare", recorded, "vgg16", "-f", "json").out)
     own = load_profile(recorded).runs
     figures = found["networks"][0]["figures"]
@@ -321,3 +395,20 @@ def test_a_saved_profile_is_shown_again(run, recorded, monkeypatch):
     result = run("profile", "vgg16", "--show")
     assert result.status == 2
     assert "vgg16 is no saved profile" in result.err
+    result = run("profile", "none.json", "--show")
+    assert (result.status, result.err) == (2, "convcost: error: there is no file none.json\n")
+
+
+@pytest.mark.parametrize("options", [["--batch", "2"], ["--save", "x"], ["--tf32"], ["--train"]])
+def test_showing_measures_nothing(run, recorded, options):
+    result = run("profile", recorded, "--show", *options)
+    assert result.status == 2
+    assert f"{options[0]} is about measuring, and --show measures nothing" in result.err
+
+
+def test_a_profile_without_a_time_has_no_latency(run, recorded):
+    found = json.loads(Path(recorded).read_text())
+    found["runs"] = []
+    Path("none.json").write_text(json.dumps(found))
+    result = run("compare", recorded, "none.json")
+    assert "there is no saved profile of lenet5 #2 with times." in " ".join(result.out.split())

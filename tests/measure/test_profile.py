@@ -9,6 +9,7 @@ import pytest
 
 import convcost
 from convcost.errors import SpecError, UsageError
+from convcost.profiles.files import from_bytes
 from convcost.profiles.records import Condition, MemoryUse, Profile
 
 torch = pytest.importorskip("torch")
@@ -207,8 +208,10 @@ def test_a_captured_module_is_untouched():
     assert run.measured, run.note
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
+    bench = FakeBench()
     with pytest.raises(UsageError, match="captured at batch 2"):
-        quick(graph, batch=3)
+        quick(graph, batch=[2, 3], bench=bench)
+    assert bench.synchronized == 0
 
 
 def test_a_module_by_name_is_captured_for_each_batch(tmp_path, monkeypatch):
@@ -224,9 +227,38 @@ def test_a_module_by_name_is_captured_for_each_batch(tmp_path, monkeypatch):
     assert all(run.measured for run in found.runs)
 
 
+@pytest.mark.parametrize("batch", [[1, 2, 3], "auto"])
+def test_a_batch_that_a_module_refuses_is_a_run_that_failed(tmp_path, monkeypatch, batch):
+    (tmp_path / "picky_net.py").write_text(
+        "import torch\n"
+        "class Picky(torch.nn.Conv2d):\n"
+        "    def forward(self, x):\n"
+        "        if len(x) == 2:\n"
+        "            raise ValueError('not two')\n"
+        "        return super().forward(x)\n"
+        "def make():\n"
+        "    return Picky(3, 4, 3), torch.zeros(1, 3, 8, 8)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    runs = quick("picky_net:make", batch=batch).runs
+    assert [run.status for run in runs] == ["measured", "failed", "measured"][: len(runs)]
+    assert len(runs) == (2 if batch == "auto" else 3)
+    assert "not two" in runs[1].note
+
+
+def test_a_network_without_layers(tmp_path):
+    graph = convcost.capture(torch.nn.Identity().eval(), torch.zeros(1, 3, 8, 8))
+    (run,) = quick(graph).runs
+    assert run.measured
+    assert run.layers == ()
+    assert run.static.peak_bytes == 3 * 8 * 8 * 4  # its input
+
+
 def test_the_network_travels_with_the_profile(tiny):
     found = quick(tiny, batch=2)
     assert found.network["architecture"]["name"] == "tiny"
+    assert from_bytes(found.to_json().encode(), "run.json") == found
     assert [node["name"] for node in found.network["nodes"]] == [node.name for node in convcost.load(tiny)]
 
 
@@ -357,11 +389,23 @@ def test_progress_is_told_and_never_goes_back(tiny):
         ({"train": True, "optimizer": "adamx"}, "did you mean"),
         ({"train": True, "optimizer": "adam8bit"}, "cannot be timed"),
         ({"seconds": 0}, "seconds is 0"),
+        ({"seconds": "1"}, "seconds is '1'"),
+        ({"batch": []}, r"batch is \[\]; it is a number, several, or auto"),
+        ({"batch": 1.5}, "batch is 1.5"),
+        ({"batch": [1, "2"]}, "it is a number, several, or auto"),
+        ({"execution": []}, "execution is empty"),
+        ({"execution": None}, "execution is None"),
     ],
 )
 def test_wrong_use(tiny, options, words):
     with pytest.raises(UsageError, match=words):
         profile(tiny, "cpu", **{"seconds": 0.1, **options})
+
+
+@pytest.mark.parametrize("source", [torch.nn.Conv2d(3, 4, 3), None, 5])
+def test_what_is_no_source(source):
+    with pytest.raises(UsageError, match="profile takes a SOURCE or a graph, not "):
+        profile(source, "cpu")
 
 
 def test_wrong_sources_stop_before_anything_runs(tmp_path):
@@ -376,8 +420,9 @@ def test_wrong_sources_stop_before_anything_runs(tmp_path):
 def test_devices():
     with pytest.raises(UsageError, match="nothing runs on meta"):
         profile("lenet5", "meta")
-    with pytest.raises(UsageError, match="unknown device"):
+    with pytest.raises(UsageError, match=r"unknown device 'gpu'.* \(allowed: cuda, cpu\)$"):
         profile("lenet5", "gpu")
+    assert profile(convcost.load("lenet5"), torch.device("cpu"), seconds=0.05, layers="none").measured
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="--device cpu runs the same protocol"):
             profile("lenet5")

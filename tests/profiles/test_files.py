@@ -93,6 +93,44 @@ def test_a_wrong_time_is_named(recorded):
         from_bytes(json.dumps(found).encode(), "run.json")
 
 
+def phases(run, row):
+    run["phases"] = {"forward": row}
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda run: run["setting"].update(batch=0), r"batch is 0, and must be 1 or more - at `\$\.runs\[0\]"),
+        (lambda run: phases(run, []), r"it is measured, and there are no times - at `\$\.runs\[0\]\.phases`"),
+        (lambda run: phases(run, [0, 5]), r"an iteration takes no time"),
+        (lambda run: phases(run, [-7, 5]), r"a time is -7 ns, which is less than nothing - at .*phases\.forward`"),
+        (lambda run: run["phases"].update(backward=[1]), r"phases have 1 and \d+ times"),
+        (lambda run: run["layers"][2].update(in_place_ns=[3, -4]), r"a time is -4 ns.*layers\[2\]\.in_place_ns`"),
+        (lambda run: run["layers"][2].update(alone=99), r"alone is 99, and there are \d+ isolated.*layers\[2\]"),
+        (lambda run: run["layers"][2].update(alone=-1), r"alone is -1"),
+        (lambda run: run["layers"][2].update(macs=-3), r"macs is -3, and must be 0 or more"),
+        (lambda run: run.update(isolated=[[]]), r"there are no times - at `\$\.runs\[0\]\.isolated\[0\]`"),
+    ],
+)
+def test_figures_that_cannot_be(recorded, edit, words):
+    found = json.loads(text(recorded))
+    for layer in found["runs"][0]["layers"]:
+        layer["alone"] = None
+    edit(found["runs"][0])
+    with pytest.raises(SourceError, match=f"^run.json is not a whole profile: {words}"):
+        from_bytes(json.dumps(found).encode(), "run.json")
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"), [({"samples_ns": []}, "no times"), ({"samples_ns": [0]}, "is 0 ns"), ({"work": 0}, "work is 0")]
+)
+def test_ceilings_that_cannot_be(recorded, edit, words):
+    found = json.loads(text(recorded))
+    found["ceilings"][1].update(edit)
+    with pytest.raises(SourceError, match=rf"{words}.* at `\$\.ceilings\[1\]"):
+        from_bytes(json.dumps(found).encode(), "run.json")
+
+
 def test_no_file(tmp_path):
     with pytest.raises(SourceError, match="No such file"):
         load_profile(tmp_path / "none.json")

@@ -152,7 +152,8 @@ class Memory(Shown):
     @cached_property
     def peak_ideal_bytes(self) -> int:
         """The same if every value dies after its last reader: what a good runtime reaches."""
-        return max(self._written(eager=False).levels())
+        script = self._written(eager=False)
+        return max(script.levels(), default=sum(script.sizes))  # without a layer nothing is ever let go
 
     @property
     def peak_layer(self) -> str:
