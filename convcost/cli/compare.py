@@ -131,8 +131,9 @@ def _measured_parts(reports: Sequence[Report], profiles: Sequence[Profile | None
     from ..profiles.measured import versus
     from ..render.profile import origin, versus_sheet
 
-    names = [report.about.name for report, profile in zip(reports, profiles, strict=True) if profile is not None]
-    there = [profile for profile in profiles if profile is not None]
+    pairs = [(report.about.name, profile) for report, profile in zip(reports, profiles, strict=True)]
+    names = [name for name, profile in pairs if profile is not None and profile.measured]
+    there = [profile for _, profile in pairs if profile is not None and profile.measured]
     rows = versus(there)
     table = [versus_sheet(names, rows)] if rows else []
     return [*table, *(Paragraph(origin(name, profile)) for name, profile in zip(names, there, strict=True))]

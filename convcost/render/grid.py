@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .sheet import Column, Curve, Line, Sheet, text_of
+from .sheet import Column, Curve, Line, Paragraph, Sheet, text_of
 
 _BAR = 6
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -12,6 +12,7 @@ _HEIGHTS = " ▁▂▃▄▅▆▇█"
 MAX_SPARK = 32
 
 _CROWDED = 8
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160))) | {ord("\n"): " "}
 
 
 class Grid:
@@ -61,7 +62,17 @@ def _cells(sheet: Sheet, line: Line, units: str, unicode: bool) -> list[str]:
         else:
             cells.append(_bar(*value, unicode=unicode))
     cells[0] = "  " * line.level + cells[0]
-    return cells
+    return [harmless(cell) for cell in cells]
+
+
+def harmless(text: str) -> str:
+    """A text on one line, without letters that a terminal obeys: names and titles come from files."""
+    return text if text.isprintable() else text.translate(_CONTROL)
+
+
+def paragraph(part: Paragraph) -> str:
+    """The text of a paragraph, line by line as harmless."""
+    return "\n".join(map(harmless, part.marked.split("\n")))
 
 
 def without_shares(sheet: Sheet) -> Sheet:
@@ -79,7 +90,7 @@ def without_shares(sheet: Sheet) -> Sheet:
 
 def spark_line(curve: Curve) -> str:
     """A curve as one line: ``MACs   ▁█▄█  largest in conv1_2``."""
-    return f"{curve.label:<13}{spark(curve.values)}  {curve.said}".rstrip()
+    return harmless(f"{curve.label:<13}{spark(curve.values)}  {curve.said}".rstrip())
 
 
 def spark(values: Sequence[int]) -> str:

@@ -6,11 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from .grid import Grid, cell_len, spark_line
+from .grid import Grid, cell_len, paragraph, spark_line
 from .sheet import Document, Paragraph, Sheet
-
-_CLEAN = {7: None, 8: None, 10: " ", 11: None, 12: None, 13: None}
-"""What a cell leaves out: letters that would move the cursor."""
 
 
 def render(document: Document, out: IO[str], units: str = "iec") -> None:
@@ -27,7 +24,7 @@ def render(document: Document, out: IO[str], units: str = "iec") -> None:
         if isinstance(part, Sheet):
             out.writelines(f"{line}\n" for line in _lines(Grid(part, units, unicode), unicode))
         elif isinstance(part, Paragraph):
-            out.write(part.marked + "\n")
+            out.write(paragraph(part) + "\n")
         elif unicode:
             out.write(spark_line(part) + "\n")
 
@@ -48,9 +45,8 @@ def _lines(grid: Grid, unicode: bool) -> Iterator[str]:
     def line(cells: Sequence[str]) -> str:
         texts = []
         for column, cell, width in zip(sheet.columns, cells, grid.widths, strict=True):
-            text = cell.translate(_CLEAN)
-            space = " " * (width - cell_len(text))
-            texts.append((text + space if grid.is_left(column) else space + text) + " " * grid.gap)
+            space = " " * (width - cell_len(cell))
+            texts.append((cell + space if grid.is_left(column) else space + cell) + " " * grid.gap)
         return between.join(texts)
 
     if sheet.title:

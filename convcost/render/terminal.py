@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from .grid import Grid, spark_line, without_shares
+from .grid import Grid, paragraph, spark_line, without_shares
 from .sheet import Document, Paragraph, Sheet
 
 COLOURS = {
@@ -37,7 +37,7 @@ def show(document: Document, out: IO[str], units: str) -> None:
         if document.apart(position):
             console.print()
         if isinstance(part, Paragraph):
-            console.print(Text(part.marked, style=COLOURS.get(part.kind, "")))
+            console.print(Text(paragraph(part), style=COLOURS.get(part.kind, "")))
         elif isinstance(part, Sheet):
             grid = Grid(part, units, unicode)
             if grid.least > width:

@@ -17,7 +17,7 @@ from convcost.render import FORMATS, render
 from convcost.render.analysis import COLUMN_KEYS, SORTABLE, document
 from convcost.render.fold import AUTOMATIC_LINES
 from support.networks import chain
-from support.shown import csv_rows, html_tables, markdown_rows, shown, table_rows, whole
+from support.shown import ANSI, csv_rows, html_tables, markdown_rows, shown, table_rows, whole
 
 NAMES = ["vgg16", "resnet18", "lenet5", "unet", "googlenet", "mobilenet_v2", "dcgan_generator"]
 READERS = {"table": table_rows, "markdown": markdown_rows, "csv": csv_rows}
@@ -338,3 +338,14 @@ def test_a_network_that_costs_nothing():
         assert read(shown(found, name))[0][0] == "flatten_1"
     assert "%" not in shown(found, "table").splitlines()[0]
     assert found._repr_html_()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_terminal_obeys_no_name(terminal):
+    """A title may come from anybody's file: escape codes would move the cursor or paint over what was said."""
+    evil = "\x1b[2J\x9b31mtitle\r\x07"
+    node = Node("a\x1b[1mb", make("relu", {}), ((-1, 0),))
+    found = analyze(Graph([node], [("input", Tensor((1, 4)))], about=About("x", evil)))
+    text = ANSI.sub("", shown(found, "table", terminal=terminal))
+    assert "[2J31mtitle: 0 parameters" in text
+    assert not set(text) & {"\x1b", "\x9b", "\r", "\x07"}

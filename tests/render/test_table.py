@@ -168,7 +168,7 @@ def test_a_cell_stays_on_its_line():
     sheet = Sheet("", (Column("a", "A"), Column("b", "B", "plain")), (Line(("x\ry\nz", 1)), Line(("[b]", 22))))
     out = io.StringIO()
     render(Document((sheet,)), "table", out)
-    assert out.getvalue().splitlines()[2:] == ["xy z    1 ", "[b]    22 "]
+    assert out.getvalue().splitlines()[2:] == ["xy z   1 ", "[b]   22 "]
 
 
 @pytest.mark.usefixtures("eighty")
