@@ -93,7 +93,6 @@ EXCEPTIONS = {
     ("cli.validate", "__init__"): "and in the JSON of validations",
     ("cli.report", "__init__"): "and on a page",
     ("profiles.files", "__init__"): "and in a saved profile",
-    ("measure.profile", "__init__"): "and in the network that it holds",
     ("cli.compare", "__init__"): "and on a page of several",
     ("sources.export.__init__", "__init__"): "and in the first line of a spec that it has written",
 }

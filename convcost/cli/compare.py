@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +13,7 @@ from ..analysis.compare import Comparison, compare
 from ..analysis.quantities import BATCHES, MEASURED, QUANTITIES
 from ..errors import ConvcostError, UsageError, lines
 from ..render import FORMATS, render
-from ..render.sheet import Document, Paragraph, Sheet
+from ..render.sheet import Document
 from .options import (
     GPU,
     SOURCE,
@@ -26,7 +25,7 @@ from .options import (
     profile_of,
     report_of,
 )
-from .report import Series, comparison_charts, not_to_a_terminal, option_words, throughput_of
+from .report import Series, comparison_charts, measured_document, not_to_a_terminal, option_words, throughput_of
 
 if TYPE_CHECKING:
     from ..profiles.records import Profile
@@ -96,15 +95,22 @@ def command(
             words += [] if relative_to == "first" else ["--relative-to", relative_to]
             words += [*(["--sort", sort] if sort else []), *(["--reverse"] if reverse else [])]
             words += ["--gpu", gpu] if gpu else []
-            out.write(_page(found, throughput_of(reports, profiles), _command(sources, words, output)))
+            out.write(
+                _page(
+                    found,
+                    throughput_of(reports, profiles),
+                    measured_document(reports, profiles),
+                    _command(sources, words, output),
+                )
+            )
         elif format == "json":
             out.write(found.to_json() + "\n")
         else:
             from ..render.comparison import document, flat
 
             shown = flat(found) if format == "csv" else document(found)
-            if format != "csv" and any(profiles):
-                shown = Document((*shown.parts, *_measured_parts(reports, profiles)))
+            if format != "csv":
+                shown = Document((*shown.parts, *measured_document(reports, profiles).parts))
             render(shown, format, out, units)
     if failed:
         raise SystemExit(2)
@@ -116,27 +122,14 @@ def _command(sources: tuple[str, ...], words: list[str], output: str | None) -> 
     return ["convcost", "compare", *sources, *words, "--format", "html", "-o", named]
 
 
-def _page(found: Comparison, throughput: Series, command: list[str]) -> str:
+def _page(found: Comparison, throughput: Series, measured: Document, command: list[str]) -> str:
     from .. import __version__
     from ..render.page import Assets, comparison_page, plotly_js
 
     charts = comparison_charts(found.reports, throughput)
     return comparison_page(
-        found.reports, command, Assets(plotly=plotly_js()), __version__, None, charts, found
+        found.reports, command, Assets(plotly=plotly_js()), __version__, None, charts, found, measured
     )  # fmt: skip
-
-
-def _measured_parts(reports: Sequence[Report], profiles: Sequence[Profile | None]) -> list[Paragraph | Sheet]:
-    """Where measured figures come from, and the settings that several profiles have."""
-    from ..profiles.measured import versus
-    from ..render.profile import origin, versus_sheet
-
-    pairs = [(report.about.name, profile) for report, profile in zip(reports, profiles, strict=True)]
-    names = [name for name, profile in pairs if profile is not None and profile.measured]
-    there = [profile for _, profile in pairs if profile is not None and profile.measured]
-    rows = versus(there)
-    table = [versus_sheet(names, rows)] if rows else []
-    return [*table, *(Paragraph(origin(name, profile)) for name, profile in zip(names, there, strict=True))]
 
 
 def _reports(

@@ -14,7 +14,7 @@ import msgspec
 
 from ..analysis import Report, analyze
 from ..analysis.costs import DTYPES, MAX_SIZE
-from ..errors import UsageError
+from ..errors import MissingExtraError, UsageError
 from ..files import written
 from ..sources import load
 from ..units import STYLES
@@ -192,6 +192,23 @@ def report_of(source: str, batch: int | None, inputs: Any, dtype: str | None, tr
     if graph.batch_free:
         return analyze(graph, batch, dtype, size, train)
     return analyze(graph, dtype=dtype, train=train)
+
+
+@contextmanager
+def torch_needed(command: str) -> Iterator[None]:
+    """What imports torch for a command that cannot do without.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(
+            f'convcost {command} runs PyTorch, and torch is not installed: pip install "convcost[torch]"'
+        ) from None
 
 
 def profile_of(source: str) -> Profile | None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..analysis.costs import DTYPES, MAX_SIZE
-from ..errors import MissingExtraError, UsageError, nearest
+from ..errors import UsageError, nearest
 from ..files import check_folder
+from ..profiles.records import EXECUTIONS, LAYERS
 from ..render import FORMATS, render
-from .options import SOURCE, InputSize, input_size, opened, output_options, profile_of
+from .options import SOURCE, InputSize, input_size, opened, output_options, profile_of, torch_needed
 
 if TYPE_CHECKING:
     from ..profiles.records import Profile
@@ -75,12 +76,12 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
 @click.option("--train", is_flag=True, help="Whole training steps: forward, backward and optimizer apart.")
 @click.option("--optimizer", default=None, metavar="NAME",
               help="sgd, momentum, adam, adamw or none, with --train.  [default: sgd]")  # fmt: skip
-@click.option("--execution", type=Several(("eager", "compile", "cuda_graph")), default="eager", show_default=True,
+@click.option("--execution", type=Several(EXECUTIONS), default="eager", show_default=True,
               metavar="NAME[,NAME...]", help="eager, compile (torch.compile) or cuda_graph.")  # fmt: skip
 @click.option("--channels-last", is_flag=True, help="Weights and inputs with the channels innermost.")
 @click.option("--tf32/--no-tf32", "tf32", default=None,
               help="Whether float32 products may use TF32.  [default: PyTorch's own switches]")  # fmt: skip
-@click.option("--layers", type=click.Choice(("in-place", "isolated", "both", "none")), default="in-place",
+@click.option("--layers", type=click.Choice(LAYERS), default="in-place",
               show_default=True, help="Times of layers: within the network, each alone, both, or none.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=3.0, show_default=True,
               help="Time for each setting, about.")  # fmt: skip
@@ -130,14 +131,8 @@ def command(
 
 
 def _profile() -> Callable[..., Profile]:
-    try:
+    with torch_needed("profile"):
         from ..measure.profile import profile
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError(
-            'convcost profile runs PyTorch, and torch is not installed: pip install "convcost[torch]"'
-        ) from None
     return profile
 
 

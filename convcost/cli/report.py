@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..render.charts import Chart
     from ..render.charts.memory import Run
     from ..render.page import Assets
+    from ..render.sheet import Document
 
 PICTURES = ("layers", "split", "bubble", "depth", "totals")
 SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
@@ -150,8 +151,10 @@ def text_of(
     command = [*shown, *(("--assets", assets) if assets else ()), "-o", named]
     where = Assets(folder=assets) if assets else Assets(plotly=plotly_js())
     if len(subjects) > 1:
-        charts = comparison_charts(reports, throughput_of(reports, [each.profile for each in subjects]))
-        return comparison_page(reports, command, where, __version__, convention, charts)
+        profiles = [each.profile for each in subjects]
+        charts = comparison_charts(reports, throughput_of(reports, profiles))
+        measured = measured_document(reports, profiles)
+        return comparison_page(reports, command, where, __version__, convention, charts, measured=measured)
     return _page(subjects[0], command, where, convention)
 
 
@@ -165,15 +168,14 @@ def _page(subject: Subject, command: Sequence[str], where: Assets, convention: s
     times: dict[str, int] = {}
     shown = None
     if profile is not None:
-        from ..profiles.figures import Figures
         from ..profiles.roof import roofline_of_run
         from ..render.profile import document
 
         shown = document(profile)
-        run = profile.timed_at(report.settings.batch, report.settings.dtype)
-        if run is not None:
-            times = Figures(run, profile.ceilings).times_ns
-            roofline = roofline or roofline_of_run(profile, run, report)
+        found = profile.figures_at(report.settings.batch, report.settings.dtype)
+        if found is not None:
+            times = found.times_ns
+            roofline = roofline or roofline_of_run(profile, found.run, report)
     charts = charts_of(report, roofline, times)
     explanations = explain(report, every=True)
     return report_page(report, explanations, command, where, __version__, convention, charts, roofline, shown)
@@ -223,6 +225,22 @@ def throughput_of(reports: Sequence[Report], profiles: Sequence[Profile | None])
         if each is not None
         for words, pairs in each.series.items()
     }
+
+
+def measured_document(reports: Sequence[Report], profiles: Sequence[Profile | None]) -> Document:
+    """Where measured figures come from, and the settings that several profiles have; empty without profiles."""
+    from ..render.sheet import Document, Paragraph
+
+    pairs = zip(reports, profiles, strict=True)
+    there = {report.about.name: profile for report, profile in pairs if profile is not None and profile.measured}
+    if not there:
+        return Document(())
+    from ..profiles.measured import versus
+    from ..render.profile import origin, versus_sheet
+
+    rows = versus(tuple(there.values()))
+    table = [versus_sheet(tuple(there), rows)] if rows else []
+    return Document((*table, *(Paragraph(origin(name, profile)) for name, profile in there.items())))
 
 
 def _picture(reports: Sequence[Report], key: str | None) -> str:

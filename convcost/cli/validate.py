@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import ConvcostError, MissingExtraError, UsageError
+from ..errors import ConvcostError, UsageError
 from ..render import FORMATS, render
 from ..sources import library
-from .options import SOURCE, analysis_options, input_size, opened, output_options
+from .options import SOURCE, analysis_options, input_size, opened, output_options, torch_needed
 
 if TYPE_CHECKING:
     from ..measure.records import Validation
@@ -65,15 +65,9 @@ def _validated(
     names: Sequence[str], device: str, batch: int | None, size: Any, dtype: str | None, train: bool
 ) -> list[Validation]:
     """The record of each network. One that cannot be validated stops only itself, unless it is the only one."""
-    try:
+    with torch_needed("validate"):
         from ..measure.devices import device_of
         from ..measure.validate import failed, validate
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError(
-            'convcost validate runs PyTorch, and torch is not installed: pip install "convcost[torch]"'
-        ) from None
     device_of(device)
     found = []
     with _progress(len(names)) as advance:

@@ -28,10 +28,10 @@ class Bound(msgspec.Struct, frozen=True):
     value: int
     text: str
 
-    def holds(self, found: int) -> bool:
+    def holds(self, found: float) -> bool:
         """Whether a figure keeps to it."""
         if self.operator == "about":
-            return verdict_on(self.text, found) == "agrees"
+            return verdict_on(self.text, int(found)) == "agrees"
         return {
             "<=": found <= self.value, ">=": found >= self.value, "==": found == self.value,
             "<": found < self.value, ">": found > self.value,

@@ -11,7 +11,7 @@ import msgspec
 from .. import units
 from ..analysis import Report
 from ..analysis.changes import Change, changes
-from ..analysis.quantities import LOCKED, MEASURED, QUANTITIES, exact
+from ..analysis.quantities import LOCKED, MEASURED, exact, quantities
 from ..analysis.structure import placed
 from ..errors import ConvcostError, OpError, SpecError, told
 from . import lock as locks
@@ -134,7 +134,7 @@ def _budgets(budgets: Sequence[Budget], source: Source, report: Report, figures:
     return found
 
 
-def _value(quantity: str, source: Source, report: Report) -> int:
+def _value(quantity: str, source: Source, report: Report) -> float:
     if quantity not in MEASURED:
         return exact(quantity, report)
     from .measured import measured_figure  # with the reader of profiles, which only such a budget needs
@@ -142,12 +142,11 @@ def _value(quantity: str, source: Source, report: Report) -> int:
     return measured_figure(quantity, source, report)
 
 
-def broken(quantity: str, bound: object, value: int, report: Report, where: str | None = None) -> Finding:
+def broken(quantity: str, bound: object, value: float, report: Report, where: str | None = None) -> Finding:
     """The finding of a figure that is not what it may be, with the layers that are most of it."""
-    message = f"{quantity} is {value:,}, allowed is {bound}"
-    shown = _shown(quantity, value)
-    if not shown.startswith(f"{value:,}"):
-        message = f"{quantity} is {value:,} ({shown}), allowed is {bound}"
+    exact, shown = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}", _shown(quantity, value)
+    said = exact if shown.startswith(exact) else f"{exact} ({shown})"
+    message = f"{quantity} is {said}, allowed is {bound}"
     if quantity in ("params", "buffers", "macs", "flops", "activation_bytes"):
         layers = sorted(report.layers, key=lambda layer: -getattr(layer, quantity))[:LARGEST]
         costly = [(layer, getattr(layer, quantity)) for layer in layers if getattr(layer, quantity)]
@@ -157,9 +156,13 @@ def broken(quantity: str, bound: object, value: int, report: Report, where: str 
     return Finding("budget", message, quantity, str(bound), value, where)
 
 
-def _shown(quantity: str, value: int) -> str:
-    unit = {**QUANTITIES, **MEASURED}[quantity].unit
-    return {"bytes": units.size, "duration": units.duration}.get(unit, units.count)(value)
+def _shown(quantity: str, value: float) -> str:
+    unit = quantities(measured=True)[quantity].unit
+    if unit == "duration":
+        return units.duration(value)
+    if unit == "number":
+        return f"{value:,.2f}"
+    return (units.size if unit == "bytes" else units.count)(int(value))
 
 
 # --- the lock

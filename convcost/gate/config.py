@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ..analysis.costs import DTYPES
-from ..analysis.quantities import BUDGETED, LOCKED, MEASURED, QUANTITIES
+from ..analysis.quantities import BUDGETED, LOCKED, MEASURED, QUANTITIES, quantities
 from ..errors import SourceError, UsageError, Where, as_written, nearest
 from .bounds import EXACT, Bound, Operator, Tolerance, bound, tolerance
 from .records import Finding
@@ -220,7 +220,7 @@ class _Reader:
         if quantity not in known:
             self.fail(f"unknown quantity {quantity!r}{nearest(quantity, known)} (allowed: {', '.join(known)})", *path)
             return []
-        meant = {**QUANTITIES, **MEASURED}[quantity]
+        meant = quantities(measured=True)[quantity]
         default: Operator = ">=" if meant.best == "highest" else "<="
         try:
             return [Budget(quantity, bound(value, meant.unit, default), self.where(*path), source)]

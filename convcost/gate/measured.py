@@ -10,8 +10,8 @@ from ..profiles.measured import check_same, measured
 from .config import Source
 
 
-def measured_figure(key: str, source: Source, report: Report) -> int:
-    """A figure of ``MEASURED``: a time in nanoseconds, or whole samples in a second.
+def measured_figure(key: str, source: Source, report: Report) -> float:
+    """A figure of ``MEASURED``: a time in nanoseconds, or samples in a second.
 
     Raises:
         OpError: the settings name no profile.
@@ -27,4 +27,4 @@ def measured_figure(key: str, source: Source, report: Report) -> int:
         )
     profile = load_profile(path)
     check_same(profile, report)
-    return int(measured(profile, source.batch, source.dtype).figures[key])
+    return measured(profile, source.batch, source.dtype).figures[key]

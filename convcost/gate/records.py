@@ -23,7 +23,7 @@ class Finding(msgspec.Struct, frozen=True):
     message: str
     quantity: str | None = None
     allowed: str | int | None = None
-    found: int | None = None
+    found: int | float | None = None
     where: str | None = None
     changes: tuple[Change, ...] = ()
 

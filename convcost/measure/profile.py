@@ -14,10 +14,9 @@ from ..analysis import Report, analyze
 from ..analysis.costs import DTYPES
 from ..errors import ConvcostError, UsageError, nearest
 from ..graph import Graph
-from ..profiles.records import Execution, Profile, Run, Setting
+from ..profiles.records import EXECUTIONS, LAYERS, Execution, Profile, Run, Setting
 from ..sources import load
-from ..sources.export.graph_json import graph_document
-from ..sources.export.layers import Values
+from ..sources.export import export
 from .bench import Bench, CpuBench
 from .ceilings import ceilings
 from .devices import device_of
@@ -26,8 +25,6 @@ from .layer_times import Key
 from .passes import check_setting
 from .run import Job, measured
 
-LAYERS = ("in-place", "isolated", "both", "none")
-EXECUTIONS: tuple[Execution, ...] = ("eager", "compile", "cuda_graph")
 TIMED = ("cuda", "cpu")
 SATURATED = 1.05
 """Doubling the batch must raise the throughput by this factor for ``auto`` to double again."""
@@ -162,7 +159,7 @@ def timed_device(name: str) -> torch.device:
 def _measured(job: Job, graphs: _Graphs, setting: Setting, told: Callable[[str, float], None]) -> Run:
     """The run of a setting; a network that cannot be had in it is a run that failed, and the others are kept."""
     try:
-        return measured(job, graphs, setting, told)
+        return measured(job, graphs.report(setting), setting, told)
     except ConvcostError as error:
         return Run(setting, "failed", {}, note=str(error).partition("\n")[0])
 
@@ -223,19 +220,16 @@ class _Graphs:
         if free is not None:
             return free
         if batch not in self._graphs:
-            self._graphs = {batch: load(self.source, batch, self.input_size, self.train)}
+            self._graphs[batch] = load(self.source, batch, self.input_size, self.train)
         return self._graphs[batch]
 
 
 def _base(graphs: _Graphs, setting: Setting, job: Job) -> Profile:
     """The profile without its runs."""
-    from .. import __version__
-
     report = graphs.report(setting)
-    graph, about = report.graph, report.about
+    about = report.about
     source = graphs.source if isinstance(graphs.source, str) else about.source
-    # Lists for tuples, as in its file: what is read again is then the same.
-    network = msgspec.json.decode(msgspec.json.encode(graph_document(graph, Values(graph), about.name, __version__)))
+    network = msgspec.json.decode(export(report.graph, "json"))
     return Profile(about.name, about.title, source, job.where, (), job.tops, network)
 
 
@@ -280,4 +274,4 @@ def _silent(words: str, done: float | None) -> None:
     """Nobody watches."""
 
 
-__all__ = ["EXECUTIONS", "LAYERS", "profile"]
+__all__ = ["profile"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -25,13 +25,6 @@ from .timing import Limits, timed
 REPLAY = Limits(seconds=0.5, warmup_seconds=0.05, max_samples=200)
 
 
-class Reports(Protocol):
-    """Gives the static account of a setting."""
-
-    def report(self, setting: Setting) -> Report:
-        """The account."""
-
-
 class Job(msgspec.Struct, frozen=True):
     """What holds for all settings: the device, which layer times are taken, the seconds for each, and what is known."""
 
@@ -48,14 +41,12 @@ Told = Callable[[str, float], None]
 """What is told: what is measured now, and which part of the run is done."""
 
 
-def measured(job: Job, reports: Reports, setting: Setting, told: Told) -> Run:
+def measured(job: Job, report: Report, setting: Setting, told: Told) -> Run:
     """The run of a setting; one that cannot be measured says so in its status and note.
 
     Raises:
         KeyboardInterrupt: the user has had enough.
-        ConvcostError: the network has no account in this setting.
     """
-    report = reports.report(setting)
     static = _static(report, setting, job.bench.kind)
     run = Run(setting, "failed", dict(report.settings.input_shapes), static)
     free = job.bench.free_bytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -40,15 +40,12 @@ class Timed(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
 
-def timed(
-    bench: Bench, phases: Sequence[Call], limits: Limits, flush: bool = True, moved: Callable[[], None] | None = None
-) -> Timed:
+def timed(bench: Bench, phases: Sequence[Call], limits: Limits, flush: bool = True) -> Timed:
     """Times of an iteration that has one or more phases.
 
     Args:
         phases: what is called, in this order, in each iteration.
         flush: overwrite the device's cache before each iteration, outside of what is timed.
-        moved: called between looks, for a progress bar.
     """
     # The first one loads kernels and compiles, for seconds or minutes: it takes nothing from the others' time.
     _waited(bench, _iteration(bench, phases, False))
@@ -66,8 +63,6 @@ def timed(
         chunk = max(1, int(CHUNK_NS * len(marks) / max(1, bench.now_ns() - begun)))
         rows += [between(bench, each) for each in marks]
         conditions += [seen] if seen is not None else []
-        if moved is not None:
-            moved()
     return Timed(tuple(zip(*rows, strict=True)), warmup, stable, tuple(conditions))
 
 

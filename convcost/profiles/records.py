@@ -22,6 +22,9 @@ Mode = Literal["forward", "train"]
 Execution = Literal["eager", "compile", "cuda_graph"]
 Status = Literal["measured", "out of memory", "failed", "interrupted"]
 PHASES = ("forward", "backward", "optimizer")
+EXECUTIONS: tuple[Execution, ...] = ("eager", "compile", "cuda_graph")
+LAYERS = ("in-place", "isolated", "both", "none")
+"""Which times of layers can be asked for."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -161,7 +164,7 @@ class LayerTime(msgspec.Struct, frozen=True):
     alone: int | None = None
 
 
-class Run(msgspec.Struct, frozen=True):
+class Run(msgspec.Struct, frozen=True, dict=True):
     """One setting, and what was measured in it.
 
     ``phases`` holds the raw samples of each phase of an iteration: "forward"; in training "backward" and "optimizer"
@@ -187,12 +190,12 @@ class Run(msgspec.Struct, frozen=True):
     note: str = ""
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def samples_ns(self) -> tuple[int, ...]:
         """The whole iteration: the sum of its phases, sample by sample."""
         return tuple(map(sum, zip(*self.phases.values(), strict=True)))
 
-    @property
+    @cached_property
     def time(self) -> Summary:
         """The whole iteration.
 
@@ -260,11 +263,12 @@ class Profile(msgspec.Struct, Shown, frozen=True, dict=True):
 
         return tuple(map(warnings, self.runs))
 
-    def timed_at(self, batch: int, dtype: str) -> Run | None:
-        """The first run of this batch and dtype that has times of layers."""
-        for run in self.measured:
-            if run.layers and (run.setting.batch, run.setting.dtype) == (batch, dtype):
-                return run
+    def figures_at(self, batch: int, dtype: str) -> Figures | None:
+        """The figures of the first run of this batch and dtype that has times of layers."""
+        for found in self.figures:
+            setting = found.run.setting
+            if found.run.measured and found.run.layers and (setting.batch, setting.dtype) == (batch, dtype):
+                return found
         return None
 
     def __repr__(self) -> str:

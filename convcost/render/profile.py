@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 Parts = list[Paragraph | Sheet | Curve]
 
-CLOSED = 0.05
-"""How far the sum of the layers may be from the whole pass."""
-BUSY = 0.95
 _GROUPS = ("conv", "fc")
 
 
@@ -38,7 +35,7 @@ def document(
     parts += [memory_sheet(remembered)] if remembered else []
     timed = [found for found in profile.figures if found.run.measured and found.run.layers]
     for found in timed if every else timed[-1:]:
-        parts += _layers(found, profile.environment, depth, plain, style)
+        parts += _layers(found, depth, plain, style)
     parts += [ceilings_sheet(profile)] if profile.ceilings else []
     parts += [Paragraph(text) for text in meaning(profile)]
     parts += [
@@ -141,11 +138,11 @@ def memory_sheet(runs: Sequence[Run]) -> Sheet:
 # --- layers
 
 
-def _layers(found: Figures, where: Environment, depth: int | None, plain: bool, style: str) -> Parts:
+def _layers(found: Figures, depth: int | None, plain: bool, style: str) -> Parts:
     words = found.run.setting.words
     parts: Parts = [layer_sheet(found, depth, plain, f"Layers at {words}"), group_sheet(found, words)]
     parts += [Paragraph(contrast(found), "headline")] if found.totals.time_ns else []
-    return parts + [Paragraph(text) for text in closing(found, where, style)]
+    return parts + [Paragraph(text) for text in closing(found, style)]
 
 
 def layer_sheet(found: Figures, depth: int | None, plain: bool, title: str) -> Sheet:
@@ -227,7 +224,7 @@ def contrast(found: Figures) -> str:
     return text[:1].upper() + text[1:] + "."
 
 
-def closing(found: Figures, where: Environment, style: str) -> list[str]:
+def closing(found: Figures, style: str) -> list[str]:
     """Whether the layers add up to the whole pass, and what else there is."""
     sums = found.closing
     if sums is None:

@@ -322,6 +322,9 @@ def test_it_makes_a_page(run, recorded):
     assert 'data-chart="throughput"' in both
     assert run("compare", recorded, "again.json", "-f", "html", "-o", "three.html").status == 0
     assert 'data-chart="throughput"' in Path("three.html").read_text(encoding="utf-8")
+    for page in (both, Path("three.html").read_text(encoding="utf-8")):
+        assert "Times of the same setting" in page
+        assert "lenet5 #2: measured on " in page
     shown = run("report", recorded, "-f", "markdown").out
     assert "## Measured" in shown
     assert "### Time by group at batch 8, float32" in shown
@@ -345,6 +348,14 @@ def test_budgets_of_time(run, recorded):
     result = check(run, fine.replace("= 1\n", '= "1T"\n'))
     assert result.status == 1
     assert "allowed is at least 1T" in result.out
+    # Between two whole numbers: not cut to the lower one, which would keep to an upper bound that it breaks.
+    best = max(run.samples_per_s for run in load_profile(recorded).runs)
+    whole = int(best)
+    assert best > whole
+    result = check(run, fine.replace("= 1\n", f'= "<= {whole}"\n'))
+    assert result.status == 1
+    assert f"samples_per_s is {best:,.2f}, allowed is at most {whole}" in result.out
+    assert check(run, fine.replace("= 1\n", f'= "<= {whole + 1}"\n')).status == 0
 
 
 def test_a_source_names_its_profile(run, recorded):

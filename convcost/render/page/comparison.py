@@ -12,8 +12,9 @@ from ..charts import Chart, network_charts
 from ..charts.networks import ERRORS
 from ..comparison import further, notes
 from ..html_table import number, table
+from ..sheet import Document
 from .data import chart_data
-from .sections import chart_html, claims_html, command_html, conventions_html, reference
+from .sections import chart_html, claims_html, command_html, conventions_html, document_html, reference
 from .shell import Assets, page
 
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ def comparison_page(
     convention: str | None = None,
     charts: Sequence[Chart] | None = None,
     compared: Comparison | None = None,
+    measured: Document | None = None,
 ) -> str:
     """The page as text; arguments as for ``report_page``.
 
-    ``compared`` adds what ``convcost compare`` shows: memory, ratios, where the work is.
+    ``compared`` adds what ``convcost compare`` shows: memory, ratios, where the work is;
+    ``measured`` what saved profiles say.
     """
     drawn = tuple(charts or network_charts(reports))
     names = [row.name for row in compared.networks] if compared else [report.about.name for report in reports]
@@ -54,6 +57,7 @@ def comparison_page(
         ("networks", "Side by side", _table(reports, names, compared.best if compared else {})),
         *(_compared(compared) if compared else ()),
         *((chart.key, chart.title, chart_html(chart)) for chart in drawn if chart.figure is not None),
+        *([("same", "Measured, setting by setting", document_html(measured))] if measured and measured.parts else ()),
         ("each", "Each network", "".join(_details(report, convention) for report in reports)),
         ("made", "How this page was made", "".join(map(chart_html, missing)) + command_html(command, version)),
     ]
