@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -214,8 +215,7 @@ class Graph:
         ends: dict[int, list[tuple[int, int]]] = {}
         open_blocks: list[tuple[str, int]] = []
         within = ""
-        for position in range(len(self.nodes) + 1):
-            block = self.nodes[position].name.rpartition(".")[0] if position < len(self.nodes) else ""
+        for position, block in enumerate([*[node.name.rpartition(".")[0] for node in self.nodes], ""]):
             if block == within:
                 continue
             within, path = block, block.split(".") if block else []
@@ -229,13 +229,14 @@ class Graph:
         for start, end in self.repeats:
             ends.setdefault(start, []).append((start, end - 1))
         result: list[tuple[int, ...]] = []
-        around: list[tuple[int, tuple[int, ...]]] = []  # those that are open, by where they end; each lies in the last
+        around: list[tuple[int, tuple[int, ...]]] = [(len(self.nodes), ())]  # open ones by their ends, each in the last
         for position in range(len(self.nodes)):
-            while around and around[-1][0] < position:
+            while around[-1][0] < position:
                 around.pop()
-            for start, end in sorted(ends.get(position, ()), key=lambda scope: -scope[1]):
-                around.append((end, (*(around[-1][1] if around else ()), start, end)))
-            result.append(around[-1][1] if around else ())
+            if position in ends:
+                for start, end in sorted(ends[position], key=itemgetter(1), reverse=True):
+                    around.append((end, (*around[-1][1], start, end)))
+            result.append(around[-1][1])
         return result
 
     @cached_property

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..graph import GIVEN
-from .memory.storages import Storages, own_inputs
+from .memory.storages import Storages
 
 
 class TrainingMacs(msgspec.Struct, frozen=True):
@@ -40,16 +39,16 @@ def training_macs(storages: Storages, segments: tuple[tuple[int, int], ...] = ()
     """What a step of a network in training multiplies and adds."""
     needs = storages.needs
     forward = inputs = weights = 0
-    for position, (node, cost) in enumerate(zip(storages.graph.nodes, storages.costs, strict=True)):
-        if not cost.macs:
+    for position, (node, kind) in enumerate(zip(storages.graph.nodes, storages.kinds, strict=True)):
+        macs = kind.cost.macs
+        if not macs:
             continue
-        forward += cost.macs
-        if not any(needs[position]):
+        forward += macs
+        if True not in needs[position]:
             continue
         wanted = [needs[source][output] for source, output in node.inputs]
-        own = len(own_inputs(node.op, node.owner, cost))
-        inputs += cost.macs * sum(wanted[:own])
-        learned = any(wanted[own:]) if node.owner == GIVEN else any(w.kind == "parameter" for w in node.op.weights())
-        weights += cost.macs * learned
+        own = len(kind.own)
+        inputs += macs * sum(wanted[:own])
+        weights += macs * (bool(kind.learned) or True in wanted[own:])  # its own, or values of the graph
     again = sum(storages.costs[position].macs for start, end in segments for position in range(start, end + 1))
     return TrainingMacs(forward, inputs, weights, again)

@@ -106,8 +106,8 @@ def terms(memory: Memory, ideal: bool) -> Sheet:
 
 def timeline(memory: Memory, style: str = "iec") -> Curve:
     """The memory over time."""
-    levels = tuple([moment.bytes for moment in memory.timeline])
-    return Curve("over time", levels, f"{size(min(levels), style)} to {size(max(levels), style)}")
+    levels = memory.levels
+    return Curve("over time", tuple(levels), f"{size(min(levels), style)} to {size(max(levels), style)}")
 
 
 def alive(memory: Memory) -> Sheet:
@@ -116,7 +116,7 @@ def alive(memory: Memory) -> Sheet:
         Column("label", "Largest at the peak"), Column("part", "For"), Column("bytes", "Bytes", "bytes"),
     )  # fmt: skip
     return Sheet(
-        "", columns, tuple(Line((each.label, _words(memory)[each.part], each.bytes)) for each in memory.alive[:TOP])
+        "", columns, tuple(Line((each.label, _words(memory)[each.part], each.bytes)) for each in memory.largest_alive(TOP))
     )
 
 

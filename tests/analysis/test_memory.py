@@ -185,4 +185,4 @@ def test_a_script_counts_what_is_there():
     script.mark("three", "optimizer")
     assert script.levels() == [100, 30, 0]
     assert script.levels([1, 2]) == [1, 2, 0]
-    assert [(each.label, each.part, each.bytes) for each in script.alive(1)] == [("b", "saved", 30)]
+    assert [(each.label, each.part, each.bytes) for each in script.largest(script.there(1), 9)] == [("b", "saved", 30)]

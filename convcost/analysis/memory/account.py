@@ -106,8 +106,12 @@ class Memory(Shown):
 
     def _written(self, eager: bool) -> Script:
         script = Script()
-        for weight in self.weights:
-            script.allocate(weight.bytes, "weights" if weight.kind == "parameter" else "buffers", weight.name)
+        held = self.weights
+        script.allocate_all(
+            [weight.bytes for weight in held],
+            ["weights" if weight.kind == "parameter" else "buffers" for weight in held],
+            [weight.name for weight in held],
+        )
         setup = self.setup
         if setup.mode == "inference":
             observed = self.report.graph.observed if eager else None
@@ -116,11 +120,13 @@ class Memory(Shown):
             else:
                 forward(self._storages, setup.kernels, eager, script)
             return script
-        for weight in self.weights:
-            if weight.kind == "parameter":
-                kept_bytes = self._optimizer.state_bytes(weight.elements, weight.dtype)
-                if kept_bytes:
-                    script.allocate(kept_bytes, "optimizer", weight.name)
+        state = [
+            (size, weight.name)
+            for weight in held
+            if weight.kind == "parameter"
+            if (size := self._optimizer.state_bytes(weight.elements, weight.dtype))
+        ]
+        script.allocate_all([size for size, _ in state], ["optimizer"] * len(state), [name for _, name in state])
         plan = Plan(self._optimizer, setup.kernels, setup.accumulate > 1, self._segments, eager)
         Step(self._storages, self.weights, self._kept, plan, script).run()
         return script
@@ -131,13 +137,14 @@ class Memory(Shown):
         return self._written(eager=True)
 
     @cached_property
-    def _levels(self) -> list[int]:
+    def levels(self) -> list[int]:
+        """The bytes that are there while each layer runs: those of ``timeline``."""
         return self.script.levels()
 
     @cached_property
     def _peak(self) -> tuple[int, int]:
-        peak = max(self._levels)
-        return self._levels.index(peak), peak
+        peak = max(self.levels)
+        return self.levels.index(peak), peak
 
     @property
     def observed(self) -> bool:
@@ -168,19 +175,28 @@ class Memory(Shown):
     @cached_property
     def timeline(self) -> tuple[Moment, ...]:
         """The bytes that are there while each layer runs."""
-        return self.script.timeline(self._levels)
+        return self.script.timeline(self.levels)
+
+    @cached_property
+    def _there(self) -> list[int]:
+        return self.script.there(self._peak[0])
 
     @cached_property
     def alive(self) -> tuple[Alive, ...]:
         """What is there at the peak, largest first."""
-        return tuple(self.script.alive(self._peak[0]))
+        return self.largest_alive(len(self._there))
+
+    def largest_alive(self, count: int) -> tuple[Alive, ...]:
+        """The ``count`` largest of what is there at the peak, largest first."""
+        return tuple(self.script.largest(self._there, count))
 
     @cached_property
     def bill(self) -> Mapping[Part, int]:
         """What the bytes of the peak are for; they add up to it."""
         parts: dict[Part, int] = dict.fromkeys(PARTS, 0)
-        for each in self.alive:
-            parts[each.part] += each.bytes
+        sizes, what = self.script.sizes, self.script.parts
+        for number in self._there:
+            parts[what[number]] += sizes[number]
         return parts
 
     def _sum(self, kind: str) -> int:

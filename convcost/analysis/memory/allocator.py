@@ -30,7 +30,11 @@ _ADDRESS = (1 << _SHIFT) - 1
 
 
 class OutOfMemoryError(Exception):
-    """There is no room for a request."""
+    """There is no room for a request, although no more than ``allocated`` bytes are taken."""
+
+    def __init__(self, allocated: int) -> None:
+        super().__init__(f"out of memory with {allocated:,} bytes allocated")
+        self.allocated = allocated
 
 
 def rounded(size: int) -> int:
@@ -155,7 +159,7 @@ class Allocator:
         if self.limit is not None and self.reserved + size > self.limit:
             self._release_unused()
             if self.reserved + size > self.limit:
-                raise OutOfMemoryError
+                raise OutOfMemoryError(self.reserved - sum(self.idle.values()))
         self.reserved += size
         self.peak_reserved = max(self.peak_reserved, self.reserved)
         self.segments[address] = size

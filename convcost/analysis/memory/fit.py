@@ -14,7 +14,7 @@ from ...hardware import Gpu, load_gpu
 from ...notebook import Shown
 from ..costs import MAX_SIZE
 from .account import Memory, memory
-from .allocator import Allocator, rounded
+from .allocator import OWN_SEGMENT, Allocator, OutOfMemoryError, rounded, segment_size
 from .scaled import Scaled
 
 WORKSPACE = 256 << 20
@@ -123,42 +123,54 @@ def fit(
 def largest_batch(network: Scaled, room: Room) -> Fit:
     """The largest batch in this room. Whether one fits is the allocator's word, with its rounding and its fragments."""
     served: dict[int, Allocator] = {}
+    peak = network.peak
 
-    def holds(batch: int) -> bool:
-        allocator = network.served(batch, room.bytes)
-        if allocator is not None:
-            served[batch] = allocator
-        return allocator is not None
+    def within(limit: int, takes: Callable[[int], int] = rounded) -> int:
+        """The largest batch whose peak is within a limit, if nothing else is taken than what is there."""
 
-    found = last(holds, _bound(network, room))
+        def tried(batch: int) -> int:
+            taken = sum([count * takes(constant + batch * slope) for (constant, slope), count in peak.items()])
+            return batch if taken <= limit else batch * limit // taken
+
+        return last(tried, MAX_SIZE)
+
+    def tried(batch: int) -> int:
+        try:
+            served[batch] = network.served(batch, room.bytes)
+        except OutOfMemoryError as error:
+            return min(within(error.allocated), batch - 1)  # more could not be given out
+        return batch
+
+    found = last(tried, within(room.bytes), within(room.bytes, _alone))
     return Fit(room, found, network.memory(found, served[found]) if found else network.at(1))
 
 
-def _bound(network: Scaled, room: Room) -> int:
-    """A batch that no larger one is worth a try: its tensors alone, rounded up, take all of the room."""
-    script, free = network.script, room.bytes
-    base, slopes = script.levels(network.constant), script.levels(network.slope)
-    bound = min(
-        ((free - constant) // slope for constant, slope in zip(base, slopes, strict=True) if slope > 0),
-        default=MAX_SIZE,
-    )
-    bound = min(max(bound, 0), MAX_SIZE)
-    while bound and (over := max(script.levels([rounded(size) for size in network.sizes(bound)])) - free) > 0:
-        bound -= max(1, min(bound, over // (max(slopes) or 1)))
-    return bound
+def _alone(size: int) -> int:
+    """What a request takes, with a segment of its own from the size on that has one."""
+    taken = rounded(size)
+    return segment_size(taken) if taken >= OWN_SEGMENT else taken
 
 
-def last(holds: Callable[[int], bool], bound: int) -> int:
-    """The largest number from 0 to ``bound`` that holds, if whatever is below one that holds does too."""
-    low, high = 0, bound + 1  # low holds, high does not
-    step = 1
-    while high - step > low and not holds(high - step):  # near the bound in most cases
-        high -= step
-        step *= 2
-    low = max(low, high - step)
+def last(tried: Callable[[int], int], bound: int, guess: int | None = None) -> int:
+    """The largest number from 0 to ``bound`` that holds, if whatever is below one that holds does too.
+
+    Args:
+        tried: the number itself if it holds, else a guess of one below it that does.
+        bound: the largest number.
+        guess: the first that is tried; default: the bound.
+    """
+    low, high, step = 0, bound + 1, 1  # low holds, high does not
+    number = bound if guess is None else max(guess, 1)
     while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
+        found = tried(number)
+        if found == number:
+            low = number
+        else:
+            high = number
+        number = low + step if high > bound else min(found, high - step)
+        step *= 4
+        if not low < number < high or (low and high <= bound):
+            number = (low + high) // 2
     return low
 
 
@@ -190,14 +202,14 @@ def largest_size(at: Callable[[Any], Memory], room: Room, graph: Graph, input_si
     if of(start + 2) is None and of(start + 4) is None:
         at((channels, *((start + 2) * STEP,) * dims))  # say what is wrong there
 
-    def holds(number: int) -> bool:
+    def tried(number: int) -> int:
         found = of(number)
-        return found is not None and Allocator(room.bytes).serves(found.script)
+        return number if found is not None and Allocator(room.bytes).serves(found.script) else number - 1
 
     top = 1
-    while top * STEP < MAX_SIDE and holds(top * 2):
+    while top * STEP < MAX_SIDE and tried(top * 2) == top * 2:
         top *= 2
-    number = last(holds, min(2 * top, MAX_SIDE // STEP))
+    number = last(tried, min(2 * top, MAX_SIDE // STEP))
     answer = of(max(number, 1)) or of(start)
     assert answer is not None
     return Fit(room, answer.report.settings.batch if number else 0, answer, of_resolution=True)

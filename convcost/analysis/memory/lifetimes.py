@@ -12,9 +12,9 @@ def by_position(storages: Storages, last: list[int]) -> tuple[dict[int, list[int
     """The storages that a node makes, and those that are there for the last time at it, by the node's position."""
     born: dict[int, list[int]] = {}
     dying: dict[int, list[int]] = {}
-    for k, storage in enumerate(storages.table):
+    for k, (storage, end) in enumerate(zip(storages.table, last, strict=True)):
         born.setdefault(storage.born, []).append(k)
-        dying.setdefault(last[k], []).append(k)
+        dying.setdefault(end, []).append(k)
     return born, dying
 
 
@@ -25,21 +25,21 @@ def deaths(storages: Storages, eager: bool) -> list[int]:
         eager: arguments of a block live until the block returns, as a Python frame holds them. Otherwise every storage
             dies after its last reader: what a good runtime reaches.
     """
-    last = [storage.born for storage in storages.table]
-    scopes = storages.graph.scopes if eager else None
-    for position, read in enumerate(storages.read):
+    births = [storage.born for storage in storages.table]
+    last = births.copy()
+    scopes = storages.graph.scopes if eager else [()] * len(storages.read)
+    for position, (read, around) in enumerate(zip(storages.read, scopes, strict=True)):
         for number in read:
             if number == PERSISTENT:
                 continue
             until = position
-            if scopes is not None:
-                born = storages.table[number].born
-                around = scopes[position]
+            if around and around[-2] > births[number]:  # made outside of the innermost block
                 for k in range(0, len(around), 2):
-                    if around[k] > born:  # the outermost block that it was handed to
+                    if around[k] > births[number]:  # the outermost block that it was handed to
                         until = around[k + 1]
                         break
-            last[number] = max(last[number], until)
+            if until > last[number]:
+                last[number] = until
     for number in (*storages.inputs, *storages.outputs):
         if number != PERSISTENT:
             last[number] = FOREVER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -25,33 +26,34 @@ class Scaled:
 
     def __init__(self, at: Callable[[int], Memory], batch_free: bool = True) -> None:
         self.at = at
-        self._walk = at(MANY) if batch_free else at(2)
-        self._again = None if batch_free else at(3)
-        self.script = self._walk.script
-        if self._again is not None and self.script.events != self._again.script.events:
-            name = self._walk.report.about.name
+        self._walks = [at(MANY)] if batch_free else [at(2), at(3)]
+        self.script = self._walks[0].script
+        if self.script.events != self._walks[-1].script.events:
+            name = self._walks[0].report.about.name
             raise UsageError(f"{name} allocates in another order at another batch; nothing can be scaled")
-        self.constant, self.slope = self._lines(lambda memory: memory.script.sizes)
+        figures = self._figures(lambda memory: memory.script.sizes)
+        index = {figure: k for k, figure in enumerate(dict.fromkeys(figures))}  # networks repeat themselves
+        self._distinct = [self._line(figure) for figure in index]
+        self._which = [index[figure] for figure in figures]
+        self.constant = [self._distinct[k][0] for k in self._which]
+        self.slope = [self._distinct[k][1] for k in self._which]
 
-    def _lines(self, figures: Callable[[Memory], Sequence[int]]) -> tuple[list[int], list[int]]:
-        """What figures are without samples, and what each sample adds to them."""
-        found = figures(self._walk)
-        if self._again is None:
-            slopes = [(figure + MANY // 2) // MANY for figure in found]
-            return [figure - slope * MANY for figure, slope in zip(found, slopes, strict=True)], slopes
-        slopes = [b - a for a, b in zip(found, figures(self._again), strict=True)]
-        return [figure - 2 * slope for figure, slope in zip(found, slopes, strict=True)], slopes
+    def _figures(self, of: Callable[[Memory], Sequence[int]]) -> list[tuple[int, ...]]:
+        """Figures of each walk, side by side."""
+        return list(zip(*[of(walk) for walk in self._walks], strict=True))
+
+    def _line(self, figures: tuple[int, ...]) -> tuple[int, int]:
+        """What a figure is without samples, and what each sample adds to it."""
+        if len(figures) == 1:
+            slope = (figures[0] + MANY // 2) // MANY
+            return figures[0] - slope * MANY, slope
+        slope = figures[1] - figures[0]
+        return figures[0] - 2 * slope, slope
 
     def sizes(self, batch: int) -> list[int]:
         """Bytes of each allocation."""
-        found = self.constant.copy()
-        for number in self._varying:
-            found[number] += batch * self.slope[number]
-        return found
-
-    @cached_property
-    def _varying(self) -> list[int]:
-        return [number for number, slope in enumerate(self.slope) if slope]
+        distinct = [constant + batch * slope for constant, slope in self._distinct]
+        return [distinct[k] for k in self._which]
 
     @cached_property
     def _started(self) -> tuple[int, Allocator]:
@@ -59,21 +61,30 @@ class Scaled:
 
         Nothing is freed among them.
         """
-        first = min(self.script.started, self._varying[0] if self._varying else len(self.slope))
+        varying = next((number for number, slope in enumerate(self.slope) if slope), len(self.slope))
+        first = min(self.script.started, varying)
         allocator = Allocator()
         allocator.serve(range(first), self.constant)
         return first, allocator
 
-    def served(self, batch: int, limit: int) -> Allocator | None:
-        """The allocator after it has served a batch; None if that does not fit the limit."""
+    @cached_property
+    def peak(self) -> Counter[tuple[int, int]]:
+        """What is there when each sample takes the most: how often, by (constant, bytes of each sample)."""
+        levels = self.script.levels(self.slope)
+        there = self.script.there(levels.index(max(levels)))
+        return Counter({self._distinct[k]: count for k, count in Counter([self._which[n] for n in there]).items()})
+
+    def served(self, batch: int, limit: int) -> Allocator:
+        """The allocator after it has served a batch.
+
+        Raises:
+            OutOfMemoryError: it does not fit the limit.
+        """
         first, started = self._started
         if started.reserved > limit:
-            return None
+            raise OutOfMemoryError(started.allocated)
         allocator = started.copy(limit)
-        try:
-            allocator.serve(self.script.events[first:], self.sizes(batch))
-        except OutOfMemoryError:
-            return None
+        allocator.serve(self.script.events[first:], self.sizes(batch))
         return allocator
 
     def memory(self, batch: int, allocator: Allocator) -> Memory:
@@ -81,9 +92,12 @@ class Scaled:
         found = self.at(batch)
         scaled = Memory(found.report, found.setup, self.script.resized(self.sizes(batch)))
         scaled.allocator = allocator
-        (constant,), (slope,) = self._lines(lambda memory: [memory.saved_for_backward_bytes])
-        scaled.saved_for_backward_bytes = constant + batch * slope
-        lines = zip(*self._lines(lambda memory: memory.macs.passes), strict=True)
-        scaled.macs = TrainingMacs(*[constant + batch * slope for constant, slope in lines])
-        scaled.unknown, scaled.weights = self._walk.unknown, self._walk.weights
+
+        def at_batch(of: Callable[[Memory], Sequence[int]]) -> list[int]:
+            lines = map(self._line, self._figures(of))
+            return [constant + batch * slope for constant, slope in lines]
+
+        (scaled.saved_for_backward_bytes,) = at_batch(lambda memory: [memory.saved_for_backward_bytes])
+        scaled.macs = TrainingMacs(*at_batch(lambda memory: memory.macs.passes))
+        scaled.unknown, scaled.weights = self._walks[0].unknown, self._walks[0].weights
         return scaled

@@ -59,6 +59,14 @@ class Script:
         self.events.append(number)
         return number
 
+    def allocate_all(self, sizes: Sequence[int], parts: Sequence[Part], labels: Sequence[str]) -> None:
+        """Take memory several times."""
+        first = len(self.sizes)
+        self.sizes += sizes
+        self.parts += parts
+        self.labels += labels
+        self.events += range(first, len(self.sizes))
+
     def free(self, number: int) -> None:
         """Give it back."""
         self.events.append(~number)
@@ -92,16 +100,17 @@ class Script:
         """The memory at each mark, of ``levels``."""
         return tuple([Moment(layer, phase, b) for (_, layer, phase), b in zip(self.marks, levels, strict=True)])
 
-    def alive(self, mark: int) -> list[Alive]:
-        """What is there at a mark, largest first."""
-        there: dict[int, None] = {}
-        for event in self.events[: self.marks[mark][0]]:
-            if event >= 0:
-                there[event] = None
-            else:
-                del there[~event]
-        found = [Alive(self.labels[n], self.parts[n], self.sizes[n]) for n in there if self.sizes[n]]
-        return sorted(found, key=lambda each: -each.bytes)
+    def there(self, mark: int) -> list[int]:
+        """The numbers of what is there at a mark."""
+        events = self.events[: self.marks[mark][0]]
+        freed = {~event for event in events if event < 0}
+        return [event for event in events if event >= 0 and event not in freed]
+
+    def largest(self, numbers: Sequence[int], count: int) -> list[Alive]:
+        """The ``count`` largest of allocations, largest first, without those of no bytes."""
+        sizes = self.sizes
+        found = sorted(numbers, key=sizes.__getitem__, reverse=True)[:count]
+        return [Alive(self.labels[n], self.parts[n], sizes[n]) for n in found if sizes[n]]
 
 
 def of_allocations(allocations: Sequence[Allocation], script: Script) -> None:

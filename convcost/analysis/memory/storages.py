@@ -7,12 +7,12 @@ from functools import cached_property
 
 import msgspec
 
-from ...graph import FLOATING, GIVEN, Graph, Tensor
-from ...ops.base import Op, Placement, Tensors
-from ...ops.storage import placements
+from ...graph import Graph, Tensor
+from ...ops.base import Kernels
 from ..costs import AMP
 from ..records import Cost, Report
 from ..totals import input_tensors
+from .kinds import Kind
 
 PERSISTENT = -1
 """The storage of everything that exists before the network runs: parameters, buffers, constants."""
@@ -30,7 +30,7 @@ class Storages:
     """The storages of a report's values.
 
     ``table`` lists them; ``of[node][output]`` is the number of an output's storage, ``read[node]`` those that a node
-    reads, in the order of its inputs.
+    reads, in the order of its inputs. ``kinds[node]`` is what the node has in common with others.
     """
 
     def __init__(self, report: Report) -> None:
@@ -47,16 +47,17 @@ class Storages:
         for (name, _), tensor in zip(self.graph.inputs, self.given, strict=True):
             table.append(Storage(tensor.bytes, -1, name))
         self.read: list[tuple[int, ...]] = []
-        # Equal layers share one record of costs: its identity is a key.
-        placed: dict[int, list[tuple[Placement, int]]] = {}
+        self.kinds: list[Kind] = []
+        known: dict[int, Kind] = {}  # by the identity of the record
         for position, (node, cost) in enumerate(zip(self.graph.nodes, self.costs, strict=True)):
+            kind = known.get(id(cost))
+            if kind is None:
+                kind = known[id(cost)] = Kind(node, cost, train)
+            self.kinds.append(kind)
             read = tuple([of[source][output] for source, output in node.inputs])
             self.read.append(read)
-            if id(cost) not in placed:
-                found = placements(node.op, own_inputs(node.op, node.owner, cost), train)
-                placed[id(cost)] = [(each, y.bytes) for each, y in zip(found, cost.outputs, strict=True)]
             homes = []
-            for placement, size in placed[id(cost)]:
+            for placement, size in zip(kind.placed, kind.sizes, strict=True):
                 if placement.kind == "fresh":
                     homes.append(len(table))
                     table.append(Storage(size, position, node.name))
@@ -72,29 +73,30 @@ class Storages:
         """The value that a reference names."""
         return self.costs[source].outputs[output] if source >= 0 else self.given[-1 - source]
 
-    def cast_bytes(self, position: int) -> int:
-        """Bytes of the copies in another dtype that mixed precision makes of a node's inputs."""
-        if not self.mixed:
-            return 0
-        arriving = zip(self.graph.nodes[position].inputs, self.costs[position].inputs, strict=True)
-        return sum(x.bytes for (source, output), x in arriving if x.dtype != self.tensor(source, output).dtype)
+    def transient(self, train: bool, kernels: Kernels) -> list[int]:
+        """For each node the bytes that a call holds beside its inputs, outputs and weights.
+
+        Copies of its inputs in another dtype, which mixed precision makes, are among them.
+        """
+        found = {kind: kind.op.transient(kind.own, kind.cost.outputs, train, kernels) for kind in set(self.kinds)}
+        result = [found[kind] for kind in self.kinds]
+        if self.mixed:
+            for position, (node, cost) in enumerate(zip(self.graph.nodes, self.costs, strict=True)):
+                for (source, output), x in zip(node.inputs, cost.inputs, strict=True):
+                    if x.dtype != self.tensor(source, output).dtype:
+                        result[position] += x.bytes
+        return result
 
     @cached_property
     def needs(self) -> list[tuple[bool, ...]]:
         """For each node and output, whether a gradient reaches it: a parameter stands before it."""
-        needs: list[tuple[bool, ...]] = [()] * len(self.costs) + [(False,)] * len(self.inputs)
-        for position, (node, cost) in enumerate(zip(self.graph.nodes, self.costs, strict=True)):
-            reached = any(needs[source][output] for source, output in node.inputs) or (
-                node.owner != GIVEN and any(weight.kind == "parameter" for weight in node.op.weights())
-            )
-            reached = reached and node.op.passes_gradient
-            needs[position] = tuple([reached and output.dtype in FLOATING for output in cost.outputs])
+        needs: list[tuple[bool, ...]] = [()] * len(self.kinds) + [(False,)] * len(self.inputs)
+        for position, (node, kind) in enumerate(zip(self.graph.nodes, self.kinds, strict=True)):
+            if kind.learned or True in [needs[source][output] for source, output in node.inputs]:
+                needs[position] = kind.reached
+            else:
+                needs[position] = (False,) * len(kind.sizes)
         return needs
-
-
-def own_inputs(op: Op, owner: int, cost: Cost) -> Tensors:
-    """What an op's rules see: its inputs without weights that are values of the graph."""
-    return cost.inputs[: op.arity[0]] if owner == GIVEN else cost.inputs
 
 
 def bytes_of(tensors: Sequence[Tensor]) -> int:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 import msgspec
 
-from ...graph import GIVEN, ITEM_BYTES, OWN, Reference
+from ...graph import ITEM_BYTES, OWN, Reference
 from ...ops.base import Kernels
 from ..costs import AMP
-from .gradients import passed_on
 from .kept import Kept
 from .lifetimes import by_position, deaths
 from .optimizers import Optimizer, step_bytes
 from .script import Script
-from .storages import PERSISTENT, Storages, own_inputs
+from .storages import PERSISTENT, Storages
 from .weights import Held
 
 Segment = tuple[int, int]
@@ -49,23 +48,21 @@ class Step:
         self.plan = plan
         self.script = script
         self.nodes = storages.graph.nodes
-        self.costs = storages.costs
         self.parameters: dict[int, list[Held]] = {}
         for weight in weights:
             if weight.kind == "parameter":
                 self.parameters.setdefault(weight.node, []).append(weight)
-        self.needs = storages.needs
         self.kept = held
         self.low = AMP.get(storages.report.settings.dtype)
+        self.transient = storages.transient(True, plan.kernels)
         self.last = deaths(storages, plan.eager)
         self.born, self.dying = by_position(storages, self.last)
-        self.segments = {segment[0]: segment for segment in plan.segments}
-        self.numbers: dict[int, int] = {}  # storage -> its allocation
-        self.holders: Counter[int] = Counter()  # storage -> how many hold it
+        self.numbers = [0] * len(storages.table)  # storage -> its allocation
+        self.holders = [0] * len(storages.table)  # storage -> how many hold it
         self.extras: dict[int, int] = {}  # node -> allocation of what only autograd sees
         self.casts: dict[int, int] = {}  # owner -> allocation of its biases in low precision
         self.gradients: dict[Reference, int] = {}
-        self.sharers: Counter[int] = Counter()  # a gradient's allocation -> how many values have theirs there
+        self.sharers: dict[int, int] = {}  # a gradient's allocation -> how many values have theirs there
         self.arrived: set[int] = set()  # owners whose weights have gradients
 
     def run(self) -> None:
@@ -76,176 +73,180 @@ class Step:
                 self._keep_gradients(owner)
         for k in self.storages.inputs:
             self.numbers[k] = script.allocate(table[k].bytes, "inputs", table[k].label)
-            self.holders[k] = 1
+            self.holders[k] = 1  # the caller
         spans = list(self._spans())
-        for span in spans:
-            checkpointed = span[0] in self.segments
+        for first, last, checkpointed in spans:
             if checkpointed:
-                self.holders.update(self._handed_to(span))
-            for position in range(span[0], span[1] + 1):
-                self._forward(position, saving=not checkpointed)
-                for k in self.dying.get(position, ()):
-                    self._drop(k)
+                for k in self._handed_to(first, last):
+                    self.holders[k] += 1
+            self._forward(first, last, self.dying, saving=not checkpointed)
         for number in self.casts.values():
             script.free(number)  # autocast forgets its copies
         for reference in set(self.storages.graph.outputs):
             source, output = reference
-            if source >= 0 and self.needs[source][output]:
-                self._deposit(reference, script.allocate(self._bytes(reference), "values", "gradient of the loss"))
-        for span in reversed(spans):
-            checkpointed = span[0] in self.segments
+            if source >= 0 and self.storages.needs[source][output]:
+                size = self.storages.kinds[source].sizes[output]
+                self.gradients[reference] = number = script.allocate(size, "values", "gradient of the loss")
+                self.sharers[number] = 1
+        for first, last, checkpointed in reversed(spans):
             if checkpointed:
-                self._again(span)
-            for position in range(span[1], span[0] - 1, -1):
-                self._backward(position)
+                self._again(first, last)
+            self._backward(first, last)
             if checkpointed:
-                for k in self._handed_to(span):
-                    self._drop(k)
+                self._drop(self._handed_to(first, last))
         self._optimize()
 
-    def _spans(self) -> list[Segment]:
-        spans, position = [], 0
-        while position < len(self.nodes):
-            span = self.segments.get(position, (position, position))
-            spans.append(span)
-            position = span[1] + 1
-        return spans
+    def _spans(self) -> Iterator[tuple[int, int, bool]]:
+        """First and last position of all that runs in one go, and whether it is checkpointed."""
+        position = 0
+        for first, last in self.plan.segments:
+            if position < first:
+                yield position, first - 1, False
+            yield first, last, True
+            position = last + 1
+        if position < len(self.nodes):
+            yield position, len(self.nodes) - 1, False
 
-    def _handed_to(self, span: Segment) -> set[int]:
+    def _handed_to(self, first: int, last: int) -> set[int]:
         """Storages that a block reads and did not make."""
-        read = {k for position in range(span[0], span[1] + 1) for k in self.storages.read[position]}
-        return {k for k in read if k != PERSISTENT and self.storages.table[k].born < span[0]}
+        read = {k for each in self.storages.read[first : last + 1] for k in each}
+        return {k for k in read if k != PERSISTENT and self.storages.table[k].born < first}
 
     # --- forward
 
-    def _forward(self, position: int, saving: bool, phase: Literal["forward", "backward"] = "forward") -> None:
-        script, table = self.script, self.storages.table
-        node, cost, held = self.nodes[position], self.costs[position], self.kept[position]
-        if self.low and node.op.autocast == "low" and phase == "forward":
-            self._cast(position)
-        own = own_inputs(node.op, node.owner, cost)
-        passing = node.op.transient(own, cost.outputs, True, self.plan.kernels) + self.storages.cast_bytes(position)
-        extra = script.allocate(held.extra_bytes, "saved", node.name) if held.extra_bytes else None
-        rest = passing - held.extra_bytes
-        transient = script.allocate(rest, "transient", node.name) if rest > 0 else None
-        for k in self.born.get(position, ()):
-            self.numbers[k] = script.allocate(table[k].bytes, "values", table[k].label)
-            self.holders[k] = 1
-        script.mark(node.name, phase)
-        if transient is not None:
-            script.free(transient)
-        if saving:
-            for k in held.storages:
-                self.holders[k] += 1
-                script.parts[self.numbers[k]] = "saved" if k not in self.storages.inputs else "inputs"
-        if extra is not None:
+    def _forward(
+        self, first: int, last: int, dying: Mapping[int, list[int]], saving: bool,
+        phase: Literal["forward", "backward"] = "forward",
+    ) -> None:  # fmt: skip
+        """Run nodes in a row; ``dying`` has the storages that are let go after each of them."""
+        script, table, born, holders, numbers = self.script, self.storages.table, self.born, self.holders, self.numbers
+        parts = script.parts
+        for position in range(first, last + 1):
+            node, held = self.nodes[position], self.kept[position]
+            if self.low and phase == "forward":
+                self._cast(position)
+            extra = script.allocate(held.extra_bytes, "saved", node.name) if held.extra_bytes else None
+            rest = self.transient[position] - held.extra_bytes
+            transient = script.allocate(rest, "transient", node.name) if rest > 0 else None
+            for k in born.get(position, ()):
+                numbers[k] = script.allocate(table[k].bytes, "values", node.name)
+                holders[k] = 1
+            script.mark(node.name, phase)
+            if transient is not None:
+                script.free(transient)
             if saving:
-                self.extras[position] = extra
-            else:
-                script.free(extra)
+                for k in held.storages:
+                    holders[k] += 1
+                    if table[k].born >= 0:
+                        parts[numbers[k]] = "saved"
+            if extra is not None:
+                if saving:
+                    self.extras[position] = extra
+                else:
+                    script.free(extra)
+            if position in dying:
+                self._drop(dying[position])
 
-    def _again(self, span: Segment) -> None:
+    def _again(self, first: int, last: int) -> None:
         """Run a checkpointed block once more, and keep what its backward pass needs."""
         ends: dict[int, list[int]] = {}
-        for position in range(span[0], span[1] + 1):
+        for position in range(first, last + 1):
             for k in self.born.get(position, ()):
-                ends.setdefault(min(self.last[k], span[1]), []).append(k)
-        for position in range(span[0], span[1] + 1):
-            self._forward(position, saving=True, phase="backward")
-            for k in ends.get(position, ()):
-                self._drop(k)
+                ends.setdefault(min(self.last[k], last), []).append(k)
+        self._forward(first, last, ends, saving=True, phase="backward")
 
     def _cast(self, position: int) -> None:
         """Autocast's copies of a layer's biases, made at their first use; those of weights are kept for backward."""
-        owner = self.nodes[position].owner
-        owner = position if owner == OWN else owner
-        if owner not in self.casts and self.low:
+        node = self.nodes[position]
+        owner = position if node.owner == OWN else node.owner
+        if self.low and node.op.autocast == "low" and owner not in self.casts:
             biases = [weight for weight in self.parameters.get(owner, ()) if not weight.name.endswith(".weight")]
             elements = sum(weight.elements for weight in biases)
             if elements:
                 size = elements * ITEM_BYTES[self.low]
                 self.casts[owner] = self.script.allocate(size, "transient", f"{self.nodes[owner].name} in {self.low}")
 
-    def _drop(self, k: int) -> None:
-        self.holders[k] -= 1
-        if not self.holders[k] and k not in self.storages.inputs:
-            self.script.free(self.numbers[k])
+    def _drop(self, storages: Iterable[int]) -> None:
+        """One holder less for each; what nobody holds is freed."""
+        holders, numbers, free = self.holders, self.numbers, self.script.events.append
+        for k in storages:
+            holders[k] -= 1
+            if not holders[k]:
+                free(~numbers[k])
 
     # --- backward
 
-    def _bytes(self, reference: Reference) -> int:
-        return self.storages.tensor(*reference).bytes
-
-    def _backward(self, position: int) -> None:
-        node, cost, script = self.nodes[position], self.costs[position], self.script
-        arrived = [
-            self.gradients.pop((position, output))
-            for output in range(len(cost.outputs))
-            if (position, output) in self.gradients
-        ]
-        if arrived:
-            made: list[tuple[Reference, int]] = []
-            for k, reference in enumerate(node.inputs):
-                source, output = reference
-                if source < 0 or not self.needs[source][output]:
-                    continue
-                if len(arrived) == 1 and passed_on(node.op, k, cost.inputs, cost.outputs):
-                    made.append((reference, arrived[0]))
-                else:
-                    made.append(
-                        (reference, script.allocate(self._bytes(reference), "values", f"gradient of {node.name}"))
-                    )
-            transient = self._weight_gradients(position)
-            script.mark(node.name, "backward")
-            for number in transient:
-                script.free(number)
-            for reference, number in made:
-                self._deposit(reference, number)
-            for number in arrived:
-                self._lose(number)
-        for k in self.kept[position].storages:
-            self._drop(k)
-        if position in self.extras:
-            script.free(self.extras.pop(position))
+    def _backward(self, first: int, last: int) -> None:
+        script, gradients, sharers = self.script, self.gradients, self.sharers
+        needs, kinds = self.storages.needs, self.storages.kinds
+        for position in range(last, first - 1, -1):
+            node, kind = self.nodes[position], kinds[position]
+            arrived = []
+            for output in range(len(kind.sizes)):
+                gradient = gradients.pop((position, output), None)
+                if gradient is not None:
+                    arrived.append(gradient)
+            if arrived:
+                made: list[tuple[Reference, int]] = []
+                for k, reference in enumerate(node.inputs):
+                    source, output = reference
+                    if source < 0 or not needs[source][output]:
+                        continue
+                    if len(arrived) == 1 and kind.passed_on[k]:
+                        gradient = arrived[0]
+                    else:
+                        size = kinds[source].sizes[output]
+                        gradient = script.allocate(size, "values", f"gradient of {node.name}")
+                    made.append((reference, gradient))
+                transient = self._weight_gradients(position) if kind.learned else ()
+                script.mark(node.name, "backward")
+                for number in transient:
+                    script.free(number)
+                for reference, number in made:
+                    sharers[number] = sharers.get(number, 0) + 1
+                    if reference in gradients:
+                        self._add(reference, number)
+                    else:
+                        gradients[reference] = number
+                for number in arrived:
+                    self._lose(number)
+            self._drop(self.kept[position].storages)
+            if position in self.extras:
+                script.free(self.extras.pop(position))
 
     def _weight_gradients(self, position: int) -> list[int]:
         """Allocate the gradients of a layer's parameters; those to be freed when it is done."""
         node, script = self.nodes[position], self.script
-        if node.owner == GIVEN:
-            return []
         owner = position if node.owner == OWN else node.owner
-        held = self.parameters.get(owner, [])
         transient = []
-        if held and self.low and node.op.autocast == "low":
-            size = sum(weight.elements for weight in held) * ITEM_BYTES[self.low]
+        if self.low and node.op.autocast == "low":
+            size = sum([weight.elements for weight in self.parameters[owner]]) * ITEM_BYTES[self.low]
             transient.append(script.allocate(size, "transient", node.name))
         if owner not in self.arrived:
             self._keep_gradients(owner)
-        elif held:  # added to those of an earlier use, or of an earlier micro-batch
-            transient.append(script.allocate(sum(weight.bytes for weight in held), "transient", node.name))
+        else:  # added to those of an earlier use, or of an earlier micro-batch
+            size = sum([weight.bytes for weight in self.parameters[owner]])
+            transient.append(script.allocate(size, "transient", node.name))
         return transient
 
     def _keep_gradients(self, owner: int) -> None:
         self.arrived.add(owner)
-        for weight in self.parameters.get(owner, ()):
+        for weight in self.parameters[owner]:
             self.script.allocate(weight.bytes, "gradients", weight.name)
 
-    def _deposit(self, reference: Reference, number: int) -> None:
-        """Let a value's gradient lie there, or add it to the one that has come before."""
-        before = self.gradients.get(reference)
-        self.sharers[number] += 1
-        if before is None:
-            self.gradients[reference] = number
-            return
+    def _add(self, reference: Reference, number: int) -> None:
+        """Add a gradient to the one that a value has already."""
+        before = self.gradients[reference]
         if self.sharers[before] > 1:  # somebody else's gradient too: the sum is a new tensor
-            self.gradients[reference] = total = self.script.allocate(
-                self._bytes(reference), "values", "sum of gradients"
-            )
+            source, output = reference
+            size = self.storages.kinds[source].sizes[output]
+            self.gradients[reference] = total = self.script.allocate(size, "values", "sum of gradients")
             self.sharers[total] = 1
             self._lose(before)
         self._lose(number)
 
     def _lose(self, number: int) -> None:
+        """One value less whose gradient lies there; nobody's is freed."""
         self.sharers[number] -= 1
         if not self.sharers[number]:
             self.script.free(number)
