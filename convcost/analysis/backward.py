@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from .memory.storages import Storages
@@ -35,12 +37,12 @@ class TrainingMacs(msgspec.Struct, frozen=True):
         return 2 * self.total
 
 
-def training_macs(storages: Storages, segments: tuple[tuple[int, int], ...] = ()) -> TrainingMacs:
-    """What a step of a network in training multiplies and adds."""
+def training_macs(storages: Storages, times: Sequence[int], segments: tuple[tuple[int, int], ...] = ()) -> TrainingMacs:
+    """What a step of a network in training multiplies and adds; ``times`` says how often each node stands in it."""
     needs = storages.needs
     forward = inputs = weights = 0
     for position, (node, kind) in enumerate(zip(storages.graph.nodes, storages.kinds, strict=True)):
-        macs = kind.cost.macs
+        macs = kind.cost.macs * times[position]
         if not macs:
             continue
         forward += macs

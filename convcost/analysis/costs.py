@@ -8,8 +8,7 @@ from functools import lru_cache
 from ..errors import OpError, SpecError, UsageError, nearest
 from ..graph import FLOATING, GIVEN, ITEM_BYTES, OWN, Graph, Tensor
 from ..ops.base import Op
-from .receptive_field import Fields
-from .records import Cost, LayerRecord, Report, Settings
+from .records import Cost, Report, Settings
 
 AMP = {"amp-bf16": "bfloat16", "amp-fp16": "float16"}
 """Mixed precision: weights stay float32, each class of ops computes in the dtype that PyTorch's autocast gives it."""
@@ -62,12 +61,7 @@ def analyze(
         dtype=dtype,
         mode="train" if train else "eval",
     )
-    fields = Fields(graph.nodes, costs, inputs)
-    layers = [
-        LayerRecord(node, cost, position, graph, fields)
-        for position, (node, cost) in enumerate(zip(graph.nodes, costs, strict=True))
-    ]
-    return Report(graph, settings, tuple(layers))
+    return Report(graph, settings, costs)
 
 
 def _inputs(graph: Graph, batch: int | None, dtype: str, input_size: InputSize | None) -> list[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -282,22 +282,40 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class Report(Shown):
-    """The account of one network. Everything is exact integers; see ``to_dict`` for the JSON."""
+    """The account of one network. Everything is exact integers; see ``to_dict`` for the JSON.
 
-    def __init__(self, graph: Graph, settings: Settings, layers: tuple[LayerRecord, ...]) -> None:
+    ``costs`` has the record of each node; equal layers share one.
+    """
+
+    def __init__(self, graph: Graph, settings: Settings, costs: Sequence[Cost]) -> None:
         self.graph = graph
         self.settings = settings
-        self.layers = layers
+        self.costs = costs
 
     def __repr__(self) -> str:
         return f"<Report {self.about.name!r}: {self.totals.params:,} params, {self.totals.macs:,} MACs>"
 
     @cached_property
+    def layers(self) -> tuple[LayerRecord, ...]:
+        """Every layer with its place."""
+        from .receptive_field import Fields
+        from .totals import input_tensors
+
+        graph = self.graph
+        fields = Fields(graph.nodes, self.costs, input_tensors(self))
+        return tuple(
+            [
+                LayerRecord(node, cost, position, graph, fields)
+                for position, (node, cost) in enumerate(zip(graph.nodes, self.costs, strict=True))
+            ]
+        )
+
+    @cached_property
     def distinct(self) -> tuple[tuple[Cost, int], ...]:
         """The distinct costs and how many layers have each: equal layers share one record."""
-        costs = [layer.cost for layer in self.layers]
-        times = Counter(map(id, costs))
-        return tuple([(cost, times[key]) for key, cost in dict(zip(map(id, costs), costs, strict=True)).items()])
+        times = Counter(map(id, self.costs))
+        distinct = dict(zip(map(id, self.costs), self.costs, strict=True))
+        return tuple([(cost, times[key]) for key, cost in distinct.items()])
 
     @property
     def about(self) -> About:
@@ -322,7 +340,7 @@ class Report(Shown):
     def coverage(self) -> Coverage:
         """Which operators have no rule."""
         missing = Counter(layer.fields["function"] for layer in self.layers if not layer.node.op.modelled)
-        return Coverage(len(self.layers), len(self.layers) - missing.total(), tuple(sorted(missing.items())))
+        return Coverage(len(self.costs), len(self.costs) - missing.total(), tuple(sorted(missing.items())))
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:

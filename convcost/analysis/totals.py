@@ -25,7 +25,7 @@ def totals(report: Report) -> Totals:
         **sums,
         flops_by_kind=kinds,
         input_bytes=sum(x.bytes for x in input_tensors(report)),
-        layers=len(report.layers),
+        layers=len(report.costs),
         depth=report.graph.depth,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -63,6 +62,8 @@ def command(
         fits = [largest_size(lambda sides: at(batch, sides), room, fixed, size) for room in rooms]
     with opened(output) as out:
         if format == "json":
+            import json
+
             out.write(json.dumps({"schema": 1, "fits": [each.to_dict() for each in fits]}, indent=2) + "\n")
         else:
             render(fit_document(fits, units), format, out, units)

@@ -57,18 +57,20 @@ def _alone(
         arriving = tuple([tensors[n][k] if n >= 0 else inputs[-1 - n] for n, k in node.inputs])
         if len(tensors[position]) > 1:
             return False
-        home = {placement.input for train in (False, True) for placement in _shared(node.op, arriving, train, output)}
+        home = _homes(node.op, arriving, output)
         if not home:
             return True
         if len(home) > 1 or min(home) < 0:
             return False
-        reference = node.inputs[home.pop()]
+        reference = node.inputs[min(home)]
     return False
 
 
-def _shared(op: Op, inputs: tuple[Tensor, ...], train: bool, output: int) -> tuple[Placement, ...]:
-    placement = placements(op, inputs, train)[output]
-    return () if placement.kind == "fresh" else (placement,)
+@lru_cache(maxsize=65536)
+def _homes(op: Op, inputs: tuple[Tensor, ...], output: int) -> frozenset[int]:
+    """The inputs whose memory an output shares, as evaluated or as trained."""
+    found = [placements(op, inputs, train)[output] for train in (False, True)]
+    return frozenset(placement.input for placement in found if placement.kind != "fresh")
 
 
 def _first_clash(

@@ -115,9 +115,9 @@ def alive(memory: Memory) -> Sheet:
     columns = (
         Column("label", "Largest at the peak"), Column("part", "For"), Column("bytes", "Bytes", "bytes"),
     )  # fmt: skip
-    return Sheet(
-        "", columns, tuple(Line((each.label, _words(memory)[each.part], each.bytes)) for each in memory.largest_alive(TOP))
-    )
+    words = _words(memory)
+    lines = [Line((each.label, words[each.part], each.bytes)) for each in memory.largest_alive(TOP)]
+    return Sheet("", columns, tuple(lines))
 
 
 def meaning(memory: Memory, style: str = "iec") -> list[str]:

@@ -43,6 +43,7 @@ class Expansion:
         self.draft = Draft(inputs)
         self.templates: dict[Any, Template | None] = {}
         self.first_calls: dict[Any, tuple[slice, str, Reference, Refs]] = {}
+        self.again: tuple[Any, ...] = ()  # the last call from a template: its layer, frame and input, and the template
         self.steps = 0
         self.depth = 0
         self.open_blocks: list[str] = []
@@ -291,6 +292,9 @@ class Expansion:
         flow: Refs,
         override: dict[str, Term] | None,
     ) -> Refs:
+        same = override is None and len(flow) == 1
+        if same and self.again[:3] == (layer, frame, self.draft.tensor(flow[0])):
+            return self.draft.stamp(self.again[3], f"{frame.prefix}{name}", flow[0])
         given = self.arguments(block, layer, frame, flow, override)
         passes_layers = any(passes_layer(value) for value in given.values())
         key = None
@@ -301,6 +305,8 @@ class Expansion:
                 self.templates[key] = self.draft.template(*self.first_calls.pop(key))
             template = self.templates.get(key)
             if template is not None:
+                if same:
+                    self.again = (layer, frame, key[2], template)
                 return self.draft.stamp(template, f"{frame.prefix}{name}", flow[0])
         start, noted = len(self.draft.nodes), len(self.draft.results)
         result = self.expand_block(block, given, layer, name, frame, flow)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from convcost.analysis.memory.allocator import Allocator, OutOfMemoryError
+from convcost.analysis.memory.allocator import Allocator, OutOfMemoryError, rounded
 from support.allocator_recorded import asked, modelled, read
 
 RECORDINGS = Path(__file__).parent / "allocator"
@@ -46,14 +46,14 @@ def test_a_script_served_at_once_comes_to_the_recorded_end(name):
     assert (happened["release"] > 0) == (name in GIVING_BACK + TOO_LITTLE)
     assert (happened["oom"] > 0) == (name in TOO_LITTLE)
     wanted = asked(recorded)
-    allocator = Allocator(wanted.limit)
+    allocator, sizes = Allocator(wanted.limit), [rounded(size) for size in wanted.sizes]
     if name in TOO_LITTLE:
         # What comes before the first request that finds no room is served.
         first = wanted.events.index(next(row.number for row in recorded if row.event == "oom"))
-        allocator.serve(wanted.events[:first], wanted.sizes)
+        allocator.serve(wanted.events[:first], sizes)
         with pytest.raises(OutOfMemoryError):
-            allocator.serve(wanted.events[first : first + 1], wanted.sizes)
+            allocator.serve(wanted.events[first : first + 1], sizes)
         return
-    allocator.serve(wanted.events, wanted.sizes)
+    allocator.serve(wanted.events, sizes)
     assert allocator.peak_allocated == last["peak_allocated"]
     assert allocator.peak_reserved == last["peak_reserved"]

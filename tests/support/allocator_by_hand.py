@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from convcost.analysis.memory.allocator import Allocator
+from convcost.analysis.memory.allocator import Allocator, rounded
 
 
 class Block(NamedTuple):
@@ -21,16 +21,16 @@ class Hand:
 
     def __init__(self, limit: int | None = None) -> None:
         self.allocator = Allocator(limit)
-        self.sizes: list[int] = []
+        self.wanted: list[int] = []
 
     def allocate(self, size: int) -> Block:
-        self.sizes.append(size)
-        number = len(self.sizes) - 1
-        self.allocator.serve([number], self.sizes)
+        self.wanted.append(rounded(size))
+        number = len(self.wanted) - 1
+        self.allocator.serve([number], self.wanted)
         return Block(number, *self.allocator.blocks[number], size)
 
     def free(self, block: Block) -> None:
-        self.allocator.serve([~block.number], self.sizes)
+        self.allocator.serve([~block.number], self.wanted)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.allocator, name)

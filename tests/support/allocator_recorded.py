@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from convcost.analysis.memory.allocator import Allocator, OutOfMemoryError
+from convcost.analysis.memory.allocator import Allocator, OutOfMemoryError, rounded
 
 
 class Row(NamedTuple):
@@ -68,6 +68,7 @@ def asked(rows: Sequence[Row]) -> Asked:
 def modelled(wanted: Asked) -> list[Row]:
     """What convcost's model does with it. After a request that found no room it goes on with the next."""
     allocator, numbers = Allocator(wanted.limit), {}
+    sizes = [rounded(size) for size in wanted.sizes]
     rows = [] if wanted.limit is None else [Row("limit", bytes=wanted.limit)]
     for event in wanted.events:
         number, requested = max(event, ~event), wanted.sizes[event] if event >= 0 else None
@@ -75,7 +76,7 @@ def modelled(wanted: Asked) -> list[Row]:
         outcome = "alloc" if event >= 0 else "free"
         try:
             if event >= 0 or number in allocator.blocks:  # a request of 0 bytes, or that found no room, holds nothing
-                allocator.serve([event], wanted.sizes)
+                allocator.serve([event], sizes)
         except OutOfMemoryError:
             outcome = "oom"
         rows.extend(_segments(before[1], allocator.segments, numbers))

@@ -24,10 +24,6 @@ ROUND_LARGE = 2 << 20
 """Constants of the same meaning in PyTorch: kMinBlockSize, kSmallSize, kSmallBuffer, kLargeBuffer, kMinLargeAlloc,
 kRoundLarge."""
 
-_SHIFT = 64
-_ADDRESS = (1 << _SHIFT) - 1
-"""A free block as one number, its size before its address, sorts three times as fast as a pair."""
-
 
 class OutOfMemoryError(Exception):
     """There is no room for a request, although no more than ``allocated`` bytes are taken."""
@@ -38,8 +34,8 @@ class OutOfMemoryError(Exception):
 
 
 def rounded(size: int) -> int:
-    """What a request takes: a multiple of 512 bytes, and no less."""
-    return -(-size // MIN_BLOCK) * MIN_BLOCK or MIN_BLOCK
+    """What a request takes: a multiple of 512 bytes; nothing for 0 bytes."""
+    return -(-size // MIN_BLOCK) * MIN_BLOCK
 
 
 def segment_size(size: int) -> int:
@@ -49,6 +45,25 @@ def segment_size(size: int) -> int:
     if size < OWN_SEGMENT:
         return LARGE_SEGMENT
     return -(-size // ROUND_LARGE) * ROUND_LARGE
+
+
+class _Pool:
+    """Free blocks: ``addresses`` by size, the lowest at the end of each list and negative, and the sizes in order."""
+
+    __slots__ = ("addresses", "sizes")
+
+    def __init__(self, addresses: dict[int, list[int]], sizes: list[int]) -> None:
+        self.addresses = addresses
+        self.sizes = sizes
+
+    def copy(self) -> _Pool:
+        return _Pool({size: found.copy() for size, found in self.addresses.items()}, self.sizes.copy())
+
+    def remove(self, size: int, address: int) -> None:
+        found = self.addresses[size]
+        del found[bisect_left(found, -address)]
+        if not found:
+            del self.addresses[size], self.sizes[bisect_left(self.sizes, size)]
 
 
 class Allocator:
@@ -65,8 +80,7 @@ class Allocator:
         self.limit = limit
         self.allocated = self.reserved = self.peak_allocated = self.peak_reserved = 0
         self.blocks: dict[int, tuple[int, int]] = {}
-        self._small: list[int] = []  # free blocks in order of size and address, which are one number here
-        self._large: list[int] = []
+        self._small, self._large = _Pool({}, []), _Pool({}, [])
         self.idle: dict[int, int] = {}
         self._ends: dict[int, int] = {}  # address behind a free block -> its own
         self.segments: dict[int, int] = {}
@@ -76,7 +90,7 @@ class Allocator:
         """One in the same state that goes its own way, within another limit."""
         other = Allocator()
         for name, value in vars(self).items():
-            setattr(other, name, value.copy() if isinstance(value, list | dict) else value)
+            setattr(other, name, value.copy() if isinstance(value, dict | _Pool) else value)
         other.limit = limit
         return other
 
@@ -86,7 +100,7 @@ class Allocator:
         Raises:
             OutOfMemoryError: as ``serve``.
         """
-        self.serve(script.events, script.sizes)
+        self.serve(script.events, [rounded(size) for size in script.sizes])
 
     def serves(self, script: Script) -> bool:
         """Whether a script can be served within the limit."""
@@ -96,81 +110,114 @@ class Allocator:
             return False
         return True
 
-    def serve(self, events: Sequence[int], sizes: Sequence[int]) -> None:
-        """Serve requests by their numbers, of ``sizes[number]`` bytes; ``~number`` gives one back, 0 bytes are none.
+    def serve(self, events: Sequence[int], wanted: Sequence[int]) -> None:  # noqa: PLR0915
+        """Serve requests by their numbers; ``~number`` gives one back.
+
+        Args:
+            events: in order.
+            wanted: what each request takes, as ``rounded`` says. Nothing is done for a 0.
 
         Raises:
             OutOfMemoryError: the limit would be exceeded, also after everything unused was given back.
         """
-        # A search comes here a hundred thousand times: no calls, no attributes.
-        blocks, starts, ends, small, large = self.blocks, self.idle, self._ends, self._small, self._large
+        # A search comes here a hundred thousand times: no calls of our own, no attributes, and nothing done twice.
+        blocks, starts, ends = self.blocks, self.idle, self._ends
+        small, small_sizes = self._small.addresses, self._small.sizes
+        large, large_sizes = self._large.addresses, self._large.sizes
         allocated, peak = self.allocated, self.peak_allocated
         for event in events:
             if event >= 0:
-                if not sizes[event]:
+                size = taken = wanted[event]
+                if not taken:
                     continue
-                wanted = -(-sizes[event] // MIN_BLOCK) * MIN_BLOCK
-                free, least = (small, MIN_BLOCK) if wanted <= SMALL else (large, SMALL + 1)
+                if taken <= SMALL:
+                    free, order, least = small, small_sizes, MIN_BLOCK
+                else:
+                    free, order, least = large, large_sizes, SMALL + 1
                 # The smallest free block that is large enough; of equal ones that of the oldest segment, and
                 # in it the first: PyTorch counts its segments. As addresses only grow, it is that at the lowest one.
-                at = bisect_left(free, wanted << _SHIFT)
-                if at < len(free):
-                    address = free.pop(at) & _ADDRESS
-                    size = starts.pop(address)
-                    end = address + size
-                    del ends[end]
+                if taken in free:
+                    found = free[taken]
+                    address = -found.pop()
+                    if not found:
+                        del free[taken], order[bisect_left(order, taken)]
+                    del starts[address], ends[address + taken]
                 else:
-                    size, address = self._segment(wanted)
-                    end = address + size
-                rest = size - wanted
-                if rest >= least:
-                    size = wanted
-                    behind = address + wanted
-                    insort(free, rest << _SHIFT | behind)
-                    starts[behind] = rest
-                    ends[end] = behind
+                    at = bisect_left(order, taken)
+                    if at < len(order):
+                        size = order[at]
+                        found = free[size]
+                        address = -found.pop()
+                        if not found:
+                            del free[size], order[at]
+                        del starts[address], ends[address + size]
+                    else:
+                        size, address = self._segment(taken)
+                    rest = size - taken
+                    if rest >= least:
+                        behind = address + taken
+                        if rest in free:
+                            insort(free[rest], -behind)
+                        else:
+                            free[rest] = [-behind]
+                            insort(order, rest)
+                        starts[behind] = rest
+                        ends[address + size] = behind
+                        size = taken
                 blocks[event] = address, size
                 allocated += size
                 if allocated > peak:  # noqa: PLR1730 (max() is a call)
                     peak = allocated
-            elif sizes[~event]:
+            elif wanted[~event]:
                 address, size = blocks.pop(~event)
                 allocated -= size
-                free = small if size <= SMALL else large
+                free, order = (small, small_sizes) if size <= SMALL else (large, large_sizes)
                 # It joins free neighbours; segments never touch each other.
                 if address in ends:
                     before = ends.pop(address)
                     joined = starts.pop(before)
-                    del free[bisect_left(free, joined << _SHIFT | before)]
+                    found = free[joined]
+                    if len(found) > 1:
+                        del found[bisect_left(found, -before)]
+                    else:
+                        del free[joined], order[bisect_left(order, joined)]
                     address, size = before, size + joined
                 end = address + size
                 if end in starts:
                     joined = starts.pop(end)
-                    del free[bisect_left(free, joined << _SHIFT | end)], ends[end + joined]
+                    found = free[joined]
+                    if len(found) > 1:
+                        del found[bisect_left(found, -end)]
+                    else:
+                        del free[joined], order[bisect_left(order, joined)]
+                    del ends[end + joined]
                     size += joined
-                insort(free, size << _SHIFT | address)
+                if size in free:
+                    insort(free[size], -address)
+                else:
+                    free[size] = [-address]
+                    insort(order, size)
                 starts[address] = size
                 ends[address + size] = address
         self.allocated, self.peak_allocated = allocated, peak
 
-    def _segment(self, wanted: int) -> tuple[int, int]:
+    def _segment(self, taken: int) -> tuple[int, int]:
         """Size and address of a new segment."""
-        size, address = segment_size(wanted), self._next
+        size, address = segment_size(taken), self._next
         if self.limit is not None and self.reserved + size > self.limit:
             self._release_unused()
             if self.reserved + size > self.limit:
                 raise OutOfMemoryError(self.reserved - sum(self.idle.values()))
         self.reserved += size
-        self.peak_reserved = max(self.peak_reserved, self.reserved)
+        if self.reserved > self.peak_reserved:  # noqa: PLR1730
+            self.peak_reserved = self.reserved
         self.segments[address] = size
         self._next += size + (1 << 30)
         return size, address
 
     def _release_unused(self) -> None:
-        for free in (self._small, self._large):
-            for block in free.copy():
-                size, address = block >> _SHIFT, block & _ADDRESS
-                if self.segments.get(address) == size:
-                    free.remove(block)
-                    del self.segments[address], self.idle[address], self._ends[address + size]
-                    self.reserved -= size
+        for address, size in [*self.idle.items()]:
+            if self.segments.get(address) == size:
+                (self._small if size == SMALL_SEGMENT else self._large).remove(size, address)
+                del self.segments[address], self.idle[address], self._ends[address + size]
+                self.reserved -= size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from ...graph import GIVEN, ITEM_BYTES, OWN
@@ -31,7 +33,7 @@ def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
     needs = storages.needs
     low = AMP.get(storages.report.settings.dtype)
     cast_weights: set[int] = set()
-    rules: dict[tuple[Kind, tuple[bool, ...]], tuple[Saved, int] | None] = {}
+    rules: dict[tuple[Kind, tuple[bool, ...]], Saved | None] = {}
     result = []
     for position, (node, kind) in enumerate(zip(storages.graph.nodes, storages.kinds, strict=True)):
         if True not in needs[position]:
@@ -40,13 +42,12 @@ def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
         arriving = tuple([needs[source][output] for source, output in node.inputs])
         key = kind, arriving
         if key not in rules:
-            saved = kind.op.saved(kind.own, kind.cost.outputs, arriving, kernels)
-            rules[key] = saved and (saved, bytes_of(saved.extra))
-        rule = rules[key]
-        if rule is None:
+            rules[key] = kind.op.saved(kind.own, kind.cost.outputs, arriving, kernels)
+        saved = rules[key]
+        if saved is None:
             result.append(UNKNOWN)
             continue
-        saved, extra = rule
+        extra = bytes_of(saved.extra)
         read, made = storages.read[position], storages.of[position]
         held = {made[k] for k in saved.outputs} if saved.outputs else set()
         for k in saved.inputs:
@@ -69,7 +70,9 @@ def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
     return result
 
 
-def saved_bytes(storages: Storages, held: list[Kept]) -> int:
-    """Bytes that backward keeps: each storage once."""
+def saved_bytes(storages: Storages, held: list[Kept], times: Sequence[int]) -> int:
+    """Bytes that backward keeps: each storage once; ``times`` says how often each node stands in the network."""
     distinct: set[int] = set().union(*[each.storages for each in held])
-    return sum([storages.table[k].bytes for k in distinct]) + sum([each.extra_bytes for each in held])
+    kept = [storages.table[k] for k in distinct]
+    shared = sum([each.bytes * (times[each.born] if each.born >= 0 else 1) for each in kept])
+    return shared + sum([each.extra_bytes * count for each, count in zip(held, times, strict=True)])

@@ -38,8 +38,7 @@ def deaths(storages: Storages, eager: bool) -> list[int]:
                     if around[k] > births[number]:  # the outermost block that it was handed to
                         until = around[k + 1]
                         break
-            if until > last[number]:
-                last[number] = until
+            last[number] = max(last[number], until)
     for number in (*storages.inputs, *storages.outputs):
         if number != PERSISTENT:
             last[number] = FOREVER

@@ -10,7 +10,7 @@ from ...errors import UsageError
 from ..backward import TrainingMacs
 from ..costs import MANY
 from .account import Memory
-from .allocator import Allocator, OutOfMemoryError
+from .allocator import Allocator, OutOfMemoryError, rounded
 
 
 class Scaled:
@@ -33,26 +33,29 @@ class Scaled:
             raise UsageError(f"{name} allocates in another order at another batch; nothing can be scaled")
         figures = self._figures(lambda memory: memory.script.sizes)
         index = {figure: k for k, figure in enumerate(dict.fromkeys(figures))}  # networks repeat themselves
-        self._distinct = [self._line(figure) for figure in index]
+        self._distinct = [_line(figure) for figure in index]
         self._which = [index[figure] for figure in figures]
-        self.constant = [self._distinct[k][0] for k in self._which]
-        self.slope = [self._distinct[k][1] for k in self._which]
 
-    def _figures(self, of: Callable[[Memory], Sequence[int]]) -> list[tuple[int, ...]]:
-        """Figures of each walk, side by side."""
-        return list(zip(*[of(walk) for walk in self._walks], strict=True))
+    @cached_property
+    def constant(self) -> list[int]:
+        """Bytes of each allocation without samples."""
+        return [self._distinct[k][0] for k in self._which]
 
-    def _line(self, figures: tuple[int, ...]) -> tuple[int, int]:
-        """What a figure is without samples, and what each sample adds to it."""
-        if len(figures) == 1:
-            slope = (figures[0] + MANY // 2) // MANY
-            return figures[0] - slope * MANY, slope
-        slope = figures[1] - figures[0]
-        return figures[0] - 2 * slope, slope
+    @cached_property
+    def slope(self) -> list[int]:
+        """Bytes that each sample adds to each allocation."""
+        return [self._distinct[k][1] for k in self._which]
 
-    def sizes(self, batch: int) -> list[int]:
-        """Bytes of each allocation."""
-        distinct = [constant + batch * slope for constant, slope in self._distinct]
+    def _figures(self, of: Callable[[Memory], Sequence[int]]) -> Sequence[int]:
+        """Figures as they are at a batch of ``MANY``."""
+        if len(self._walks) == 1:
+            return of(self._walks[0])
+        two, three = map(of, self._walks)
+        return [figure + (MANY - 2) * (other - figure) for figure, other in zip(two, three, strict=True)]
+
+    def sizes(self, batch: int, of: Callable[[int], int] = int) -> list[int]:
+        """Bytes of each allocation; with ``of``, what that makes of them."""
+        distinct = [of(constant + batch * slope) for constant, slope in self._distinct]
         return [distinct[k] for k in self._which]
 
     @cached_property
@@ -64,7 +67,7 @@ class Scaled:
         varying = next((number for number, slope in enumerate(self.slope) if slope), len(self.slope))
         first = min(self.script.started, varying)
         allocator = Allocator()
-        allocator.serve(range(first), self.constant)
+        allocator.serve(range(first), self.sizes(0, rounded))
         return first, allocator
 
     @cached_property
@@ -84,7 +87,7 @@ class Scaled:
         if started.reserved > limit:
             raise OutOfMemoryError(started.allocated)
         allocator = started.copy(limit)
-        allocator.serve(self.script.events[first:], self.sizes(batch))
+        allocator.serve(self.script.events[first:], self.sizes(batch, rounded))
         return allocator
 
     def memory(self, batch: int, allocator: Allocator) -> Memory:
@@ -94,10 +97,15 @@ class Scaled:
         scaled.allocator = allocator
 
         def at_batch(of: Callable[[Memory], Sequence[int]]) -> list[int]:
-            lines = map(self._line, self._figures(of))
-            return [constant + batch * slope for constant, slope in lines]
+            return [constant + batch * slope for constant, slope in map(_line, self._figures(of))]
 
         (scaled.saved_for_backward_bytes,) = at_batch(lambda memory: [memory.saved_for_backward_bytes])
         scaled.macs = TrainingMacs(*at_batch(lambda memory: memory.macs.passes))
         scaled.unknown, scaled.weights = self._walks[0].unknown, self._walks[0].weights
         return scaled
+
+
+def _line(figure: int) -> tuple[int, int]:
+    """What a figure at a batch of ``MANY`` is without samples, and what each sample adds to it."""
+    slope = (figure + MANY // 2) // MANY
+    return figure - slope * MANY, slope

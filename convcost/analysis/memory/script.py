@@ -49,6 +49,7 @@ class Script:
         self.labels: list[str] = []
         self.events: list[int] = []
         self.marks: list[tuple[int, str, Phase]] = []
+        self._there: dict[int, list[int]] = {}
 
     def allocate(self, size: int, part: Part, label: str) -> int:
         """Take memory; its number."""
@@ -75,11 +76,16 @@ class Script:
         """Look at the memory here."""
         self.marks.append((len(self.events), layer, phase))
 
+    def equals(self, other: Script) -> bool:
+        """Whether another one is the same in all."""
+        ours, theirs = ((each.sizes, each.parts, each.labels, each.events, each.marks) for each in (self, other))
+        return ours == theirs
+
     def resized(self, sizes: list[int]) -> Script:
         """The same events with other sizes."""
         other = Script()
         other.sizes, other.parts, other.labels = sizes, self.parts, self.labels
-        other.events, other.marks = self.events, self.marks
+        other.events, other.marks, other._there = self.events, self.marks, self._there
         return other
 
     def levels(self, sizes: Sequence[int] | None = None) -> list[int]:
@@ -102,9 +108,12 @@ class Script:
 
     def there(self, mark: int) -> list[int]:
         """The numbers of what is there at a mark."""
-        events = self.events[: self.marks[mark][0]]
-        freed = {~event for event in events if event < 0}
-        return [event for event in events if event >= 0 and event not in freed]
+        until = self.marks[mark][0]
+        if until not in self._there:
+            events = self.events[:until]
+            freed = {~event for event in events if event < 0}
+            self._there[until] = [event for event in events if event >= 0 and event not in freed]
+        return self._there[until]
 
     def largest(self, numbers: Sequence[int], count: int) -> list[Alive]:
         """The ``count`` largest of allocations, largest first, without those of no bytes."""

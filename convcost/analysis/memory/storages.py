@@ -36,7 +36,7 @@ class Storages:
     def __init__(self, report: Report) -> None:
         self.report = report
         self.graph: Graph = report.graph
-        self.costs: list[Cost] = [layer.cost for layer in report.layers]
+        self.costs: Sequence[Cost] = report.costs
         self.mixed = report.settings.dtype in AMP
         train = report.settings.mode == "train"
         table: list[Storage] = []

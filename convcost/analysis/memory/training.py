@@ -12,7 +12,6 @@ from ...ops.base import Kernels
 from ..costs import AMP
 from .kept import Kept
 from .lifetimes import by_position, deaths
-from .optimizers import Optimizer, step_bytes
 from .script import Script
 from .storages import PERSISTENT, Storages
 from .weights import Held
@@ -24,11 +23,12 @@ Segment = tuple[int, int]
 class Plan(msgspec.Struct, frozen=True):
     """How a step is made.
 
-    ``accumulate``: the gradients of earlier micro-batches are there already. ``segments``: blocks that keep only their
-    inputs and run again in the backward pass, in order. ``eager``: blocks hold their arguments until they return.
+    ``step_bytes``: what the optimizer takes while it steps. ``accumulate``: the gradients of earlier micro-batches are
+    there already. ``segments``: blocks that keep only their inputs and run again in the backward pass, in order.
+    ``eager``: blocks hold their arguments until they return.
     """
 
-    optimizer: Optimizer
+    step_bytes: int
     kernels: Kernels
     accumulate: bool = False
     segments: tuple[Segment, ...] = ()
@@ -252,8 +252,7 @@ class Step:
             self.script.free(number)
 
     def _optimize(self) -> None:
-        sizes = [weight.bytes for held in self.parameters.values() for weight in held]
-        size = step_bytes(self.plan.optimizer, sizes, self.plan.kernels)
+        size = self.plan.step_bytes
         number = self.script.allocate(size, "transient", "optimizer step") if size else None
         self.script.mark("optimizer step", "optimizer")
         if number is not None:
