@@ -9,6 +9,7 @@ from ..errors import OpError, SpecError, UsageError, nearest
 from ..graph import FLOATING, GIVEN, ITEM_BYTES, OWN, Graph, Tensor
 from ..ops.base import Op
 from .records import Cost, Report, Settings
+from .totals import input_tensors
 
 AMP = {"amp-bf16": "bfloat16", "amp-fp16": "float16"}
 """Mixed precision: weights stay float32, each class of ops computes in the dtype that PyTorch's autocast gives it."""
@@ -54,14 +55,15 @@ def analyze(
     elif graph.mode is not None and train != (graph.mode == "train"):
         raise UsageError(f"{graph.about.name} was captured in {graph.mode} mode; capture it again in the other one")
     inputs = _inputs(graph, batch, dtype, input_size)
-    costs = _walk(graph, inputs, dtype, train)
     settings = Settings(
         batch=inputs[0].shape[0] if inputs and inputs[0].shape else 1,
         input_shapes={name: tensor.shape for (name, _), tensor in zip(graph.inputs, inputs, strict=True)},
         dtype=dtype,
         mode="train" if train else "eval",
     )
-    return Report(graph, settings, costs)
+    report = Report(graph, settings)
+    report.costs  # noqa: B018 (what is wrong is said here, and not where the report is read)
+    return report
 
 
 def _inputs(graph: Graph, batch: int | None, dtype: str, input_size: InputSize | None) -> list[Tensor]:
@@ -113,8 +115,14 @@ def _sizes(graph: Graph, input_size: InputSize | None) -> dict[str, tuple[int, .
     return {name: tuple(size) for name, size in input_size.items()}
 
 
-def _walk(graph: Graph, inputs: list[Tensor], dtype: str, train: bool) -> list[Cost]:
-    """One cost per node. Equal tensors are one object here, so that identity is a key: (op, inputs) recurs often."""
+def walk(report: Report) -> list[Cost]:
+    """One cost per node. Equal tensors are one object here, so that identity is a key: (op, inputs) recurs often.
+
+    Raises:
+        SpecError: a layer cannot take what arrives.
+    """
+    graph, inputs = report.graph, input_tensors(report)
+    dtype, train = report.settings.dtype, report.settings.mode == "train"
     interned = {tensor: tensor for tensor in inputs}
     # Negative positions are graph inputs: read from the end of the list, as Python counts.
     values: list[tuple[Tensor, ...]] = [()] * len(graph.nodes) + [(interned[tensor],) for tensor in reversed(inputs)]

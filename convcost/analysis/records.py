@@ -284,16 +284,36 @@ class Settings(msgspec.Struct, frozen=True):
 class Report(Shown):
     """The account of one network. Everything is exact integers; see ``to_dict`` for the JSON.
 
-    ``costs`` has the record of each node; equal layers share one.
+    Args:
+        graph: the network.
+        settings: how it runs.
+        costs: of each node, if they are known.
     """
 
-    def __init__(self, graph: Graph, settings: Settings, costs: Sequence[Cost]) -> None:
+    def __init__(self, graph: Graph, settings: Settings, costs: Sequence[Cost] | None = None) -> None:
         self.graph = graph
         self.settings = settings
-        self.costs = costs
+        if costs is not None:
+            self.costs = costs
 
     def __repr__(self) -> str:
         return f"<Report {self.about.name!r}: {self.totals.params:,} params, {self.totals.macs:,} MACs>"
+
+    @cached_property
+    def costs(self) -> Sequence[Cost]:
+        """The record of each node; equal layers share one.
+
+        Raises:
+            SpecError: a layer cannot take what arrives.
+        """
+        from .costs import walk
+
+        return walk(self)
+
+    def at_batch(self, batch: int) -> Report:
+        """The network with so many samples at once; nothing is worked out before it is asked for."""
+        shapes = {name: (batch, *shape[1:]) for name, shape in self.settings.input_shapes.items()}
+        return Report(self.graph, msgspec.structs.replace(self.settings, batch=batch, input_shapes=shapes))
 
     @cached_property
     def layers(self) -> tuple[LayerRecord, ...]:

@@ -1,7 +1,6 @@
 """What an op is, and the registry that knows all of them."""
 
-from __future__ import annotations
-
+# Annotations are not put off here: msgspec would work out those of ``Op`` once more for each class.
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
@@ -134,7 +133,7 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         """The group that its figures are booked in. Default: its own."""
         return self.group
 
-    def bind(self, inputs: Tensors) -> Op:
+    def bind(self, inputs: Tensors) -> "Op":
         """The op with the sizes it takes over when it is built (``in_channels``), as a PyTorch module has them.
 
         Args:

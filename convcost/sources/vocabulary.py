@@ -48,10 +48,10 @@ def field_texts(cls: type[Op], field: str) -> tuple[str, ...]:
     annotation = str(_annotations(cls).get(field, ""))
     if annotation == "Group":
         return GROUPS
-    inside = re.search(r"Literal\[([^]]*)\]", annotation)
-    if inside:
-        return tuple(re.findall(r"['\"](\w+)['\"]", inside.group(1)))
-    return ANY_TEXT if re.search(r"\bstr\b", annotation) else ()
+    if "Literal[" in annotation:
+        inside = annotation.partition("Literal[")[2].partition("]")[0]
+        return tuple(re.findall(r"['\"](\w+)['\"]", inside))
+    return ANY_TEXT if "str" in annotation and re.search(r"\bstr\b", annotation) else ()
 
 
 @cache

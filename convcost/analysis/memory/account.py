@@ -136,6 +136,7 @@ class Memory(Shown):
                 labels = [label for label, size in zip(labels, sizes, strict=True) if size]
                 sizes = [size for size in sizes if size]
             script.allocate_all(sizes, ["optimizer"] * len(sizes), labels)
+        script.before = len(script.events)
         return script
 
     def _walk(self, report: Report, eager: bool, script: Script) -> Script:

@@ -129,7 +129,8 @@ def largest_batch(network: Scaled, room: Room) -> Fit:
         """The largest batch whose peak is within a limit, if nothing else is taken than what is there."""
 
         def tried(batch: int) -> int:
-            taken = sum([count * takes(constant + batch * slope) for (constant, slope), count in peak.items()])
+            taken = network.before_bytes
+            taken += sum([count * takes(constant + batch * slope) for (constant, slope), count in peak.items()])
             return batch if taken <= limit else batch * limit // taken
 
         return last(tried, MAX_SIZE)

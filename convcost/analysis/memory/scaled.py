@@ -59,23 +59,26 @@ class Scaled:
         return [distinct[k] for k in self._which]
 
     @cached_property
-    def _started(self) -> tuple[int, Allocator]:
-        """How many events come before the first that knows the batch, and the allocator after them: weights are there.
-
-        Nothing is freed among them.
-        """
-        varying = next((number for number, slope in enumerate(self.slope) if slope), len(self.slope))
-        first = min(self.script.started, varying)
+    def _started(self) -> Allocator:
+        """The allocator before the network runs: weights are there, which do not know the batch."""
         allocator = Allocator()
-        allocator.serve(range(first), self.sizes(0, rounded))
-        return first, allocator
+        allocator.serve(range(self.script.before), self.sizes(0, rounded))
+        return allocator
 
     @cached_property
     def peak(self) -> Counter[tuple[int, int]]:
-        """What is there when each sample takes the most: how often, by (constant, bytes of each sample)."""
+        """What is there when each sample takes the most: how often, by (constant, bytes of each sample).
+
+        What was there before the network runs is left out; ``before_bytes`` has it.
+        """
         levels = self.script.levels(self.slope)
-        there = self.script.there(levels.index(max(levels)))
+        there = self.script.there(levels.index(max(levels)))[self.script.before :]
         return Counter({self._distinct[k]: count for k, count in Counter([self._which[n] for n in there]).items()})
+
+    @property
+    def before_bytes(self) -> int:
+        """What weights, buffers and the optimizer's state take, rounded as the allocator rounds."""
+        return self._started.allocated
 
     def served(self, batch: int, limit: int) -> Allocator:
         """The allocator after it has served a batch.
@@ -83,17 +86,17 @@ class Scaled:
         Raises:
             OutOfMemoryError: it does not fit the limit.
         """
-        first, started = self._started
-        if started.reserved > limit:
-            raise OutOfMemoryError(started.allocated)
-        allocator = started.copy(limit)
-        allocator.serve(self.script.events[first:], self.sizes(batch, rounded))
+        if self._started.reserved > limit:
+            raise OutOfMemoryError(self._started.allocated)
+        allocator = self._started.copy(limit)
+        allocator.serve(self.script.events[self.script.before :], self.sizes(batch, rounded))
         return allocator
 
     def memory(self, batch: int, allocator: Allocator) -> Memory:
         """The account of a batch that the allocator has served."""
-        found = self.at(batch)
-        scaled = Memory(found.report, found.setup, self.script.resized(self.sizes(batch)))
+        walk = self._walks[0]
+        report = walk.report.at_batch(batch) if len(self._walks) == 1 else self.at(batch).report
+        scaled = Memory(report, walk.setup, self.script.resized(self.sizes(batch)))
         scaled.allocator = allocator
 
         def at_batch(of: Callable[[Memory], Sequence[int]]) -> list[int]:
@@ -101,7 +104,7 @@ class Scaled:
 
         (scaled.saved_for_backward_bytes,) = at_batch(lambda memory: [memory.saved_for_backward_bytes])
         scaled.macs = TrainingMacs(*at_batch(lambda memory: memory.macs.passes))
-        scaled.unknown, scaled.weights = self._walks[0].unknown, self._walks[0].weights
+        scaled.unknown, scaled.weights = walk.unknown, walk.weights
         return scaled
 
 

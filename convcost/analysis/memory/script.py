@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import accumulate
 from typing import Literal
 
@@ -41,6 +40,8 @@ class Script:
 
     ``sizes``, ``parts`` and ``labels`` describe each allocation by its number; ``events`` holds the number of what is
     allocated, and its complement (``~number``) where that is freed; ``marks`` are (events so far, layer, phase).
+    ``before``: how many allocations come before the network runs; they are the first events, and nothing is freed or
+    marked among them.
     """
 
     def __init__(self) -> None:
@@ -49,6 +50,7 @@ class Script:
         self.labels: list[str] = []
         self.events: list[int] = []
         self.marks: list[tuple[int, str, Phase]] = []
+        self.before = 0
         self._there: dict[int, list[int]] = {}
 
     def allocate(self, size: int, part: Part, label: str) -> int:
@@ -85,34 +87,29 @@ class Script:
         """The same events with other sizes."""
         other = Script()
         other.sizes, other.parts, other.labels = sizes, self.parts, self.labels
-        other.events, other.marks, other._there = self.events, self.marks, self._there
+        other.events, other.marks, other.before, other._there = self.events, self.marks, self.before, self._there
         return other
 
     def levels(self, sizes: Sequence[int] | None = None) -> list[int]:
         """Bytes that are there at each mark; ``sizes`` in place of its own."""
         sizes = self.sizes if sizes is None else sizes
-        start = self.started
+        start = self.before
         changes = [sizes[event] if event >= 0 else -sizes[~event] for event in self.events[start:]]
         live = list(accumulate(changes, initial=sum(sizes[:start])))
         return [live[until - start] for until, _, _ in self.marks]
-
-    @cached_property
-    def started(self) -> int:
-        """How many allocations come before the first mark, and before anything is freed: numbers 0, 1, 2 and so on."""
-        freed = next((k for k, event in enumerate(self.events) if event < 0), len(self.events))
-        return min(freed, self.marks[0][0] if self.marks else 0)
 
     def timeline(self, levels: Sequence[int]) -> tuple[Moment, ...]:
         """The memory at each mark, of ``levels``."""
         return tuple([Moment(layer, phase, b) for (_, layer, phase), b in zip(self.marks, levels, strict=True)])
 
     def there(self, mark: int) -> list[int]:
-        """The numbers of what is there at a mark."""
+        """The numbers of what is there at a mark, those before the network runs first."""
         until = self.marks[mark][0]
         if until not in self._there:
-            events = self.events[:until]
+            events = self.events[self.before : until]
             freed = {~event for event in events if event < 0}
-            self._there[until] = [event for event in events if event >= 0 and event not in freed]
+            alive = [event for event in events if event >= 0 and event not in freed]
+            self._there[until] = [*range(self.before), *alive]
         return self._there[until]
 
     def largest(self, numbers: Sequence[int], count: int) -> list[Alive]:
