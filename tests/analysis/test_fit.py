@@ -121,8 +121,25 @@ def test_unknown_words_are_told():
 
 
 @pytest.mark.parametrize("most", [0, 1, 7, 99, 100])
-def test_the_last_number_that_holds(most):
-    assert last(lambda number: number <= most, 100) == most
+@pytest.mark.parametrize("guess", [None, 0, 1, 6, 7, 8, 50, 99, 100])
+@pytest.mark.parametrize("off", [1, 3, 1000])
+def test_the_last_number_that_holds(most, guess, off):
+    tries = []
+
+    def tried(number):
+        tries.append(number)
+        return number if number <= most else number - off
+
+    assert last(tried, 100, guess) == most
+    assert len(tries) == len(set(tries)) <= 2 * (100).bit_length()
+    assert all(1 <= number <= 100 for number in tries)
+
+
+def test_a_good_guess_leaves_two_tries():
+    for most in range(1, 100):
+        tries = []
+        last(lambda number: tries.append(number) or (number if number <= most else number - 1), 100, most)  # noqa: B023
+        assert tries == [most, most + 1]
 
 
 def test_fragments_are_counted():

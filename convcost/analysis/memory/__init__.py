@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .account import Memory, Setup, memory
+from .account import Memory, memory
 from .script import PARTS, Alive, Moment, Script
+from .walks import Setup
 
 __all__ = ["PARTS", "Alive", "Memory", "Moment", "Script", "Setup", "memory"]

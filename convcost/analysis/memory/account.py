@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -16,31 +16,10 @@ from ..backward import TrainingMacs, training_macs
 from ..costs import InputSize, analyze
 from ..records import Report
 from .allocator import Allocator
-from .inference import forward
-from .kept import Kept, kept, saved_bytes
-from .optimizers import Optimizer, optimizer, step_bytes
-from .repetitions import WALKED, Folded, runs, written_out
-from .script import PARTS, Alive, Moment, Part, Script, of_allocations
-from .segments import blocks
-from .storages import Storages
-from .training import Plan, Step
-from .weights import Held, weights
-
-Mode = Literal["inference", "train"]
-
-
-class Setup(msgspec.Struct, frozen=True):
-    """How a network runs.
-
-    ``kernels``: whose rules say what is kept ("cuda", "cpu" or "meta"). ``checkpoint``: blocks keep only their inputs
-    and run again in the backward pass. ``accumulate``: micro-batches whose gradients are summed up before a step.
-    """
-
-    mode: Mode = "train"
-    optimizer: str = "adamw"
-    kernels: Kernels = "cuda"
-    checkpoint: bool = False
-    accumulate: int = 1
+from .kept import saved_bytes
+from .script import PARTS, Alive, Moment, Part, Script
+from .walks import Mode, Setup, Walks
+from .weights import Held
 
 
 def memory(
@@ -90,91 +69,20 @@ class Memory(Shown):
         self.setup = setup
         if script is not None:
             self.script = script  # known already: that of another batch, scaled
-        self._optimizer: Optimizer = optimizer(setup.optimizer)
-        self._segments = blocks(report.graph) if setup.checkpoint and setup.mode == "train" else ()
+        self.walks = Walks(report, setup)
 
     def __repr__(self) -> str:
         return f"<Memory {self.report.about.name!r}, {self.setup.mode}: peak {self.peak_bytes:,} bytes>"
 
-    @cached_property
+    @property
     def weights(self) -> list[Held]:
         """Every distinct parameter and buffer, in the order of the layers."""
-        return weights(self.report)
-
-    @cached_property
-    def _parameters(self) -> list[Held]:
-        return [weight for weight in self.weights if weight.kind == "parameter"]
-
-    @cached_property
-    def _state_bytes(self) -> list[int]:
-        """What the optimizer keeps for each parameter; many are alike."""
-        alike = [(weight.elements, weight.dtype) for weight in self._parameters]
-        known = {each: self._optimizer.state_bytes(*each) for each in set(alike)}
-        return [known[each] for each in alike]
-
-    @cached_property
-    def _folded(self) -> Folded:
-        """The network with a few of many equal repetitions: what is asked of nodes alone is asked of those."""
-        plain = not self._segments and self.setup.accumulate == 1
-        return Folded(self.report, runs(self.report) if plain else ())
-
-    @cached_property
-    def _storages(self) -> Storages:
-        return Storages(self._folded.report)
-
-    def _before(self) -> Script:
-        """What is there before the network runs."""
-        script, held = Script(), self.weights
-        script.allocate_all(
-            [weight.bytes for weight in held],
-            ["weights" if weight.kind == "parameter" else "buffers" for weight in held],
-            [weight.name for weight in held],
-        )
-        if self.setup.mode == "train":
-            sizes, labels = self._state_bytes, [weight.name for weight in self._parameters]
-            if 0 in sizes:  # an optimizer that keeps nothing
-                labels = [label for label, size in zip(labels, sizes, strict=True) if size]
-                sizes = [size for size in sizes if size]
-            script.allocate_all(sizes, ["optimizer"] * len(sizes), labels)
-        script.before = len(script.events)
-        return script
-
-    def _walk(self, report: Report, eager: bool, script: Script) -> Script:
-        """Append what a network allocates and frees while it runs, node by node."""
-        setup = self.setup
-        storages = self._storages if report is self._folded.report else Storages(report)
-        if setup.mode == "inference":
-            forward(storages, setup.kernels, eager, script)
-            return script
-        held = self._kept if storages is self._storages else kept(storages, setup.kernels)
-        taken = step_bytes(self._optimizer, [each.bytes for each in self._parameters], setup.kernels)
-        plan = Plan(taken, setup.kernels, setup.accumulate > 1, self._segments, eager)
-        Step(storages, weights(report), held, plan, script).run()
-        return script
-
-    def _write_out(self, eager: bool, script: Script) -> bool:
-        """Append the same from a walk through the folded network; False if that is not proven to give the same."""
-        folded = self._folded
-        walked = self._walk(folded.report, eager, Script())
-        longer = self._walk(Folded(self.report, folded.runs, 1).report, eager, Script())
-        proof = Script()
-        if not written_out(walked, folded, [1 for _ in folded.runs], proof) or not proof.equals(longer):
-            return False
-        return written_out(walked, folded, [run.count - WALKED for run in folded.runs], script)
-
-    def _written(self, eager: bool) -> Script:
-        script = self._before()
-        observed = self.report.graph.observed if eager and self.setup.mode == "inference" else None
-        if observed is not None:
-            of_allocations(observed, script)
-        elif not self._folded.runs or not self._write_out(eager, script):
-            script = self._walk(self.report, eager, self._before())
-        return script
+        return self.walks.weights
 
     @cached_property
     def script(self) -> Script:
         """What is allocated and freed, in order."""
-        return self._written(eager=True)
+        return self.walks.script(eager=True)
 
     @cached_property
     def levels(self) -> list[int]:
@@ -199,7 +107,7 @@ class Memory(Shown):
     @cached_property
     def peak_ideal_bytes(self) -> int:
         """The same if every value dies after its last reader: what a good runtime reaches."""
-        script = self._written(eager=False)
+        script = self.walks.script(eager=False)
         return max(script.levels(), default=sum(script.sizes))  # without a layer nothing is ever let go
 
     @property
@@ -260,16 +168,12 @@ class Memory(Shown):
     @cached_property
     def optimizer_bytes(self) -> int:
         """Bytes of the optimizer's state; 0 for inference."""
-        return sum(self._state_bytes) if self.setup.mode == "train" else 0
-
-    @cached_property
-    def _kept(self) -> list[Kept]:
-        return kept(self._storages, self.setup.kernels) if self.setup.mode == "train" else []
+        return sum(self.walks.state_bytes)
 
     @cached_property
     def saved_for_backward_bytes(self) -> int:
         """Bytes that autograd keeps of one forward pass without checkpoints, parameters and buffers left out."""
-        return saved_bytes(self._storages, self._kept, self._folded.times) if self.setup.mode == "train" else 0
+        return saved_bytes(self.walks.storages, self.walks.kept, self.walks.folded.times)
 
     @property
     def activation_peak_bytes(self) -> int:
@@ -279,16 +183,16 @@ class Memory(Shown):
     @cached_property
     def unknown(self) -> tuple[str, ...]:
         """Layers of which it is not known what autograd keeps: their share is missing in the figures."""
-        missing = [position for position, each in enumerate(self._kept) if not each.known]
-        nodes = self.report.graph.nodes
-        return tuple([nodes[k].name for k in sorted(k for position in missing for k in self._folded.all_of(position))])
+        missing = [position for position, each in enumerate(self.walks.kept) if not each.known]
+        whole = sorted(k for position in missing for k in self.walks.folded.all_of(position))
+        return tuple([self.report.graph.nodes[k].name for k in whole])
 
     @cached_property
     def macs(self) -> TrainingMacs:
         """Multiply-accumulates of a step, or of the forward pass."""
         if self.setup.mode == "inference":
             return TrainingMacs(self.report.totals.macs, 0, 0)
-        return training_macs(self._storages, self._folded.times, self._segments)
+        return training_macs(self.walks.storages, self.walks.folded.times, self.walks.segments)
 
     @cached_property
     def allocator(self) -> Allocator:

@@ -14,12 +14,12 @@ from .storages import PERSISTENT, Storages, bytes_of
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
-    """What autograd holds for a node: storages of the network's values by number, and bytes that nobody else sees.
+    """What autograd holds for a node: storages of the network's values, in order, and bytes that nobody else sees.
 
     ``known`` is False for an operator without a rule.
     """
 
-    storages: frozenset[int] = frozenset()
+    storages: tuple[int, ...] = ()
     extra_bytes: int = 0
     known: bool = True
 
@@ -66,7 +66,7 @@ def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
                 learned = [weight for weight in node.op.weights() if weight.name.startswith("weight")]
                 extra += sum(weight.elements for weight in learned) * ITEM_BYTES[low]
         held.discard(PERSISTENT)
-        result.append(Kept(frozenset(held), extra))
+        result.append(Kept(tuple(sorted(held)), extra))
     return result
 
 

@@ -104,7 +104,7 @@ class Scaled:
 
         (scaled.saved_for_backward_bytes,) = at_batch(lambda memory: [memory.saved_for_backward_bytes])
         scaled.macs = TrainingMacs(*at_batch(lambda memory: memory.macs.passes))
-        scaled.unknown, scaled.weights = walk.unknown, walk.weights
+        scaled.unknown, scaled.walks.weights = walk.unknown, walk.weights
         return scaled
 
 

@@ -82,7 +82,7 @@ class Step:
             self._forward(first, last, self.dying, saving=not checkpointed)
         for number in self.casts.values():
             script.free(number)  # autocast forgets its copies
-        for reference in set(self.storages.graph.outputs):
+        for reference in dict.fromkeys(self.storages.graph.outputs):
             source, output = reference
             if source >= 0 and self.storages.needs[source][output]:
                 size = self.storages.kinds[source].sizes[output]
@@ -107,10 +107,10 @@ class Step:
         if position < len(self.nodes):
             yield position, len(self.nodes) - 1, False
 
-    def _handed_to(self, first: int, last: int) -> set[int]:
+    def _handed_to(self, first: int, last: int) -> list[int]:
         """Storages that a block reads and did not make."""
         read = {k for each in self.storages.read[first : last + 1] for k in each}
-        return {k for k in read if k != PERSISTENT and self.storages.table[k].born < first}
+        return sorted(k for k in read if k != PERSISTENT and self.storages.table[k].born < first)
 
     # --- forward
 
