@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import convcost
-from convcost.analysis.records import SUMMED
+from convcost.analysis.layers import SUMMED
 from convcost.graph import Graph
 from convcost.ops.base import GROUPS
 from convcost.sources import library, load_shipped

@@ -65,6 +65,7 @@ TYPING = {
         "analysis.compare",
         "analysis.diff",
         "analysis.explain",
+        "analysis.layers",
         "analysis.memory",
         "analysis.memory.fit",
         "analysis.quantities",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .costs import DTYPES, analyze
-from .records import LayerRecord, Report
+from .layers import LayerRecord
+from .records import Report
 
 __all__ = ["DTYPES", "LayerRecord", "Report", "analyze"]

@@ -10,7 +10,8 @@ from ..units import FIGURE, SCALES, is_figure
 from .records import Verdict
 
 if TYPE_CHECKING:
-    from .records import LayerRecord, Report
+    from .layers import LayerRecord
+    from .records import Report
 
 _FIXED = ("params", "weights", "depth")
 """Quantities that depend on neither batch, nor input size, nor dtype."""

@@ -9,7 +9,8 @@ from ..errors import UsageError, nearest
 from .records import ConventionTotal
 
 if TYPE_CHECKING:
-    from .records import LayerRecord, Report
+    from .layers import LayerRecord
+    from .records import Report
 
 _MATRIX_PRODUCTS = ("conv", "linear", "matmul")
 _RECURRENT = ("lstm", "gru", "rnn")

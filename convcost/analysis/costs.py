@@ -8,7 +8,8 @@ from functools import lru_cache
 from ..errors import OpError, SpecError, UsageError, nearest
 from ..graph import FLOATING, GIVEN, ITEM_BYTES, OWN, Graph, Tensor
 from ..ops.base import Op
-from .records import Cost, Report, Settings
+from .layers import Cost
+from .records import Report, Settings
 from .totals import input_tensors
 
 AMP = {"amp-bf16": "bfloat16", "amp-fp16": "float16"}

@@ -12,7 +12,8 @@ from ..ops import REGISTRY, make, ready
 from ..ops.base import Composite, Step
 
 if TYPE_CHECKING:
-    from .records import LayerRecord, Report
+    from .layers import LayerRecord
+    from .records import Report
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -77,7 +78,7 @@ def explain_op(
 
 
 def _explained(record: LayerRecord, train: bool) -> Explanation:
-    from .records import fields_of
+    from .layers import fields_of
 
     op, cost = record.node.op, record.cost
     steps = [*op.steps(cost.inputs, cost.outputs), *_operations(record), *_bytes(record, train), *_field(record)]

@@ -12,7 +12,7 @@ from math import gcd, lcm
 from typing import NamedTuple
 
 from ..graph import Node, Tensor
-from .records import Cost, ReceptiveField
+from .layers import Cost, ReceptiveField
 
 Span = tuple[int, int]
 """First and last input position that are read."""

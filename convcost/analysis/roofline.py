@@ -15,7 +15,8 @@ from ..hardware import Gpu, load_gpu
 from ..notebook import Shown
 from ..ops.base import GROUPS, Group
 from .costs import AMP, InputSize, analyze
-from .records import LayerRecord, Report, Settings
+from .layers import LayerRecord
+from .records import Report, Settings
 
 FP32, TF32 = "fp32_flops_per_s", "tf32_tensor_flops_per_s"
 LOW = {

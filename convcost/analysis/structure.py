@@ -14,7 +14,7 @@ from ..errors import Where
 from ..graph import OWN
 from ..ops import REGISTRY
 from ..ops.base import Op
-from .records import LayerRecord
+from .layers import LayerRecord
 
 TAKEN_OVER = frozenset(
     ("in_channels", "in_features", "in1_features", "in2_features", "num_features", "num_channels", "input_size",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..graph import FLOATING, Tensor
 from ..ops.base import GROUPS
-from .records import SUMMED, GroupTotals, Totals
+from .layers import SUMMED
+from .records import GroupTotals, Totals
 
 if TYPE_CHECKING:
     from .records import Report

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..analysis.conventions import CONVENTIONS
-from ..analysis.records import LayerRecord, Report
+from ..analysis.layers import LayerRecord
+from ..analysis.records import Report
 from ..graph import Tensor
 from .reasons import fvcore_reason, likely_count, likely_macs, likely_shape, torch_reason
 from .records import Check, Difference, Explained

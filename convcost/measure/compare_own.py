@@ -7,7 +7,8 @@ from itertools import combinations
 from math import prod
 
 from ..analysis.conventions import CONVENTIONS
-from ..analysis.records import LayerRecord, Report
+from ..analysis.layers import LayerRecord
+from ..analysis.records import Report
 from .compare import COUNTERS, macs_of, shown
 from .own import Places, Ran, same_shapes
 from .reasons import fvcore_reason, likely_macs, torch_reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from ..analysis.records import LayerRecord
+from ..analysis.layers import LayerRecord
 from ..graph import Tensor
 from ..ops.layout import View
 

@@ -11,7 +11,8 @@ from .fold import folded
 from .sheet import Column, Curve, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
-    from ..analysis.records import LayerRecord, Report, Verdict
+    from ..analysis.layers import LayerRecord
+    from ..analysis.records import Report, Verdict
     from ..analysis.roofline import LayerBound
 
 MAX_NAME = 22

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from ..analysis.records import LayerRecord, Report
+    from ..analysis.layers import LayerRecord
+    from ..analysis.records import Report
 
 _NUMBERED = re.compile(r"(.+)_([0-9]{1,9})\Z")
 

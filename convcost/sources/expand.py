@@ -296,9 +296,8 @@ class Expansion:
         if same and self.again[:3] == (layer, frame, self.draft.tensor(flow[0])):
             return self.draft.stamp(self.again[3], f"{frame.prefix}{name}", flow[0])
         given = self.arguments(block, layer, frame, flow, override)
-        passes_layers = any(passes_layer(value) for value in given.values())
         key = None
-        if not passes_layers and len(flow) == 1:
+        if len(flow) == 1 and not any(passes_layer(value) for value in given.values()):
             key = (block.name, tuple(given.items()), self.draft.tensor(flow[0]))
             if key in self.first_calls:
                 # Most calls come once: the template is made when the second one does.

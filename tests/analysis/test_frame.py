@@ -8,7 +8,7 @@ import pytest
 
 import convcost
 from convcost import analyze
-from convcost.analysis.records import SUMMED
+from convcost.analysis.layers import SUMMED
 from convcost.errors import MissingExtraError
 
 

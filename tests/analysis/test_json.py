@@ -9,7 +9,7 @@ import pytest
 
 import convcost
 from convcost import analyze
-from convcost.analysis.records import SUMMED
+from convcost.analysis.layers import SUMMED
 from convcost.ops.base import GROUPS
 from convcost.ops.counts import KINDS
 from convcost.sources import library, load_shipped

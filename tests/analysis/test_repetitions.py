@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import convcost
-from convcost.analysis.memory import Setup, repetitions, walks
+from convcost.analysis.memory import Script, Setup, repetitions, walks
 from convcost.analysis.memory.repetitions import WALKED, Folded, Run, runs
 from convcost.analysis.memory.walks import Walks
 from convcost.sources import graph_from_text, load_shipped
@@ -106,7 +106,8 @@ def test_most_of_them_are_folded(monkeypatch):
     "text",
     [
         # a layer far behind reads one in the middle
-        "name: net\ninput: [3, 8, 8]\nlayers:\n  - {conv2d: {out_channels: 3, kernel_size: 1}, repeat: 9, name: c}\n  - {relu: {}, from: c_4}\n"
+        "name: net\ninput: [3, 8, 8]\nlayers:\n  - {conv2d: {out_channels: 3, kernel_size: 1}, repeat: 9, name: c}\n"
+        "  - {relu: {}, from: c_4}\n"
         "  - {flatten: {}, name: a}\n  - {flatten: {}, from: c_9, name: b}\n  - {concat: 1, from: [a, b]}\n",
         # each reads the input
         "name: net\ninput: [3, 8, 8]\nlayers:\n"
@@ -124,6 +125,15 @@ def test_what_depends_on_more_than_its_neighbours_is_walked_whole(monkeypatch, t
     graph = graph_of(text)
     for how in HOW:
         assert not compared(monkeypatch, graph, **how)
+
+
+def test_the_walk_of_one_more_proves_it():
+    for name in ("resnet1202_cifar", "resnet110_cifar", "resnet152"):
+        for how in HOW:
+            memory = convcost.memory(convcost.load(name), 3, **how)
+            assert memory.walks.folded.runs
+            for eager in (True, False):
+                assert memory.walks.write_out(eager, Script())
 
 
 def test_without_proof_all_is_walked(monkeypatch):

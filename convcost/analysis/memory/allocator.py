@@ -120,50 +120,43 @@ class Allocator:
         Raises:
             OutOfMemoryError: the limit would be exceeded, also after everything unused was given back.
         """
-        # A search comes here a hundred thousand times: no calls of our own, no attributes, and nothing done twice.
+        # A search asks a hundred thousand times: one loop that makes no calls and looks up no attributes where it can.
         blocks, starts, ends = self.blocks, self.idle, self._ends
         small, small_sizes = self._small.addresses, self._small.sizes
         large, large_sizes = self._large.addresses, self._large.sizes
         allocated, peak = self.allocated, self.peak_allocated
         for event in events:
             if event >= 0:
-                size = taken = wanted[event]
+                taken = wanted[event]
                 if not taken:
                     continue
                 if taken <= SMALL:
                     free, order, least = small, small_sizes, MIN_BLOCK
                 else:
                     free, order, least = large, large_sizes, SMALL + 1
-                # The smallest free block that is large enough; of equal ones that of the oldest segment, and
-                # in it the first: PyTorch counts its segments. As addresses only grow, it is that at the lowest one.
-                if taken in free:
-                    found = free[taken]
+                # The smallest free block that is large enough; of equal ones that of the oldest segment, and in it the
+                # first: PyTorch counts its segments. As addresses only grow, it is that at the lowest one.
+                at = bisect_left(order, taken)
+                if at < len(order):
+                    size = order[at]
+                    found = free[size]
                     address = -found.pop()
                     if not found:
-                        del free[taken], order[bisect_left(order, taken)]
-                    del starts[address], ends[address + taken]
+                        del free[size], order[at]
+                    del starts[address], ends[address + size]
                 else:
-                    at = bisect_left(order, taken)
-                    if at < len(order):
-                        size = order[at]
-                        found = free[size]
-                        address = -found.pop()
-                        if not found:
-                            del free[size], order[at]
-                        del starts[address], ends[address + size]
+                    size, address = self._segment(taken)
+                rest = size - taken
+                if rest >= least:
+                    behind = address + taken
+                    if rest in free:
+                        insort(free[rest], -behind)
                     else:
-                        size, address = self._segment(taken)
-                    rest = size - taken
-                    if rest >= least:
-                        behind = address + taken
-                        if rest in free:
-                            insort(free[rest], -behind)
-                        else:
-                            free[rest] = [-behind]
-                            insort(order, rest)
-                        starts[behind] = rest
-                        ends[address + size] = behind
-                        size = taken
+                        free[rest] = [-behind]
+                        insort(order, rest)
+                    starts[behind] = rest
+                    ends[address + size] = behind
+                    size = taken
                 blocks[event] = address, size
                 allocated += size
                 if allocated > peak:  # noqa: PLR1730 (max() is a call)
@@ -171,32 +164,24 @@ class Allocator:
             elif wanted[~event]:
                 address, size = blocks.pop(~event)
                 allocated -= size
-                free, order = (small, small_sizes) if size <= SMALL else (large, large_sizes)
+                pool = self._small if size <= SMALL else self._large
                 # It joins free neighbours; segments never touch each other.
                 if address in ends:
                     before = ends.pop(address)
                     joined = starts.pop(before)
-                    found = free[joined]
-                    if len(found) > 1:
-                        del found[bisect_left(found, -before)]
-                    else:
-                        del free[joined], order[bisect_left(order, joined)]
+                    pool.remove(joined, before)
                     address, size = before, size + joined
                 end = address + size
                 if end in starts:
                     joined = starts.pop(end)
-                    found = free[joined]
-                    if len(found) > 1:
-                        del found[bisect_left(found, -end)]
-                    else:
-                        del free[joined], order[bisect_left(order, joined)]
+                    pool.remove(joined, end)
                     del ends[end + joined]
                     size += joined
-                if size in free:
-                    insort(free[size], -address)
+                if size in pool.addresses:
+                    insort(pool.addresses[size], -address)
                 else:
-                    free[size] = [-address]
-                    insort(order, size)
+                    pool.addresses[size] = [-address]
+                    insort(pool.sizes, size)
                 starts[address] = size
                 ends[address + size] = address
         self.allocated, self.peak_allocated = allocated, peak

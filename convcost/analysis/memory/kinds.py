@@ -7,7 +7,7 @@ from functools import cached_property
 from ...graph import FLOATING, GIVEN, Node, Weight
 from ...ops.base import Op, Placement, Tensors
 from ...ops.storage import placements
-from ..records import Cost
+from ..layers import Cost
 
 _PASSED_ON = frozenset(("add", "sub", "contiguous"))
 """Ops whose gradient is that of their result."""

@@ -12,12 +12,14 @@ from functools import cached_property
 import msgspec
 
 from ...graph import Graph, Node
-from ..records import Cost, Report
+from ..layers import Cost
+from ..records import Report
 
-FIRST, LAST = 2, 2
-"""How many repetitions of a run are walked at its beginning and at its end. The second stands for those between."""
+FIRST, LAST = 3, 2
+"""How many repetitions of a run are walked at its beginning and at its end. The last at the beginning stands for those
+between: the one before it comes after one of the run too."""
 WALKED = FIRST + LAST
-LEAST = 4 * WALKED
+LEAST = 16
 """A run with fewer repetitions is walked as it is."""
 LONGEST = 256
 """Nodes that a repetition has at most, to be looked for."""
@@ -136,8 +138,8 @@ class Folded:
         """How often each node of the folded network stands in the whole one."""
         times = [1] * len(self.places)
         for run, span in zip(self.runs, self.spans, strict=True):
-            second = span.first + span.length
-            times[second : second + span.length] = [1 + run.count - self.walked] * span.length
+            start = span.first + (FIRST - 1) * span.length
+            times[start : start + span.length] = [1 + run.count - self.walked] * span.length
         return times
 
     @cached_property

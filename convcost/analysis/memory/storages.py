@@ -10,7 +10,8 @@ import msgspec
 from ...graph import Graph, Tensor
 from ...ops.base import Kernels
 from ..costs import AMP
-from ..records import Cost, Report
+from ..layers import Cost
+from ..records import Report
 from ..totals import input_tensors
 from .kinds import Kind
 

@@ -102,7 +102,7 @@ class Walks:
             of_allocations(observed, script)
         elif not self.folded.runs:
             self._walk(self.report, eager, script)
-        elif not self._write_out(eager, script):
+        elif not self.write_out(eager, script):
             script = self._walk(self.report, eager, self._before())
         return script
 
@@ -133,7 +133,7 @@ class Walks:
         Step(storages, held, self.kept if known else self._kept(storages), plan, script).run()
         return script
 
-    def _write_out(self, eager: bool, script: Script) -> bool:
+    def write_out(self, eager: bool, script: Script) -> bool:
         """Append the same from a walk through the folded network.
 
         Returns:

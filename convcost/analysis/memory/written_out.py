@@ -56,7 +56,7 @@ def written_out(script: Script, folded: Folded, copies: Sequence[int], into: Scr
 
     Args:
         script: that of the folded network.
-        copies: for each run, how often its second repetition stands there once more.
+        copies: for each run, how often the repetition that stands for others stands there once more.
         into: gets it.
 
     Returns:
@@ -141,12 +141,12 @@ def _begin(
     here, there = stretch.key, other.key
     if here is None or there is None or here[1] != there[1]:
         return other.begins.get(0)
-    more, second = copies[here[1]], FIRST - 1
-    place = here[2] + (copy if here[2] == second else more if here[2] > second else 0) + there[2] - here[2]
-    if place <= second:
+    more, copied = copies[here[1]], FIRST - 1
+    place = here[2] + (copy if here[2] == copied else more if here[2] > copied else 0) + there[2] - here[2]
+    if place <= copied:
         found, copy = place, 0
-    elif place <= second + more:
-        found, copy = second, place - second
+    elif place <= copied + more:
+        found, copy = copied, place - copied
     else:
         found, copy = place - more, 0
     meant = at.get((there[0], there[1], found))

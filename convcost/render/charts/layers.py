@@ -10,7 +10,8 @@ from ... import units
 from .style import COLOURS, NAMES, Chart, View, arithmetic, axis, label, layout
 
 if TYPE_CHECKING:
-    from ...analysis.records import LayerRecord, Report
+    from ...analysis.layers import LayerRecord
+    from ...analysis.records import Report
 
 QUANTITIES = (
     ("params", "parameters", "params"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from ...analysis.records import LayerRecord
+    from ...analysis.layers import LayerRecord
 
 COLOURS = {
     "conv": "#0b76bd", "fc": "#c8500f", "attention": "#cc79a7", "norm": "#5cb8e6", "activation": "#0aa67a",

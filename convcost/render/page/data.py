@@ -14,7 +14,8 @@ from .diagram import diagram
 
 if TYPE_CHECKING:
     from ...analysis.explain import Explanation
-    from ...analysis.records import LayerRecord, Report
+    from ...analysis.layers import LayerRecord
+    from ...analysis.records import Report
 
 QUANTITIES = (
     "params", "buffers", "macs", "flops", "activation_bytes", "weight_bytes", "bytes_read", "bytes_written",

@@ -13,7 +13,8 @@ from ... import units
 from ..blocks import Block, is_wrapper, tree
 
 if TYPE_CHECKING:
-    from ...analysis.records import LayerRecord, Report
+    from ...analysis.layers import LayerRecord
+    from ...analysis.records import Report
 
 MAX_LANES = 20_000
 """Places in lanes of one block. Beyond, long lines run straight: nobody could follow them anyway."""

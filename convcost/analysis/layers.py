@@ -1,0 +1,211 @@
+"""What an analysis gives of each layer: frozen records with raw integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ..graph import Graph, Node, Tensor
+from ..ops.base import Group, Op
+
+SUMMED = (
+    "params", "buffers", "macs", "flops", "activation_bytes", "weight_bytes", "buffer_bytes", "bytes_read",
+    "bytes_written", "launches",
+)  # fmt: skip
+"""Quantities that every layer has and that add up to the total of the same name."""
+
+
+class Cost(msgspec.Struct, frozen=True, gc=False):
+    """What one op costs on its inputs; equal layers share one record.
+
+    ``params`` are learnable scalars, ``buffers`` scalars that are kept but not learned; ``macs`` multiply-accumulates;
+    ``flops`` = 2 * macs + all other operations, by kind in ``flops_by_kind``; ``activation_bytes`` bytes of fresh
+    outputs (views and in-place results add 0); ``bytes_read`` and ``bytes_written`` the traffic with memory if nothing
+    is cached, weights included; ``launches`` kernels that eager PyTorch starts on CUDA.
+    """
+
+    group: Group
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    params: int
+    buffers: int
+    macs: int
+    flops: int
+    flops_by_kind: Mapping[str, int]
+    activation_bytes: int
+    weight_bytes: int
+    buffer_bytes: int
+    bytes_read: int
+    bytes_written: int
+    launches: int
+
+
+class ReceptiveField(msgspec.Struct, frozen=True):
+    """The input positions that one output position can see, per spatial dimension.
+
+    ``size``: how many; ``stride``: how far the field moves when the output position moves by one (the effective
+    stride); ``start``: where the field of output position 0 begins, negative inside padding. ``whole`` says that every
+    position sees all of the input. Behind an enlargement positions differ: ``size`` is that of the widest field, and
+    ``stride`` a mean, which need not be whole.
+    """
+
+    size: tuple[int, ...]
+    stride: tuple[int | float, ...]
+    start: tuple[int, ...]
+    whole: bool = False
+
+
+class LayerRecord(msgspec.Struct, frozen=True, gc=False):
+    """One layer: where it stands (``node``) and what it costs (``cost``)."""
+
+    node: Node
+    cost: Cost
+    position: int
+    graph: Graph
+    receptive_fields: Any
+
+    @property
+    def name(self) -> str:
+        """The path, ``conv3_1.conv_bn_2.conv2d_1``."""
+        return self.node.name
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The segments of the name."""
+        return tuple(self.node.name.split("."))
+
+    @property
+    def op(self) -> str:
+        """The op's word, ``conv2d``."""
+        return self.node.op.op
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The op's fields by name, as it was bound."""
+        return fields_of(self.node.op)
+
+    @property
+    def group(self) -> Group:
+        """conv, fc, attention, norm, activation, pool or other."""
+        return self.cost.group
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of what it reads; ``name.1`` is the second output of ``name``."""
+        return tuple(self._reference(position, output) for position, output in self.node.inputs)
+
+    def _reference(self, position: int, output: int) -> str:
+        name = self.graph.nodes[position].name if position >= 0 else self.graph.inputs[-1 - position][0]
+        return f"{name}.{output}" if output else name
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the inputs, batch first."""
+        return tuple(tensor.shape for tensor in self.cost.inputs)
+
+    @property
+    def output_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the outputs, batch first."""
+        return tuple(tensor.shape for tensor in self.cost.outputs)
+
+    @property
+    def params(self) -> int:
+        """Learnable scalars; 0 if the layer uses another layer's weights (they stand there)."""
+        return self.cost.params
+
+    @property
+    def buffers(self) -> int:
+        """Scalars that are kept and not learned."""
+        return self.cost.buffers
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+        return self.cost.macs
+
+    @property
+    def flops(self) -> int:
+        """2 * macs + all other operations."""
+        return self.cost.flops
+
+    @property
+    def flops_by_kind(self) -> Mapping[str, int]:
+        """The operations by kind; "mac" holds 2 * macs."""
+        return self.cost.flops_by_kind
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of fresh outputs."""
+        return self.cost.activation_bytes
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the learnable parameters."""
+        return self.cost.weight_bytes
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Bytes of the buffers."""
+        return self.cost.buffer_bytes
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of inputs and weights that are read."""
+        return self.cost.bytes_read
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes that are written."""
+        return self.cost.bytes_written
+
+    @property
+    def launches(self) -> int:
+        """Kernels that eager PyTorch starts on CUDA."""
+        return self.cost.launches
+
+    @property
+    def shares(self) -> str | None:
+        """The layer whose weights this one uses, if it does not own its own."""
+        return self.graph.nodes[self.node.owner].name if self.node.owner >= 0 else None
+
+    @property
+    def receptive_field(self) -> ReceptiveField | None:
+        """What one output position sees of the first input; None where it is not followed."""
+        field: ReceptiveField | None = self.receptive_fields[self.position]
+        return field
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layer as in the JSON, of dicts, tuples and raw integers only."""
+        cost, op, field = self.cost, self.node.op, self.receptive_field
+        return {
+            "name": self.node.name,
+            "path": self.path,
+            "op": op.op,
+            "group": cost.group,
+            "fields": fields_of(op),
+            "inputs": self.inputs,
+            "input_shapes": self.input_shapes,
+            "output_shapes": self.output_shapes,
+            "output_dtypes": tuple(tensor.dtype for tensor in cost.outputs),
+            "params": cost.params,
+            "buffers": cost.buffers,
+            "macs": cost.macs,
+            "flops": cost.flops,
+            "flops_by_kind": cost.flops_by_kind,
+            "activation_bytes": cost.activation_bytes,
+            "weight_bytes": cost.weight_bytes,
+            "buffer_bytes": cost.buffer_bytes,
+            "bytes_read": cost.bytes_read,
+            "bytes_written": cost.bytes_written,
+            "launches": cost.launches,
+            "shares": self.shares,
+            "receptive_field": msgspec.structs.asdict(field) if field else None,
+            "where": str(self.node.where) if self.node.where else None,
+        }
+
+
+def fields_of(op: Op) -> dict[str, Any]:
+    """An op's fields by name, as it was bound."""
+    return {name: getattr(op, name) for name in op.__struct_fields__}
