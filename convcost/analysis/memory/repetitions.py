@@ -15,9 +15,9 @@ from ...graph import Graph, Node
 from ..layers import Cost
 from ..records import Report
 
-FIRST, LAST = 3, 2
+FIRST, LAST = 4, 2
 """How many repetitions of a run are walked at its beginning and at its end. The last at the beginning stands for those
-between: the one before it comes after one of the run too."""
+between; that it does what the one before it does is the proof that it may."""
 WALKED = FIRST + LAST
 LEAST = 16
 """A run with fewer repetitions is walked as it is."""
@@ -102,14 +102,11 @@ class Folded:
     Args:
         whole: the report of all.
         runs: of it, in order.
-        more: repetitions beyond ``WALKED``.
     """
 
-    def __init__(self, whole: Report, runs: Sequence[Run] = (), more: int = 0) -> None:
+    def __init__(self, whole: Report, runs: Sequence[Run] = ()) -> None:
         self.whole = whole
         self.runs = runs
-        self.first = FIRST + more
-        self.walked = WALKED + more
 
     @cached_property
     def places(self) -> list[int]:
@@ -117,7 +114,7 @@ class Folded:
         places: list[int] = []
         position = 0
         for run in self.runs:
-            places += range(position, run.first + self.first * run.length)
+            places += range(position, run.first + FIRST * run.length)
             places += range(run.end - LAST * run.length, run.end)
             position = run.end
         places += range(position, len(self.whole.costs))
@@ -128,18 +125,23 @@ class Folded:
         """The runs in the folded network."""
         spans: list[Run] = []
         gone = 0
-        for run in self.runs:
-            spans.append(Run(run.first - gone, run.length, self.walked))
-            gone += (run.count - self.walked) * run.length
+        for run, copies in zip(self.runs, self.copies, strict=True):
+            spans.append(Run(run.first - gone, run.length, WALKED))
+            gone += copies * run.length
         return spans
+
+    @cached_property
+    def copies(self) -> list[int]:
+        """For each run, how many repetitions are not in the folded network."""
+        return [run.count - WALKED for run in self.runs]
 
     @cached_property
     def times(self) -> list[int]:
         """How often each node of the folded network stands in the whole one."""
         times = [1] * len(self.places)
-        for run, span in zip(self.runs, self.spans, strict=True):
+        for copies, span in zip(self.copies, self.spans, strict=True):
             start = span.first + (FIRST - 1) * span.length
-            times[start : start + span.length] = [1 + run.count - self.walked] * span.length
+            times[start : start + span.length] = [1 + copies] * span.length
         return times
 
     @cached_property

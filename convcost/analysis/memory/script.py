@@ -78,11 +78,6 @@ class Script:
         """Look at the memory here."""
         self.marks.append((len(self.events), layer, phase))
 
-    def equals(self, other: Script) -> bool:
-        """Whether another one is the same in all."""
-        ours, theirs = ((each.sizes, each.parts, each.labels, each.events, each.marks) for each in (self, other))
-        return ours == theirs
-
     def resized(self, sizes: list[int]) -> Script:
         """The same events with other sizes."""
         other = Script()

@@ -12,7 +12,7 @@ from ..records import Report
 from .inference import forward
 from .kept import NONE, Kept, kept
 from .optimizers import Optimizer, optimizer, step_bytes
-from .repetitions import WALKED, Folded, runs
+from .repetitions import Folded, runs
 from .script import Script, of_allocations
 from .segments import blocks
 from .storages import Storages
@@ -100,10 +100,10 @@ class Walks:
         observed = self.report.graph.observed if eager and not self.train else None
         if observed is not None:
             of_allocations(observed, script)
-        elif not self.folded.runs:
+            return script
+        walked = self._walk(self.folded.report, eager, Script() if self.folded.runs else script)
+        if self.folded.runs and not written_out(walked, self.folded, script):
             self._walk(self.report, eager, script)
-        elif not self.write_out(eager, script):
-            script = self._walk(self.report, eager, self._before())
         return script
 
     def _before(self) -> Script:
@@ -132,17 +132,3 @@ class Walks:
         held = self.weights if report is self.report else weights(report)
         Step(storages, held, self.kept if known else self._kept(storages), plan, script).run()
         return script
-
-    def write_out(self, eager: bool, script: Script) -> bool:
-        """Append the same from a walk through the folded network.
-
-        Returns:
-            False if a walk with one repetition more does not prove it.
-        """
-        folded = self.folded
-        walked = self._walk(folded.report, eager, Script())
-        longer = self._walk(Folded(self.report, folded.runs, more=1).report, eager, Script())
-        proof = Script()
-        if not written_out(walked, folded, [1 for _ in folded.runs], proof) or not proof.equals(longer):
-            return False
-        return written_out(walked, folded, [run.count - WALKED for run in folded.runs], script)

@@ -10,6 +10,13 @@ from .script import Phase, Script
 Key = tuple[Phase, int, int]
 """A pass, a run and a repetition in it."""
 
+COPIED = FIRST - 1
+"""The repetition that stands for others."""
+
+
+Template = tuple[list[tuple[int, int]], list["_Stretch"]]
+"""Events as (k, number): of the k-th of other stretches, of the stretch itself for 0; and those others."""
+
 
 class _Stretch:
     """A part of the folded network's script: what one repetition does in one pass, or what lies outside of the runs.
@@ -26,6 +33,7 @@ class _Stretch:
         self.marks = [(until - events.start, layer, phase) for until, layer, phase in script.marks[marks]]
         self.numbers = numbers
         self.events = script.events[events]
+        self.template: Template = ([], [])
         self.begins: dict[int, int] = {}  # by copy, the number of its first allocation in what is written
 
 
@@ -51,30 +59,32 @@ def _stretches(script: Script, folded: Folded) -> list[_Stretch]:
     return found
 
 
-def written_out(script: Script, folded: Folded, copies: Sequence[int], into: Script) -> bool:
-    """Append what a network allocates and frees that has so many more repetitions of each run than the folded one.
+def written_out(script: Script, folded: Folded, into: Script) -> bool:
+    """Append what the whole network allocates and frees, if that is known from the folded one.
 
     Args:
         script: that of the folded network.
-        copies: for each run, how often the repetition that stands for others stands there once more.
+        folded: of what.
         into: gets it.
 
     Returns:
-        False if it cannot be done: something outlives its neighbours.
+        False if a repetition does not do what the one before it does; then nothing is appended.
     """
     stretches = _stretches(script, folded)
     at = {stretch.key: stretch for stretch in stretches if stretch.key}
     home = [stretch for stretch in stretches for _ in stretch.sizes]
     for stretch in stretches:
+        stretch.template = _template(stretch, home)
+    if not all(_regular(stretch, at) for stretch in stretches):
+        return False
+    for stretch in stretches:
         key = stretch.key
-        count = copies[key[1]] if key and key[2] == FIRST - 1 else 0
+        count = folded.copies[key[1]] if key and key[2] == COPIED else 0
         order = range(count + 1) if not key or key[0] == "forward" else range(count, -1, -1)
         number, event = len(into.sizes), len(into.events)
         stretch.begins = {copy: number + k * len(stretch.sizes) for k, copy in enumerate(order)}
-        template, others = _template(stretch, home)
-        meant = [[_begin(other, stretch, copy, copies, at) for copy in order] for other in others]
-        if any(None in each for each in meant):
-            return False
+        template, others = stretch.template
+        meant = [[_begin(other, stretch, copy, folded, at) for copy in order] for other in others]
         begins = zip(stretch.begins.values(), *meant, strict=True)
         into.sizes += stretch.sizes * len(order)
         into.parts += stretch.parts * len(order)
@@ -87,13 +97,35 @@ def written_out(script: Script, folded: Folded, copies: Sequence[int], into: Scr
     return True
 
 
+def _regular(stretch: _Stretch, at: Mapping[Key, _Stretch]) -> bool:
+    """Whether a copied repetition does what the one before it does, and nobody else frees what either has allocated."""
+    key, (template, others) = stretch.key, stretch.template
+    run = key[1] if key else None
+    for other in others:
+        if other.key and other.key[1] != run and other.key[2] in (COPIED - 1, COPIED):
+            return False
+    if not key or key[2] != COPIED:
+        return True
+    before = at[key[0], key[1], COPIED - 1]
+    return (
+        (stretch.sizes, stretch.parts, template) == (before.sizes, before.parts, before.template[0])
+        and [_away(other, stretch) for other in others] == [_away(other, before) for other in before.template[1]]
+    )  # fmt: skip
+
+
+def _away(other: _Stretch, stretch: _Stretch) -> object:
+    """How far a stretch is from one of the same run; any other is meant itself."""
+    here, there = stretch.key, other.key
+    return (there[0], there[2] - here[2]) if here and there and here[1] == there[1] else other
+
+
 def _named(stretch: _Stretch, folded: Folded, order: Sequence[int], event: int, into: Script) -> None:
     """Append labels and marks of a stretch's copies with the names of the nodes that they stand for."""
     assert stretch.key
     number = stretch.key[1]
-    run, start = folded.runs[number], folded.spans[number].first + (FIRST - 1) * folded.runs[number].length
+    run, start = folded.runs[number], folded.spans[number].first + COPIED * folded.runs[number].length
     names = [node.name for node in folded.whole.graph.nodes[run.first : run.end]]
-    steps = [run.length * (FIRST - 1 + copy) for copy in order]
+    steps = [run.length * (COPIED + copy) for copy in order]
     labels = _labels(stretch, folded, start, run.length)
     into.labels += [head + names[step + k] + tail if k >= 0 else head for step in steps for head, k, tail in labels]
     index = folded.report.graph.index
@@ -120,7 +152,7 @@ def _labels(stretch: _Stretch, folded: Folded, start: int, length: int) -> list[
     return found
 
 
-def _template(stretch: _Stretch, home: Sequence[_Stretch]) -> tuple[list[tuple[int, int]], list[_Stretch]]:
+def _template(stretch: _Stretch, home: Sequence[_Stretch]) -> Template:
     """The events by number within the stretch that has allocated it: itself (0) or the k-th of others."""
     others: dict[_Stretch, int] = {}
     template = []
@@ -134,20 +166,17 @@ def _template(stretch: _Stretch, home: Sequence[_Stretch]) -> tuple[list[tuple[i
     return template, list(others)
 
 
-def _begin(
-    other: _Stretch, stretch: _Stretch, copy: int, copies: Sequence[int], at: Mapping[Key, _Stretch]
-) -> int | None:
+def _begin(other: _Stretch, stretch: _Stretch, copy: int, folded: Folded, at: Mapping[Key, _Stretch]) -> int:
     """The first number of a stretch as it is meant in a copy of another: of the same run, as far away as there."""
     here, there = stretch.key, other.key
     if here is None or there is None or here[1] != there[1]:
-        return other.begins.get(0)
-    more, copied = copies[here[1]], FIRST - 1
-    place = here[2] + (copy if here[2] == copied else more if here[2] > copied else 0) + there[2] - here[2]
-    if place <= copied:
+        return other.begins[0]
+    more = folded.copies[here[1]]
+    place = here[2] + (copy if here[2] == COPIED else more if here[2] > COPIED else 0) + there[2] - here[2]
+    if place <= COPIED:
         found, copy = place, 0
-    elif place <= copied + more:
-        found, copy = copied, place - copied
+    elif place <= COPIED + more:
+        found, copy = COPIED, place - COPIED
     else:
         found, copy = place - more, 0
-    meant = at.get((there[0], there[1], found))
-    return meant.begins.get(copy) if meant else None
+    return at[there[0], there[1], found].begins[copy]
