@@ -184,10 +184,15 @@ def bodies(draw):
     return f"[{', '.join(rows)}]"
 
 
-@given(bodies(), st.integers(7, 9), st.sampled_from(HOW), st.booleans())
-def test_random_blocks(body, count, how, named):
-    """Whatever can be built; what grows from repetition to repetition is not folded, and must not be."""
+@given(bodies(), bodies(), st.integers(7, 9), st.integers(0, 9), st.sampled_from(HOW), st.booleans())
+def test_random_blocks(body, other, count, more, how, named):
+    """Whatever can be built, one run or two; what grows from repetition to repetition must not be folded."""
     text = spec(body, count, before="[conv2d: {out_channels: 6, kernel_size: 3, padding: 1}]")
+    if more:
+        text = text.replace("layers:\n  - layers:", f"  rest:\n    layers: {other}\nlayers:\n  - layers:", 1)
+        text = text.replace(
+            "  - layers: [linear", f"  - {{rest: {{}}, repeat: {more}, name: more}}\n  - layers: [linear"
+        )
     if not named:
         text = text.replace(", name: stage", "")
     try:
