@@ -13,7 +13,6 @@ Key = tuple[Phase, int, int]
 COPIED = FIRST - 1
 """The repetition that stands for others."""
 
-
 Template = tuple[list[tuple[int, int]], list["_Stretch"]]
 """Events as (k, number): of the k-th of other stretches, of the stretch itself for 0; and those others."""
 
@@ -107,10 +106,8 @@ def _regular(stretch: _Stretch, at: Mapping[Key, _Stretch]) -> bool:
     if not key or key[2] != COPIED:
         return True
     before = at[key[0], key[1], COPIED - 1]
-    return (
-        (stretch.sizes, stretch.parts, template) == (before.sizes, before.parts, before.template[0])
-        and [_away(other, stretch) for other in others] == [_away(other, before) for other in before.template[1]]
-    )  # fmt: skip
+    away, theirs = [_away(other, stretch) for other in others], [_away(other, before) for other in before.template[1]]
+    return (stretch.sizes, stretch.parts, template, away) == (before.sizes, before.parts, before.template[0], theirs)
 
 
 def _away(other: _Stretch, stretch: _Stretch) -> object:
