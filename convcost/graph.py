@@ -159,13 +159,26 @@ class Graph:
         dtype: that of the parameters, if it is fixed (captures).
         check: False if whoever makes the graph knows that it is in order.
         repeats: first and behind-the-last position of each run of repetitions, written as one.
+        lengths: how many nodes the last repetition of each has, if it is known (specs).
         observe: runs the network that the graph was captured from, and gives its allocations.
 
     Raises:
         OpError: if a node reads something that does not come before it, or a name occurs twice.
     """
 
-    __slots__ = ("__dict__", "about", "batch_free", "dtype", "inputs", "mode", "nodes", "observe", "outputs", "repeats")
+    __slots__ = (
+        "__dict__",
+        "about",
+        "batch_free",
+        "dtype",
+        "inputs",
+        "lengths",
+        "mode",
+        "nodes",
+        "observe",
+        "outputs",
+        "repeats",
+    )
 
     def __init__(
         self,
@@ -178,6 +191,7 @@ class Graph:
         mode: str | None = None,
         dtype: str | None = None,
         repeats: Sequence[tuple[int, int]] = (),
+        lengths: Sequence[int] = (),
         observe: Callable[[], tuple[Allocation, ...]] | None = None,
     ) -> None:
         self.nodes = tuple(nodes)
@@ -188,6 +202,7 @@ class Graph:
         self.mode = mode
         self.dtype = dtype
         self.repeats = tuple(repeats)
+        self.lengths = tuple(lengths)
         self.observe = observe
         if check:
             _check_order(self.nodes, len(self.inputs), self.outputs)

@@ -16,6 +16,8 @@ MAX_DIMENSIONS = 64
 MAX_ELEMENTS = 1 << 63
 
 Refs = tuple[Reference, ...]
+Repeat = tuple[int, int, int]
+"""First and behind-the-last position of a run of repetitions, and how many nodes the last one has."""
 
 
 class Template:
@@ -23,7 +25,7 @@ class Template:
 
     __slots__ = ("nodes", "repeats", "result", "tensors")
 
-    def __init__(self, nodes: list[Any], tensors: list[Any], result: Refs, repeats: list[tuple[int, int]]) -> None:
+    def __init__(self, nodes: list[Any], tensors: list[Any], result: Refs, repeats: list[Repeat]) -> None:
         self.nodes = nodes
         self.repeats = repeats
         self.tensors = tensors
@@ -38,7 +40,7 @@ class Draft:
         self.nodes: list[Node] = []
         self.tensors: list[tuple[Tensor, ...]] = []
         self.results: dict[str, Refs] = {}
-        self.repeats: list[tuple[int, int]] = []
+        self.repeats: list[Repeat] = []
         self.bound: dict[Any, tuple[Op, tuple[Tensor, ...]]] = {}
 
     def tensor(self, reference: Reference) -> Tensor:
@@ -153,7 +155,7 @@ class Draft:
         if any(reference[0] < start and reference != entry for reference in result):
             return None
         relative = tuple((n - start, o) if n >= start else (-1, 0) for n, o in result)
-        repeats = [(a - start, b - start) for a, b in self.repeats if start <= a and b <= part.stop]
+        repeats = [(a - start, b - start, n) for a, b, n in self.repeats if start <= a and b <= part.stop]
         return Template(nodes, self.tensors[part], relative, repeats)
 
     def stamp(self, template: Template, prefix: str, entry: Reference) -> Refs:
@@ -176,7 +178,7 @@ class Draft:
             ]
         )
         self.tensors.extend(template.tensors)
-        self.repeats.extend([(a + start, b + start) for a, b in template.repeats])
+        self.repeats.extend([(a + start, b + start, n) for a, b, n in template.repeats])
         return tuple([(n + start, o) if n >= 0 else entry for n, o in template.result])
 
     def inside(self, full: str, end: int) -> list[tuple[int, Node]]:

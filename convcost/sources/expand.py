@@ -43,7 +43,7 @@ class Expansion:
         self.draft = Draft(inputs)
         self.templates: dict[Any, Template | None] = {}
         self.first_calls: dict[Any, tuple[slice, str, Reference, Refs]] = {}
-        self.again: tuple[Any, ...] = ()  # the last call from a template: its layer, frame and input, and the template
+        self.again: dict[tuple[Layer, Frame, Tensor], Template] = {}  # of calls without an override
         self.steps = 0
         self.depth = 0
         self.open_blocks: list[str] = []
@@ -165,9 +165,10 @@ class Expansion:
             raise OpError(f"repeat is {as_written(count)}; it must be a whole number, 0 or more")
         if count > MAX_NODES:
             raise OpError(f"repeat {count:,} would give more than {MAX_NODES:,} layers")
-        start = len(self.draft.nodes)
+        start = last = len(self.draft.nodes)
         for number in range(1, count + 1):
             self.step()
+            last = len(self.draft.nodes)
             override = layer.first if number == 1 else None
             if number == count and layer.last is not None:
                 override = {**(override or {}), **layer.last}
@@ -179,7 +180,7 @@ class Expansion:
             if layer.name:
                 frame.enter(f"{layer.name}_{number}", flow)
         if count > 1:
-            self.draft.repeats.append((start, len(self.draft.nodes)))
+            self.draft.repeats.append((start, len(self.draft.nodes), len(self.draft.nodes) - last))
         return flow
 
     def step(self, count: int = 1) -> None:
@@ -284,17 +285,11 @@ class Expansion:
     # --- blocks
 
     def block(
-        self,
-        block: Block,
-        layer: Layer,
-        name: str,
-        frame: Frame,
-        flow: Refs,
-        override: dict[str, Term] | None,
+        self, block: Block, layer: Layer, name: str, frame: Frame, flow: Refs, override: dict[str, Term] | None
     ) -> Refs:
-        same = override is None and len(flow) == 1
-        if same and self.again[:3] == (layer, frame, self.draft.tensor(flow[0])):
-            return self.draft.stamp(self.again[3], f"{frame.prefix}{name}", flow[0])
+        again = (layer, frame, self.draft.tensor(flow[0])) if override is None and len(flow) == 1 else None
+        if again in self.again:
+            return self.draft.stamp(self.again[again], f"{frame.prefix}{name}", flow[0])
         given = self.arguments(block, layer, frame, flow, override)
         key = None
         if len(flow) == 1 and not any(passes_layer(value) for value in given.values()):
@@ -304,8 +299,8 @@ class Expansion:
                 self.templates[key] = self.draft.template(*self.first_calls.pop(key))
             template = self.templates.get(key)
             if template is not None:
-                if same:
-                    self.again = (layer, frame, key[2], template)
+                if again is not None:
+                    self.again[again] = template
                 return self.draft.stamp(template, f"{frame.prefix}{name}", flow[0])
         start, noted = len(self.draft.nodes), len(self.draft.results)
         result = self.expand_block(block, given, layer, name, frame, flow)

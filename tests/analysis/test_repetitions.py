@@ -20,12 +20,15 @@ def least(monkeypatch, count):
     monkeypatch.setattr(repetitions, "LEAST", count)
 
 
-def spec(body, count=9, before="[conv2d: {out_channels: 8, kernel_size: 3, padding: 1}]", after="[linear: 5]"):
-    """A network of a block that is repeated."""
+CONV = "[conv2d: {out_channels: 8, kernel_size: 3, padding: 1}]"
+
+
+def spec(body, count=9, before=CONV, after="[linear: 5]", channels=3):
+    """A network of a block that is repeated, with or without something before and behind."""
+    first, last = (f"  - layers: {layers}\n" if layers else "" for layers in (before, after))
     return (
-        "name: net\ninput: [3, 8, 8]\nblocks:\n"
-        f"  unit:\n    layers: {body}\n"
-        f"layers:\n  - layers: {before}\n  - {{unit: {{}}, repeat: {count}, name: stage}}\n  - layers: {after}\n"
+        f"name: net\ninput: [{channels}, 8, 8]\nblocks:\n  unit:\n    layers: {body}\n"
+        f"layers:\n{first}  - {{unit: {{}}, repeat: {count}, name: stage}}\n{last}"
     )
 
 
@@ -184,15 +187,17 @@ def bodies(draw):
     return f"[{', '.join(rows)}]"
 
 
-@given(bodies(), bodies(), st.integers(7, 9), st.integers(0, 9), st.sampled_from(HOW), st.booleans())
-def test_random_blocks(body, other, count, more, how, named):
-    """Whatever can be built, one run or two; what grows from repetition to repetition must not be folded."""
-    text = spec(body, count, before="[conv2d: {out_channels: 6, kernel_size: 3, padding: 1}]")
+@given(
+    bodies(), bodies(), st.integers(7, 9), st.integers(0, 9), st.sampled_from(HOW), st.booleans(), st.booleans(),
+    st.booleans(),
+)  # fmt: skip
+def test_random_blocks(body, other, count, more, how, named, begun, ended):
+    """Whatever can be built, one run or two, with or without ends; what grows or lives on must not be folded."""
+    before = "[conv2d: {out_channels: 6, kernel_size: 3, padding: 1}]" if begun else ""
+    text = spec(body, count, before, "[linear: 5]" if ended else "", channels=6)
     if more:
-        text = text.replace("layers:\n  - layers:", f"  rest:\n    layers: {other}\nlayers:\n  - layers:", 1)
-        text = text.replace(
-            "  - layers: [linear", f"  - {{rest: {{}}, repeat: {more}, name: more}}\n  - layers: [linear"
-        )
+        text = text.replace("layers:\n  - ", f"  rest:\n    layers: {other}\nlayers:\n  - ", 1)
+        text += f"  - {{rest: {{}}, repeat: {more}, name: more}}\n"
     if not named:
         text = text.replace(", name: stage", "")
     try:
@@ -201,6 +206,54 @@ def test_random_blocks(body, other, count, more, how, named):
         return
     with pytest.MonkeyPatch.context() as patch:
         compared(patch, graph, **how)
+
+
+def handed_on(count, kind, last, end):
+    """Each repetition hands on ``count`` values: the first changed by ``last``, the others by ``kind`` and moved up."""
+    names = [f"r{k}" for k in range(count)]
+    body = ["{layers: [], name: p}"]
+    body += [f"{{{kind}, from: p.{k + 1}, name: {name}}}" for k, name in enumerate(names[:-1])]
+    body += [f"{{{last}, from: p.0, name: {names[-1]}}}", f"{{layers: [], from: [{', '.join(names)}]}}"]
+    begin = "".join(f"  - {{{kind}, from: input, name: i{k}}}\n" for k in range(count))
+    begin += f"  - {{layers: [], from: [{', '.join(f'i{k}' for k in range(count))}]}}\n"
+    return (
+        f"name: net\ninput: [3, 8, 8]\nlayers:\n{begin}  - {{layers: [{', '.join(body)}], repeat: 20, name: s}}\n{end}"
+    )
+
+
+CONV1 = "conv2d: {out_channels: 3, kernel_size: 1}"
+SWAP = "transpose: {dim0: 2, dim1: 3}"
+HEAD = "name: net\ninput: [6, 6]\nlayers: "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "[{linear: 6}, {layers: [linear: 6, softmax], repeat: 20, name: s}]\n",
+        HEAD + "[{residual: [linear: 6, gelu], repeat: 20, name: s}]\n",
+        HEAD + "[{residual: [layer_norm, {linear: 6}], repeat: 20, name: s}]\n",
+        "name: net\ninput: [6, 6]\nblocks: {unit: {layers: [{sub: {}, from: [input, previous]}]}}\n"
+        "layers: [linear: 6, {layers: [{unit: {}, repeat: 11}], repeat: 18, name: outer}]\n",
+        handed_on(4, "relu: {}", CONV1, "  - concat: 1\n"),
+        handed_on(3, SWAP, CONV1, "  - concat: 1\n"),
+        handed_on(5, "contiguous: {}", CONV1, "  - concat: 1\n"),
+        handed_on(5, SWAP, "sigmoid: {}", "outputs: [s.0, s.1, s.2, s.3, s.4]\n"),
+        "name: net\ninput: [6, 8, 8]\nblocks: {unit: {layers: [{branches: [[], [hardswish]], merge: mul}, relu, "
+        "{add_: {}, from: [previous, input]}]}}\n"
+        "layers: [{conv2d: {out_channels: 6, kernel_size: 1}}, {residual: [{unit: {}, repeat: 20}]}]\n",
+        HEAD + "[{residual: [{layers: [{branches: [[], [linear: 6]], merge: add}], repeat: 20, name: s}]}, relu]\n",
+        HEAD + "[{linear: 6, name: of}, {layers: [linear: 6, sigmoid], repeat: 20, name: s}, linear: 2]\n",
+        HEAD + "[{linear: 6, name: gradient}, {layers: [linear: 6, sigmoid], repeat: 20, name: s}, linear: 2]\n",
+    ],
+    ids=[
+        "casts of biases at the end", "a gradient through all", "an attention block without ends", "runs in runs",
+        "four values", "three views", "five copies", "five views that are outputs",
+        "a run in a residual", "a run of sums in a residual", "of", "gradient",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("how", HOW, ids=str)
+def test_what_lives_on(monkeypatch, text, how):
+    compared(monkeypatch, graph_of(text), **how)
 
 
 def test_a_run_knows_its_end():

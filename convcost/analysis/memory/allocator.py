@@ -192,7 +192,8 @@ class Allocator:
         if self.limit is not None and self.reserved + size > self.limit:
             self._release_unused()
             if self.reserved + size > self.limit:
-                raise OutOfMemoryError(self.reserved - sum(self.idle.values()))
+                self.allocated = self.reserved - sum(self.idle.values())
+                raise OutOfMemoryError(self.allocated)
         self.reserved += size
         if self.reserved > self.peak_reserved:  # noqa: PLR1730
             self.peak_reserved = self.reserved

@@ -128,21 +128,22 @@ def largest_batch(network: Scaled, room: Room) -> Fit:
     def within(limit: int, takes: Callable[[int], int] = rounded) -> int:
         """The largest batch whose peak is within a limit, if nothing else is taken than what is there."""
 
-        def tried(batch: int) -> int:
+        def small_enough(batch: int) -> int:
             taken = network.before_bytes
             taken += sum([count * takes(constant + batch * slope) for (constant, slope), count in peak.items()])
             return batch if taken <= limit else batch * limit // taken
 
-        return last(tried, MAX_SIZE)
+        return last(small_enough, MAX_SIZE)
 
-    def tried(batch: int) -> int:
+    def served_or_guess(batch: int) -> int:
         try:
             served[batch] = network.served(batch, room.bytes)
         except OutOfMemoryError as error:
-            return min(within(error.allocated), batch - 1)  # more could not be given out
+            # A guess: fragments take as much of the room at the peak as they did where it ended.
+            return min(within(error.allocated), batch - 1)
         return batch
 
-    found = last(tried, within(room.bytes), within(room.bytes, _alone))
+    found = last(served_or_guess, within(room.bytes), within(room.bytes, _alone))
     return Fit(room, found, network.memory(found, served[found]) if found else network.at(1))
 
 

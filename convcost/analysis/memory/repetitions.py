@@ -1,7 +1,8 @@
 """Long runs of equal repetitions, and a network with a few of each.
 
-A repetition that reads nothing but itself and the one before it allocates and frees what its neighbours do, each so
-much later: a few are walked, and what those do is written out for all.
+A repetition that reads one value of the one before it, and nothing else from outside, does what its neighbours do,
+each so much later: that value lies in memory of the repetition, or in memory from before all of them, for every one
+alike, and so does its gradient. A few are walked, and what those do is written out for all.
 """
 
 from __future__ import annotations
@@ -17,12 +18,10 @@ from ..records import Report
 
 FIRST, LAST = 4, 2
 """How many repetitions of a run are walked at its beginning and at its end. The last at the beginning stands for those
-between; that it does what the one before it does is the proof that it may."""
+between, if it does what the one before it does."""
 WALKED = FIRST + LAST
 LEAST = 16
 """A run with fewer repetitions is walked as it is."""
-LONGEST = 256
-"""Nodes that a repetition has at most, to be looked for."""
 
 
 class Run(msgspec.Struct, frozen=True, gc=False):
@@ -39,23 +38,26 @@ class Run(msgspec.Struct, frozen=True, gc=False):
 
 
 def runs(report: Report) -> list[Run]:
-    """The runs of at least ``LEAST`` equal repetitions, of those that are written as one; none in one another."""
+    """The runs of at least ``LEAST`` equal repetitions, of those that are written as one; none in one another.
+
+    Each repetition reads one value of the one before it, and nothing else from outside.
+    """
     graph = report.graph
     found: list[Run] = []
-    for start, end in sorted(graph.repeats, key=lambda span: (span[0], -span[1])):
-        if found and start < found[-1].end:
-            continue
-        run = _run(graph.nodes, report.costs, start, end)
-        if run is not None and run.count >= LEAST:
-            found.append(run)
+    written = zip(graph.repeats, graph.lengths, strict=False)  # the lengths of all, or of none
+    for (start, end), length in sorted(written, key=lambda run: (run[0][0], -run[0][1])):
+        if length and not (found and start < found[-1].end):
+            run = _run(graph.nodes, report.costs, start, end, length)
+            if run is not None and run.count >= LEAST:
+                found.append(run)
     return found if found and _closed(graph, found) else []
 
 
-def _run(nodes: Sequence[Node], costs: Sequence[Cost], start: int, end: int) -> Run | None:
-    """The longest run of equal repetitions that ends where the written one does."""
+def _run(nodes: Sequence[Node], costs: Sequence[Cost], start: int, end: int, length: int) -> Run | None:
+    """The equal repetitions at the end of a written run."""
 
-    def equal(position: int, length: int) -> bool:
-        """Whether a node and the one so much later differ in their places only. Equal layers share their costs."""
+    def equal(position: int) -> bool:
+        """Whether a node and the one a repetition later differ in their places only. Equal layers share their costs."""
         if costs[position] is not costs[position + length]:
             return False
         one, other = nodes[position], nodes[position + length]
@@ -65,20 +67,17 @@ def _run(nodes: Sequence[Node], costs: Sequence[Cost], start: int, end: int) -> 
             return other.inputs == ((one.inputs[0][0] + length, one.inputs[0][1]),)
         return other.inputs == tuple([(source + length, output) for source, output in one.inputs])
 
-    for length in range(1, min(LONGEST, (end - start) // 2) + 1):
-        if costs[end - 1 - length] is not costs[end - 1]:
-            continue
-        first = end - length
-        while first > start and equal(first - 1, length):
-            first -= 1
-        count = (end - first) // length
-        within = end - 2 * length
-        last = nodes[end - length : end]
-        sources = [source for node in last for source, _ in node.inputs]
-        sources += [node.owner for node in last if node.owner >= 0]
-        if count > 1 and all(source >= within for source in sources):
-            return Run(end - count * length, length, count)
-    return None
+    last = nodes[end - length : end]
+    read = {reference for node in last for reference in node.inputs if reference[0] < end - length}
+    if len(read) != 1 or min(read)[0] < end - 2 * length:
+        return None
+    if any(0 <= node.owner < end - length for node in last):
+        return None
+    first = end - length
+    while first > start and equal(first - 1):
+        first -= 1
+    count = (end - first) // length
+    return Run(end - count * length, length, count)
 
 
 def _closed(graph: Graph, found: Sequence[Run]) -> bool:

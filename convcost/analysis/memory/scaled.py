@@ -37,11 +37,6 @@ class Scaled:
         self._which = [index[figure] for figure in figures]
 
     @cached_property
-    def constant(self) -> list[int]:
-        """Bytes of each allocation without samples."""
-        return [self._distinct[k][0] for k in self._which]
-
-    @cached_property
     def slope(self) -> list[int]:
         """Bytes that each sample adds to each allocation."""
         return [self._distinct[k][1] for k in self._which]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ...graph import Node
+from ..costs import AMP
 from .repetitions import FIRST, Folded
 from .script import Phase, Script
 
@@ -12,6 +14,9 @@ Key = tuple[Phase, int, int]
 
 COPIED = FIRST - 1
 """The repetition that stands for others."""
+NEAR = 2
+"""How many repetitions away something may be freed that one has allocated. What is freed behind the last mark of one is
+counted to the next, so that it is two where a value lives to the end of the next."""
 
 Template = tuple[list[tuple[int, int]], list["_Stretch"]]
 """Events as (k, number): of the k-th of other stretches, of the stretch itself for 0; and those others."""
@@ -37,16 +42,23 @@ class _Stretch:
 
 
 def _stretches(script: Script, folded: Folded) -> list[_Stretch]:
+    """The script in parts. What is freed behind a repetition's last mark is counted to the part that follows.
+
+    What happens between two passes belongs to no repetition.
+    """
     index = folded.report.graph.index
     cuts: list[tuple[int, int, Key | None]] = []  # events and marks before each, and its key
-    before = 0
+    before, last = 0, None
     for mark, (until, layer, phase) in enumerate(script.marks):
+        if last not in (None, phase):
+            cuts.append((before, mark, None))
+            before = until
         place = folded.repetition(index.get(layer, -1))
         key = (phase, *place) if place else None
-        if not cuts or key != cuts[-1][2]:
+        if not cuts or key != cuts[-1][2] or last not in (None, phase):
             cuts.append((before, mark, key))
-        before = until
-    cuts.append((before, len(script.marks), None))  # what is freed in the end
+        before, last = until, phase
+    cuts.append((before, len(script.marks), None))
     ends = [*cuts[1:], (len(script.events), len(script.marks), None)]
     found: list[_Stretch] = []
     number = 0
@@ -97,17 +109,24 @@ def written_out(script: Script, folded: Folded, into: Script) -> bool:
 
 
 def _regular(stretch: _Stretch, at: Mapping[Key, _Stretch]) -> bool:
-    """Whether a copied repetition does what the one before it does, and nobody else frees what either has allocated."""
+    """Whether a copied repetition does what the one before it does, and what each allocates is freed nearby."""
     key, (template, others) = stretch.key, stretch.template
-    run = key[1] if key else None
     for other in others:
-        if other.key and other.key[1] != run and other.key[2] in (COPIED - 1, COPIED):
+        if not other.key:
+            continue
+        if not key or other.key[1] != key[1]:
+            if other.key[2] in (COPIED - 1, COPIED):
+                return False
+        elif abs(other.key[2] - key[2]) > NEAR:
             return False
     if not key or key[2] != COPIED:
         return True
     before = at[key[0], key[1], COPIED - 1]
     away, theirs = [_away(other, stretch) for other in others], [_away(other, before) for other in before.template[1]]
-    return (stretch.sizes, stretch.parts, template, away) == (before.sizes, before.parts, before.template[0], theirs)
+    marks = [[(until, phase) for until, _, phase in each.marks] for each in (stretch, before)]
+    return marks[0] == marks[1] and (
+        (stretch.sizes, stretch.parts, template, away) == (before.sizes, before.parts, before.template[0], theirs)
+    )
 
 
 def _away(other: _Stretch, stretch: _Stretch) -> object:
@@ -119,14 +138,16 @@ def _away(other: _Stretch, stretch: _Stretch) -> object:
 def _named(stretch: _Stretch, folded: Folded, order: Sequence[int], event: int, into: Script) -> None:
     """Append labels and marks of a stretch's copies with the names of the nodes that they stand for."""
     assert stretch.key
-    number = stretch.key[1]
-    run, start = folded.runs[number], folded.spans[number].first + COPIED * folded.runs[number].length
+    run, span = folded.runs[stretch.key[1]], folded.spans[stretch.key[1]]
+    start = span.first + COPIED * span.length
+    nodes = folded.report.graph.nodes[start : start + span.length]
     names = [node.name for node in folded.whole.graph.nodes[run.first : run.end]]
     steps = [run.length * (COPIED + copy) for copy in order]
-    labels = _labels(stretch, folded, start, run.length)
+    known = _labels(nodes)
+    labels = [known.get(label, (label, -1, "")) for label in stretch.labels]
     into.labels += [head + names[step + k] + tail if k >= 0 else head for step in steps for head, k, tail in labels]
-    index = folded.report.graph.index
-    marks = [(until, index[layer] - start, phase) for until, layer, phase in stretch.marks]
+    places = {node.name: k for k, node in enumerate(nodes)}
+    marks = [(until, places[layer], phase) for until, layer, phase in stretch.marks]
     firsts = [event + k * len(stretch.events) for k in range(len(order))]
     into.marks += [
         (first + until, names[step + k], phase)
@@ -135,17 +156,16 @@ def _named(stretch: _Stretch, folded: Folded, order: Sequence[int], event: int, 
     ]
 
 
-def _labels(stretch: _Stretch, folded: Folded, start: int, length: int) -> list[tuple[str, int, str]]:
-    """Labels around the name of a node, which is given by its place in the repetition; -1: there is none in it."""
-    index = folded.report.graph.index
-    found = []
-    for label in stretch.labels:
-        names = [name for word in label.split() for name in (word, word.rpartition(".")[0]) if name in index]
-        if names and start <= index[names[0]] < start + length:
-            head, _, tail = label.partition(names[0])
-            found.append((head, index[names[0]] - start, tail))
-        else:
-            found.append((label, -1, ""))
+def _labels(nodes: Sequence[Node]) -> dict[str, tuple[str, int, str]]:
+    """Every label with a name of these nodes: what stands before it, its place among them, and what stands behind."""
+    found = {}
+    for k, node in enumerate(nodes):
+        found[node.name] = ("", k, "")
+        found[f"gradient of {node.name}"] = ("gradient of ", k, "")
+        for weight in node.op.weights():
+            found[f"{node.name}.{weight.name}"] = ("", k, f".{weight.name}")
+        for dtype in AMP.values():
+            found[f"{node.name} in {dtype}"] = ("", k, f" in {dtype}")
     return found
 
 
