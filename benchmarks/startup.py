@@ -38,7 +38,7 @@ def fits(convcost: str, runs: int) -> Iterator[Row]:
         {"floor": [sys.executable, "-c", LIBRARIES], **{name: commands[name] for name in slowest}}, runs
     )
     floor = timings["floor"].median
-    for rank, name in enumerate(slowest, 1):
+    for rank, name in enumerate(sorted(slowest, key=lambda name: -timings[name].median), 1):
         found = timings[name].median
         yield Row(
             f"{name} (number {rank} of {len(commands)})", milliseconds(found),
