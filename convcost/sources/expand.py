@@ -43,7 +43,7 @@ class Expansion:
         self.draft = Draft(inputs)
         self.templates: dict[Any, Template | None] = {}
         self.first_calls: dict[Any, tuple[slice, str, Reference, Refs]] = {}
-        self.again: dict[tuple[Layer, Frame, Tensor], Template] = {}  # of calls without an override
+        self.again: dict[tuple[Layer, Frame, Tensor], Template] = {}  # the last call
         self.steps = 0
         self.depth = 0
         self.open_blocks: list[str] = []
@@ -300,7 +300,7 @@ class Expansion:
             template = self.templates.get(key)
             if template is not None:
                 if again is not None:
-                    self.again[again] = template
+                    self.again = {again: template}
                 return self.draft.stamp(template, f"{frame.prefix}{name}", flow[0])
         start, noted = len(self.draft.nodes), len(self.draft.results)
         result = self.expand_block(block, given, layer, name, frame, flow)

@@ -60,7 +60,8 @@ def compared(monkeypatch, graph, **how):
 @pytest.mark.parametrize("how", HOW, ids=str)
 def test_shipped_networks_with_repetitions(monkeypatch, how):
     folded = {name for name, graph in load_shipped().items() if compared(monkeypatch, graph, **how)}
-    assert {"resnet101", "resnet152", "densenet121", "resnet1202_cifar"} - folded == {"densenet121"}
+    assert folded >= {"resnet101", "resnet152", "resnet1202_cifar"}
+    assert "densenet121" not in folded  # each layer reads all before it
 
 
 def test_the_runs_of_a_network():

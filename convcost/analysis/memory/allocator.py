@@ -110,7 +110,7 @@ class Allocator:
             return False
         return True
 
-    def serve(self, events: Sequence[int], wanted: Sequence[int]) -> None:  # noqa: PLR0915
+    def serve(self, events: Sequence[int], wanted: Sequence[int]) -> None:
         """Serve requests by their numbers; ``~number`` gives one back.
 
         Args:
@@ -146,45 +146,46 @@ class Allocator:
                     del starts[address], ends[address + size]
                 else:
                     size, address = self._segment(taken)
-                rest = size - taken
-                if rest >= least:
-                    behind = address + taken
-                    if rest in free:
-                        insort(free[rest], -behind)
-                    else:
-                        free[rest] = [-behind]
-                        insort(order, rest)
-                    starts[behind] = rest
-                    ends[address + size] = behind
-                    size = taken
-                blocks[event] = address, size
-                allocated += size
+                rest, behind = size - taken, address + taken
+                if rest < least:
+                    taken, rest = size, 0
+                blocks[event] = address, taken
+                allocated += taken
                 if allocated > peak:  # noqa: PLR1730 (max() is a call)
                     peak = allocated
             elif wanted[~event]:
-                address, size = blocks.pop(~event)
-                allocated -= size
-                pool = self._small if size <= SMALL else self._large
-                # It joins free neighbours; segments never touch each other.
-                if address in ends:
-                    before = ends.pop(address)
-                    joined = starts.pop(before)
-                    pool.remove(joined, before)
-                    address, size = before, size + joined
-                end = address + size
-                if end in starts:
-                    joined = starts.pop(end)
-                    pool.remove(joined, end)
-                    del ends[end + joined]
-                    size += joined
-                if size in pool.addresses:
-                    insort(pool.addresses[size], -address)
+                behind, rest = blocks.pop(~event)
+                allocated -= rest
+                free, order = (small, small_sizes) if rest <= SMALL else (large, large_sizes)
+                if behind in ends or behind + rest in starts:
+                    behind, rest = self._joined(behind, rest)
+            else:
+                continue
+            if rest:  # what is free now
+                if rest in free:
+                    insort(free[rest], -behind)
                 else:
-                    pool.addresses[size] = [-address]
-                    insort(pool.sizes, size)
-                starts[address] = size
-                ends[address + size] = address
+                    free[rest] = [-behind]
+                    insort(order, rest)
+                starts[behind] = rest
+                ends[behind + rest] = behind
         self.allocated, self.peak_allocated = allocated, peak
+
+    def _joined(self, address: int, size: int) -> tuple[int, int]:
+        """A block that is given back, with its free neighbours, which are no blocks any more. Segments never touch."""
+        pool = self._small if size <= SMALL else self._large
+        if address in self._ends:
+            before = self._ends.pop(address)
+            joined = self.idle.pop(before)
+            pool.remove(joined, before)
+            address, size = before, size + joined
+        end = address + size
+        if end in self.idle:
+            joined = self.idle.pop(end)
+            pool.remove(joined, end)
+            del self._ends[end + joined]
+            size += joined
+        return address, size
 
     def _segment(self, taken: int) -> tuple[int, int]:
         """Size and address of a new segment."""

@@ -17,9 +17,10 @@ from ..layers import Cost
 from ..records import Report
 
 FIRST, LAST = 4, 2
-"""How many repetitions of a run are walked at its beginning and at its end. The last at the beginning stands for those
-between, if it does what the one before it does."""
+"""How many repetitions of a run are walked at its beginning and at its end."""
 WALKED = FIRST + LAST
+COPIED = FIRST - 1
+"""The repetition that stands for those between, if it does what the one before it does."""
 LEAST = 16
 """A run with fewer repetitions is walked as it is."""
 
@@ -139,7 +140,7 @@ class Folded:
         """How often each node of the folded network stands in the whole one."""
         times = [1] * len(self.places)
         for copies, span in zip(self.copies, self.spans, strict=True):
-            start = span.first + (FIRST - 1) * span.length
+            start = span.first + COPIED * span.length
             times[start : start + span.length] = [1 + copies] * span.length
         return times
 

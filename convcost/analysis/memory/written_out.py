@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from ...graph import Node
 from ..costs import AMP
-from .repetitions import FIRST, Folded
+from .repetitions import COPIED, Folded
 from .script import Phase, Script
 
 Key = tuple[Phase, int, int]
 """A pass, a run and a repetition in it."""
 
-COPIED = FIRST - 1
-"""The repetition that stands for others."""
 NEAR = 2
 """How many repetitions away something may be freed that one has allocated. What is freed behind the last mark of one is
 counted to the next, so that it is two where a value lives to the end of the next."""
