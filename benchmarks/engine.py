@@ -11,9 +11,11 @@ from typing import Any
 from common import Row, Timing, arguments, calls, milliseconds, show
 
 import convcost
-from convcost.graph import Graph, Node, Tensor
+from convcost.graph import Graph, Node
 from convcost.ops import make, ready
-from convcost.sources import graph_from_text, library
+from convcost.sources import shipped
+from convcost.sources.load import graph_from_text
+from convcost.tensor import Tensor
 
 
 def report_of(graph: Graph, **settings: Any) -> convcost.Report:
@@ -62,7 +64,7 @@ def counting() -> dict[str, Any] | None:
 
 def main() -> None:
     options = arguments(__doc__ or "", runs=5)
-    found = library.find("resnet152")
+    found = shipped.find("resnet152")
     assert found is not None
     text, file, variant = found
     graph = graph_from_text(text, file, variant)

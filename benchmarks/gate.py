@@ -16,20 +16,21 @@ from typing import Any
 from common import Row, arguments, calls, milliseconds, processes, show
 
 import convcost
-from convcost.analysis.structure import placed
-from convcost.sources import graph_from_text, library
+from convcost.analysis.comparison.layer_keys import placed
+from convcost.sources import shipped
+from convcost.sources.load import graph_from_text
 
 SOURCES = 100
 YAML = f"""
 import glob, yaml
-for path in glob.glob({str(Path(library.folder()) / "*.yaml")!r}):
+for path in glob.glob({str(Path(shipped.folder()) / "*.yaml")!r}):
     yaml.load(open(path, encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 """
 
 
 def settings() -> str:
     """Every network that ships, and as many of them once more at batch 8 as make 100 together."""
-    names = [name for name, _, _ in library.shipped()][:SOURCES]
+    names = [name for name, _, _ in shipped.shipped()][:SOURCES]
     again = [f'{{source = "{name}", name = "{name} at batch 8", batch = 8}}' for name in names[: SOURCES - len(names)]]
     return "sources = [\n" + ",\n".join([*map(json.dumps, names), *again]) + ",\n]\n"
 
@@ -71,7 +72,7 @@ def main() -> None:
         size = Path(folder, "convcost.lock").stat().st_size
     rows = [
         Row(f"convcost check, {SOURCES} sources", milliseconds(timings["check"].median),
-            f"PyYAML reading the {len(library.files())} files, {milliseconds(timings['yaml'].median)}",
+            f"PyYAML reading the {len(shipped.files())} files, {milliseconds(timings['yaml'].median)}",
             f"{timings['check'].median / timings['yaml'].median:.1f} x", "under 1,000 ms"),
         Row("its lock", f"{size / 1024:,.0f} KiB", "", "", ""),
         Row("compare --layers, two specs of 1,000 layers", milliseconds(timings["compare"].median), "", "", ""),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from common import ROOT, Row, arguments, milliseconds, processes, show
 
-from convcost.sources import load_shipped
+from convcost.sources.load import load_shipped
 
 LIBRARIES = "import click, rich.table, rich.console, msgspec, yaml"
 FIT_MS = 150

@@ -71,7 +71,7 @@ def _report(
     if isinstance(network, Report):
         return network
     if isinstance(network, (str, os.PathLike)):
-        from .sources import load
+        from .sources.load import load
 
         network = load(network, batch, input_size)
     elif not isinstance(network, Graph):
@@ -86,7 +86,7 @@ def _captured(module: Any, inputs: Any, input_size: Sequence[int], batch: int) -
         raise UsageError(f"assert_cost takes a SOURCE, a torch.nn.Module, a graph or a report, not {module!r:.80}")
     import torch
 
-    from .sources.torch_capture import capture
+    from .capture.capture import capture
 
     if inputs is None:
         inputs = torch.empty((batch, *input_size), device="meta")
@@ -96,7 +96,7 @@ def _captured(module: Any, inputs: Any, input_size: Sequence[int], batch: int) -
 def _layers(report: Report, wrong: Sequence[str]) -> str:
     """The layers that are most of the first broken quantity that layers have."""
     from .render import render
-    from .render.analysis import COLUMN_KEYS, SORTABLE, layer_sheet
+    from .render.documents.analysis import COLUMN_KEYS, SORTABLE, layer_sheet
     from .render.sheet import Document
 
     keys = [key for key in wrong if key in SORTABLE] or ["macs"]

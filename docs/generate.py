@@ -37,8 +37,8 @@ from convcost.cli.group import COMMANDS  # noqa: E402
 from convcost.hardware import KEYS, REQUIRED, TEXTS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
-from convcost.ops.counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
-from convcost.sources import schema  # noqa: E402
+from convcost.ops.flop_counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
+from convcost.spec import json_schema  # noqa: E402
 
 WIDTH = 80
 TERMINAL = {"COLUMNS": str(WIDTH), "LINES": "50", "TERM": "dumb", "NO_COLOR": "1"}
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Each file with the text that it should have."""
-    yield ROOT / "convcost" / "spec.schema.json", schema.text()
+    yield ROOT / "convcost" / "spec.schema.json", json_schema.text()
     for path in pages():
         # A page may define an op of its own; it is gone after the page.
         with empty_folder(), mock.patch.dict(REGISTRY):
@@ -217,7 +217,7 @@ def hardware_keys() -> str:
 
 def ops() -> str:
     """Every op with its fields, by group."""
-    definitions = schema.schema()["$defs"]
+    definitions = json_schema.schema()["$defs"]
     parts = []
     for group in GROUPS:
         lines = ["| Op | What it does | Fields |", "|---|---|---|"]

@@ -20,13 +20,13 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from convcost import Report, analyze  # noqa: E402
-from convcost.cli.report import Subject, text_of  # noqa: E402
+from convcost.pages import Subject, text_of  # noqa: E402
 from convcost.render import render  # noqa: E402
-from convcost.render.committed import one  # noqa: E402
+from convcost.render.documents.markdown_report import one  # noqa: E402
 from convcost.render.page import Assets, plotly_js, shared_files  # noqa: E402
 from convcost.render.page.index import index_page, master_table  # noqa: E402
 from convcost.render.sheet import Paragraph  # noqa: E402
-from convcost.sources import load_shipped  # noqa: E402
+from convcost.sources.load import load_shipped  # noqa: E402
 
 CANON = ("lenet5", "alexnet", "vgg16", "googlenet", "resnet50", "densenet121", "mobilenet_v2", "unet")
 WITH_ERROR = (

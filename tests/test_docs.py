@@ -17,8 +17,10 @@ from convcost import analyze, export, load
 from convcost.cli.group import COMMANDS
 from convcost.errors import SpecError
 from convcost.ops import REGISTRY
-from convcost.sources import graph_from_text, library, schema
-from convcost.sources.spec import compile_spec
+from convcost.sources import shipped
+from convcost.sources.load import graph_from_text
+from convcost.spec import json_schema
+from convcost.spec.parse import compile_spec
 from convcost.yaml_reader import read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,7 +155,7 @@ def test_examples_load(text):
 
 # --- the JSON Schema of specs
 
-SCHEMA = schema.schema()
+SCHEMA = json_schema.schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -179,11 +181,11 @@ def test_schema_file_is_fresh_and_valid():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     shipped = json.loads((ROOT / "convcost" / "spec.schema.json").read_text("utf-8"))
     assert shipped == SCHEMA, "python docs/generate.py writes it"
-    assert json.loads(schema.text()) == SCHEMA
+    assert json.loads(json_schema.text()) == SCHEMA
 
 
 @pytest.mark.parametrize("loader", [Core, yaml.BaseLoader], ids=["numbers", "words"])
-@pytest.mark.parametrize("path", [pytest.param(p, id=Path(p).stem) for p in library.files()])
+@pytest.mark.parametrize("path", [pytest.param(p, id=Path(p).stem) for p in shipped.files()])
 def test_schema_takes_every_shipped_spec(path, loader):
     assert mistakes(Path(path).read_text("utf-8"), loader) == []
 
@@ -259,6 +261,6 @@ def test_schema_describes_every_op():
     for name, cls in REGISTRY.items():
         if name != "attention_softmax":
             made = SCHEMA["$defs"][f"op_{name}"]
-            assert made["description"].rstrip(".") in schema.first_sentence(cls)
+            assert made["description"].rstrip(".") in json_schema.first_sentence(cls)
             fields = made.get("properties", made.get("then", {}).get("properties"))
             assert list(fields) == list(cls.__struct_fields__)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from convcost import analyze
-from convcost.sources import load_shipped
+from convcost.sources.load import load_shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "reports"

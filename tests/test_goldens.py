@@ -15,8 +15,9 @@ import convcost
 from convcost.analysis.layers import SUMMED
 from convcost.graph import Graph
 from convcost.ops.base import GROUPS
-from convcost.sources import library, load_shipped
-from convcost.sources.spec import compile_spec
+from convcost.sources import shipped
+from convcost.sources.load import load_shipped
+from convcost.spec.parse import compile_spec
 from convcost.yaml_reader import read
 
 HERE = Path(__file__).parent
@@ -46,20 +47,20 @@ def rows() -> list[dict[str, str]]:
 
 ROWS = rows()
 GOLDEN = {row["name"]: row for row in ROWS}
-FILES = [pytest.param(Path(path), id=Path(path).stem) for path in library.files()]
+FILES = [pytest.param(Path(path), id=Path(path).stem) for path in shipped.files()]
 
 
 @cache
-def shipped() -> dict[str, Graph]:
+def graphs() -> dict[str, Graph]:
     return load_shipped()
 
 
 @cache
 def report(name: str) -> convcost.Report:
-    return convcost.analyze(shipped()[name])
+    return convcost.analyze(graphs()[name])
 
 
-NAMES = sorted(name for name, _, _ in library.shipped())
+NAMES = sorted(name for name, _, _ in shipped.shipped())
 
 
 @pytest.mark.parametrize(("text", "expected"), [("7", 7), ("2*(3 + 4)", 14), ("10 - 2*3", 4)])
@@ -130,7 +131,7 @@ def test_every_claim_has_a_verdict(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_reference(name):
-    about = shipped()[name].about
+    about = graphs()[name].about
     assert about.name == name
     assert about.title
     assert isinstance(about.reference.get("title"), str)
@@ -142,18 +143,18 @@ def test_reference(name):
 
 @pytest.mark.parametrize("path", FILES)
 def test_names_are_found_without_yaml(path):
-    """``library.names_in`` reads names by a regular expression; the real reader must find the same ones."""
+    """``shipped.names_in`` reads names by a regular expression; the real reader must find the same ones."""
     text = path.read_text(encoding="utf-8")
     spec = compile_spec(read(text, path.name), path.name)
-    assert library.names_in(text) == (tuple(spec.variants) or (spec.name,))
+    assert shipped.names_in(text) == (tuple(spec.variants) or (spec.name,))
     assert ("\nvariants:" in text) == bool(spec.variants)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_network_loads_by_its_name(name):
     graph = convcost.load(name)
-    assert graph.about == shipped()[name].about
-    assert [node.name for node in graph] == [node.name for node in shipped()[name]]
+    assert graph.about == graphs()[name].about
+    assert [node.name for node in graph] == [node.name for node in graphs()[name]]
 
 
 def test_names_are_unique():

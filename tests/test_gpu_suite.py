@@ -14,7 +14,7 @@ import pytest
 
 from convcost.profiles import Ceiling, Environment, LayerTime, MemoryUse, Profile, Run, Setting, Static, load_profile
 from convcost.profiles.files import save
-from convcost.sources import library
+from convcost.sources import shipped
 
 pytest.importorskip("torch")
 
@@ -51,7 +51,7 @@ def test_the_canon_of_the_gallery_is_measured():
 
 def test_everything_that_ships_is_validated_once():
     named = Counter(name for each in slices() if each.kind == "validation" for name in each.arguments["networks"])
-    assert named == Counter(name for name, _, _ in library.shipped())
+    assert named == Counter(name for name, _, _ in shipped.shipped())
 
 
 def test_three_networks_with_their_layers_take_less_than_nine_minutes():

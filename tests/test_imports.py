@@ -1,4 +1,7 @@
-"""Who may import whom. Data flows one way: sources -> graph -> analysis -> records -> render; nobody looks back."""
+"""Who may import whom: imports point down, and no files import each other in a circle.
+
+Imports inside functions and under ``TYPE_CHECKING`` count like all others.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -21,153 +25,149 @@ MODULES = {
 }
 PARTS = sorted({name.partition(".")[0] for name in MODULES})
 
-# What each part may import at run time, itself left out; inside functions counts as well.
-RUNTIME = {
-    "errors": set(),
-    "files": set(),
-    "units": set(),
-    "graph": {"errors"},
-    "ops": {"errors", "units", "graph"},
-    "yaml_reader": {"errors"},
-    "notebook": {"render"},
-    "hardware": {"errors", "yaml_reader"},
-    "sources": {"errors", "units", "graph", "ops", "yaml_reader"},
-    "analysis": {"errors", "units", "graph", "ops", "hardware", "notebook"},
-    "profiles": {"errors", "files", "notebook", "analysis"},
-    "measure": {"errors", "units", "graph", "ops", "hardware", "notebook", "sources", "analysis", "profiles"},
-    "gate": {"errors", "units", "graph", "analysis", "profiles"},
-    "render": {"errors", "units"},
-    "assertion": {"errors", "graph", "sources", "analysis", "gate", "render"},
-    "pytest_plugin": {"__init__"},
-    "cli": {
-        "errors",
-        "files",
-        "units",
-        "graph",
+GROUND = {"version", "errors", "units", "files", "tensor", "precision", "display", "yaml_reader"}
+"""Modules that know nothing of networks."""
+
+ALLOWED = {
+    **dict.fromkeys(GROUND, GROUND),
+    "ops": GROUND,
+    "graph": {*GROUND, "ops"},
+    "aliasing": {*GROUND, "ops", "graph"},
+    "hardware": GROUND,
+    "spec": {*GROUND, "ops", "graph", "aliasing"},
+    "capture": {*GROUND, "ops", "graph", "aliasing"},
+    "sources": {*GROUND, "ops", "graph", "aliasing", "spec", "capture"},
+    "export": {*GROUND, "ops", "graph", "aliasing", "spec", "sources"},
+    "analysis": {*GROUND, "ops", "graph", "aliasing", "hardware"},
+    "profiles": {*GROUND, "ops", "graph", "hardware", "analysis"},
+    "gate": {*GROUND, "ops", "graph", "analysis", "profiles"},
+    "measure": {
+        *GROUND,
         "ops",
-        "sources",
+        "graph",
+        "aliasing",
         "hardware",
+        "capture",
+        "sources",
+        "export",
         "analysis",
-        "gate",
-        "measure",
         "profiles",
-        "render",
     },
+    "render": {*GROUND, "ops", "graph", "hardware", "analysis", "profiles", "gate", "measure"},
+    "pages": {*GROUND, "analysis", "profiles", "render"},
+    "assertion": {*GROUND, "graph", "capture", "sources", "analysis", "gate", "render"},
+    "cli": set(PARTS) - {"__init__", "__main__", "assertion", "pytest_plugin"},
     "__main__": {"cli"},
-    "__init__": set(),
+    "__init__": set(PARTS) - {"cli", "pytest_plugin"},
+    "pytest_plugin": {"__init__"},
 }
-# What it may name besides in annotations only (under TYPE_CHECKING).
-TYPING = {
-    "graph": {"ops.base"},  # a node has an op
-    # what is shown
-    "render": {
-        "analysis.changes",
-        "analysis.compare",
-        "analysis.diff",
-        "analysis.explain",
-        "analysis.layers",
-        "analysis.memory",
-        "analysis.memory.fit",
-        "analysis.quantities",
-        "analysis.records",
-        "analysis.roofline",
-        "gate.records",
-        "hardware.records",
-        "measure.records",
-        "ops.base",
-        "profiles.figures",
-        "profiles.measured",
-        "profiles.records",
-    },
-    # public names, imported when first used
-    "__init__": {"analysis", "assertion", "errors", "graph", "measure", "profiles", "sources"},
-}
-# Single looks upwards, each with its reason.
-EXCEPTIONS = {
-    ("__init__", "errors"): "a public name of PyTorch's side says what to install where torch is missing",
-    ("analysis.records", "render.charts.figures"): "a notebook asks the record itself for its figures",
-    ("analysis.compare", "render.charts.figures"): "as a comparison does",
-    ("analysis.roofline", "render.charts.figures"): "and a roofline",
-    ("analysis.json", "__init__"): "the version stands in the JSON",
-    ("gate.check", "__init__"): "and in the lock",
-    ("cli.group", "__init__"): "and behind --version",
-    ("cli.validate", "__init__"): "and in the JSON of validations",
-    ("cli.report", "__init__"): "and on a page",
-    ("profiles.files", "__init__"): "and in a saved profile",
-    ("cli.compare", "__init__"): "and on a page of several",
-    ("sources.export.__init__", "__init__"): "and in the first line of a spec that it has written",
-}
+"""What each part of the package may import, itself left out. The order is that of the floors, from the ground up."""
+
 # What is PyTorch's from end to end: imported inside functions as a whole.
-TORCH_SIDE = ("ops.twins", "sources.torch", "measure.")
+TORCH_SIDE = ("ops.torch_modules", "capture", "sources.model_zoo", "measure.")
 HEAVY = ("torch", "torchvision", "pandas", "numpy", "plotly", "fvcore")
 
 
 def imports(name: str):
-    """(imported module, whether only for annotations) of a module of convcost; "render.table" for its own parts."""
+    """(imported module, line) for every import of a module; ``convcost.render.sheet`` for the package's own."""
     path = MODULES[name]
     package = list(path.relative_to(ROOT).parts[:-1])
-
-    def visit(node: ast.AST, typing: bool):
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.Import):
-                yield from ((alias.name, typing) for alias in child.names)
-            elif isinstance(child, ast.ImportFrom) and child.level == 0:
-                yield child.module or "", typing
-            elif isinstance(child, ast.ImportFrom):
-                base = [*package[: len(package) - child.level + 1], *(child.module or "").split(".")]
-                found = ".".join(filter(None, base))
-                for alias in child.names:
-                    inner = ".".join(filter(None, (found, alias.name)))
-                    inside = inner in MODULES or f"{inner}.__init__" in MODULES
-                    yield "convcost." + (inner if inside else found or "__init__"), typing
-            elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-                yield from visit(ast.Module(child.body, []), True)
-                yield from visit(ast.Module(child.orelse, []), typing)
-            else:
-                yield from visit(child, typing)
-
-    yield from visit(ast.parse(path.read_text(encoding="utf-8")), False)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or "", node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            home = ".".join(filter(None, base))
+            for alias in node.names:
+                inner = ".".join(filter(None, (home, alias.name)))
+                module = next((each for each in (inner, f"{inner}.__init__") if each in MODULES), None)
+                if module is None:
+                    module = home if home in MODULES else ".".join(filter(None, (home, "__init__")))
+                yield f"convcost.{module}", node.lineno
 
 
-def own(name: str):
-    """The parts of convcost that a module imports."""
-    for target, typing in imports(name):
-        if target == "convcost":
-            yield "__init__", typing
-        elif target.startswith("convcost."):
-            yield target.removeprefix("convcost."), typing
+def own(name: str) -> dict[str, int]:
+    """The modules of convcost that a module imports, each with the line of the import."""
+    return {
+        ("__init__" if target == "convcost" else target.removeprefix("convcost.")): line
+        for target, line in imports(name)
+        if target == "convcost" or target.startswith("convcost.")
+    }
+
+
+def circles(arrows):
+    """The strongly connected components of more than one module (Tarjan)."""
+    index, low, stack, components = {}, {}, [], []
+
+    def visit(one):
+        index[one] = low[one] = len(index)
+        stack.append(one)
+        for other in arrows[one]:
+            if other not in index:
+                visit(other)
+                low[one] = min(low[one], low[other])
+            elif other in stack:
+                low[one] = min(low[one], index[other])
+        if low[one] == index[one]:
+            cut = stack.index(one)
+            if len(stack) - cut > 1:
+                components.append(stack[cut:])
+            del stack[cut:]
+
+    for one in arrows:
+        if one not in index:
+            visit(one)
+    return components
+
+
+def floor(name: str) -> int:
+    return list(ALLOWED).index(name.partition(".")[0])
 
 
 def test_the_table_is_complete():
-    assert set(RUNTIME) == set(PARTS)
+    assert set(ALLOWED) == set(PARTS)
+
+
+def test_the_table_points_down():
+    parts = {part: allowed - {part} for part, allowed in ALLOWED.items() if part not in GROUND}
+    try:
+        TopologicalSorter(parts).prepare()
+    except CycleError as error:
+        pytest.fail(f"these parts may import each other in a circle: {error.args[1]}")
 
 
 def test_the_scan_sees_imports():
-    found = set(own("render.analysis"))
-    assert ("units", False) in found
-    assert ("analysis.records", True) in found
-    assert ("render.sheet", False) in found
-    assert ("render.charts.figures", False) in set(own("analysis.records"))
-    assert ("pandas", False) in set(imports("analysis.frame"))
+    assert "units" in own("render.documents.analysis")
+    assert "analysis.report" in own("render.documents.analysis")  # under TYPE_CHECKING
+    assert "render.notebook" in own("__init__")  # inside a function
+    assert "pandas" in dict(imports("analysis.frame"))
+
+
+def test_circles_are_found():
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b"], "d": ["a"]}) == [["b", "c"]]
+
+
+def test_no_files_import_each_other_in_a_circle():
+    arrows = {name: own(name) for name in MODULES}
+    for component in circles(arrows):
+        inside = set(component)
+        inner = [(one, other, line) for one in component for other, line in arrows[one].items() if other in inside]
+        up = [arrow for arrow in inner if floor(arrow[0]) < floor(arrow[1])] or inner
+        cut = "\n".join(f"  {one}, line {line}: imports {other}" for one, other, line in up)
+        pytest.fail(f"{len(component)} files import each other in a circle; cut one of:\n{cut}")
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_point_down(name):
     part = name.partition(".")[0]
-    wrong = []
-    for target, typing in own(name):
-        home = target.partition(".")[0]
-        allowed = home == part or home in RUNTIME[part] or (name, target) in EXCEPTIONS
-        if typing:
-            allowed = allowed or {target, home} & TYPING.get(part, set())
-        if not allowed:
-            wrong.append(target)
-    assert wrong == [], f"{name} must not import {wrong}"
-
-
-def test_exceptions_are_still_needed():
-    for name, target in EXCEPTIONS:
-        assert target in {found for found, _ in own(name)}, (name, target)
+    wrong = [
+        f"line {line}: {target}"
+        for target, line in own(name).items()
+        if target.partition(".")[0] not in {part, *ALLOWED[part]}
+    ]
+    assert wrong == [], f"{name} must not import these"
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith(TORCH_SIDE)])
@@ -252,7 +252,7 @@ def test_commands_are_light(arguments):
     """Neither JSON nor CSV nor Markdown loads the table's renderer."""
     modules = loaded(RUN, *arguments)
     assert not modules & {*HEAVY, "rich"}
-    assert "convcost.render.html_table" not in modules
+    assert "convcost.render.formats.html_table" not in modules
 
 
 def test_the_table_is_light_too():
@@ -272,7 +272,11 @@ def test_a_command_loads_no_other(command):
 def test_help_loads_no_command():
     modules = loaded(RUN, "--help")
     assert "yaml" not in modules
-    assert not {name for name in modules if name.startswith(("convcost.analysis", "convcost.sources", "convcost.ops"))}
+    assert not {
+        name
+        for name in modules
+        if name.startswith(("convcost.analysis", "convcost.sources", "convcost.spec", "convcost.ops"))
+    }
 
 
 @pytest.mark.parametrize("format", ["html", "markdown", "svg"])
@@ -280,3 +284,9 @@ def test_reports_are_light(format):
     """A page holds plotly.js, and its charts are made of dicts: plotly itself, a second to import, is not needed."""
     modules = loaded(RUN, "report", "vgg16", "--format", format, "-o", os.devnull)
     assert not modules & {*HEAVY, "rich"}
+
+
+def test_no_command_imports_another():
+    commands = {name for name in MODULES if name.startswith("cli.")} - {"cli.__init__", "cli.group", "cli.options"}
+    for name in commands:
+        assert not set(own(name)) & (commands - {name}), name

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from convcost.sources import library
+from convcost.sources import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = "name: net\ninput: [3, 8, 8]\nlayers:\n  - conv2d: {out_channels: 4, kernel_size: 1}\n"
@@ -55,8 +55,8 @@ def test_the_lock_of_this_repository(environment):
     done = bash("convcost check", environment, ROOT)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     names = re.findall(r"^\[.*?(?:@(\w+))?\]$", (ROOT / "convcost.lock").read_text("utf-8"), re.MULTILINE)
-    assert len(names) == len(list(library.shipped()))
-    assert {name for name in names if name} <= {name for name, _, _ in library.shipped()}
+    assert len(names) == len(list(shipped.shipped()))
+    assert {name for name in names if name} <= {name for name, _, _ in shipped.shipped()}
 
 
 def test_ci_checks_the_lock():
@@ -162,7 +162,7 @@ def test_completion(environment, project, shell, words, expected):
 
 
 def test_completion_of_variants(environment, project):
-    shutil.copy(Path(library.folder()) / "resnet.yaml", project)
+    shutil.copy(Path(shipped.folder()) / "resnet.yaml", project)
     found = completed(environment, project, "bash", ["convcost", "analyze", "resnet.yaml@resnet1"])
     assert {line.partition(",")[2] for line in found.splitlines()} >= {"resnet.yaml@resnet18", "resnet.yaml@resnet101"}
 

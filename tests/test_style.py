@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import convcost
-from convcost.sources import library
+from convcost.sources import shipped
 
 ROOT = Path(convcost.__file__).parent
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -87,9 +87,9 @@ def data_files():
 @pytest.mark.parametrize("path", sorted(data_files()), ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_every_data_file_is_used(path):
     """An architecture ships; golden tables and wrong specs are read by a pattern; anything else is named somewhere."""
-    shipped = {Path(file).resolve() for file in library.files()}
-    by_pattern = ("tests/golden_*.csv", "tests/sources/bad/*.yaml", "convcost/hardware/data/*.yaml")
-    if path.resolve() in shipped or any(map(path.match, by_pattern)):
+    architectures = {Path(file).resolve() for file in shipped.files()}
+    by_pattern = ("tests/golden_*.csv", "tests/spec/bad/*.yaml", "convcost/hardware/data/*.yaml")
+    if path.resolve() in architectures or any(map(path.match, by_pattern)):
         return
     pages = [*REPOSITORY.glob("docs/*"), *REPOSITORY.glob("reports/*.md"), REPOSITORY / "README.md"]
     readers = [*REPOSITORY.glob("tests/**/*.py"), *REPOSITORY.glob("benchmarks/*.py"), *PATHS, *pages]
@@ -98,7 +98,7 @@ def test_every_data_file_is_used(path):
 
 
 def test_architectures_lie_in_one_folder():
-    shipped = {Path(file).name for file in library.files()}
-    folder = Path(library.folder())
-    assert shipped == {path.name for path in folder.iterdir() if path.suffix in (".yaml", ".yml")}
+    names = {Path(file).name for file in shipped.files()}
+    folder = Path(shipped.folder())
+    assert names == {path.name for path in folder.iterdir() if path.suffix in (".yaml", ".yml")}
     assert [path.name for path in folder.iterdir() if path.suffix != ".yaml"] == []

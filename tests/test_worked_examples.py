@@ -14,7 +14,7 @@ from convcost import units
 from convcost.analysis.explain import explain
 from convcost.errors import OpError
 from convcost.ops.windows import fitting_paddings, positions
-from convcost.sources import library
+from convcost.sources import shipped
 from support.networks import chain, network, record, single
 
 
@@ -624,7 +624,7 @@ def test_vgg16_memory_claims_differ():
 
 def test_vgg16_by_other_conventions():
     """None gives 24M: separate rectifications 28.65M, no pools 13.7M; VGG-11 and VGG-16 together 24.35M."""
-    text = next(library.text_of(path) for path in library.files() if path.endswith("/vgg.yaml"))
+    text = next(shipped.text_of(path) for path in shipped.files() if path.endswith("/vgg.yaml"))
     separate = convcost.analyze(network(text.replace("relu_", "relu"), "vgg16"), train=True)
     # 13 rectifications after convolutions, 2 after fully connected layers, and 2 dropouts.
     assert separate.totals.activation_bytes == 4 * (15_087_080 + 13_547_520 + 2 * 4_096 + 2 * 4_096)
@@ -659,7 +659,7 @@ def test_vgg16_without_one_layer():
     assert claim(report, "macs", "13.6G").verdict == "differs"
     assert claim(report, "activation_bytes", "48.6MiB").verdict == "differs"
     assert units.size(report.breakdown["conv"].activation_bytes) == "51.68 MiB"
-    text = next(library.text_of(path) for path in library.files() if path.endswith("/vgg.yaml"))
+    text = next(shipped.text_of(path) for path in shipped.files() if path.endswith("/vgg.yaml"))
     short = convcost.analyze(network(text.replace("with: [2, 2, 3, 3, 3]", "with: [2, 2, 2, 3, 3]"), "vgg16"))
     assert short.breakdown["conv"].activation_bytes == 4 * (13_547_520 - 56 * 56 * 256)
     assert units.size(short.breakdown["conv"].activation_bytes) == "48.62 MiB"

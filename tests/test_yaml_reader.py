@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from convcost import SpecError, yaml_reader
-from convcost.sources import library
+from convcost.sources import shipped
 from convcost.yaml_reader import MAX_BYTES, MAX_NESTING, MAX_VALUES, Mapping, Row, at, read
 
 
@@ -72,7 +72,7 @@ def test_comments_and_line_ends():
         assert read(text, "f") == expected
 
 
-@pytest.mark.parametrize("path", library.files())
+@pytest.mark.parametrize("path", shipped.files())
 def test_both_parsers_of_pyyaml_agree(path, monkeypatch):
     """libyaml's and the one in Python, which stands in where PyYAML was built without it."""
 
@@ -86,7 +86,7 @@ def test_both_parsers_of_pyyaml_agree(path, monkeypatch):
             return []
         return [(mark.line, mark.column) for mark in places] + [marks(item) for item in inner]
 
-    text = library.text_of(path)
+    text = shipped.text_of(path)
     fast = read(text, "f")
     monkeypatch.setattr(yaml_reader, "_Parser", yaml.Loader)
     slow = read(text, "f")

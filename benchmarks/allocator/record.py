@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import convcost  # noqa: E402
-from convcost.sources import library  # noqa: E402
+from convcost.sources import shipped  # noqa: E402
 from support.allocator_recorded import Asked, Row, modelled, write  # noqa: E402
 
 RECORDINGS = ROOT / "tests" / "analysis" / "allocator"
@@ -148,7 +148,7 @@ def plan() -> Iterator[tuple[str, Asked]]:
 
 def compared(sequences: int) -> Iterator[tuple[str, Asked]]:
     """Every network that ships, and random sequences, half of them within a limit."""
-    for name, _, _ in library.shipped():
+    for name, _, _ in shipped.shipped():
         for mode in ("inference", "train"):
             yield f"{name}, {mode}", network(name, mode)
     for seed in range(1000, 1000 + sequences):

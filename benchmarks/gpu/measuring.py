@@ -19,13 +19,13 @@ import torch
 
 import convcost
 from convcost.errors import ConvcostError
-from convcost.measure.bench import Bench, CpuBench
-from convcost.measure.ceilings import ceilings
-from convcost.measure.environment import environment
-from convcost.measure.passes import Passes
-from convcost.measure.profile import profile, timed_device
+from convcost.measure.profiling.ceilings import ceilings
+from convcost.measure.profiling.clock import Bench, CpuBench
+from convcost.measure.profiling.environment import environment
+from convcost.measure.profiling.passes import Passes
+from convcost.measure.profiling.profile import profile, timed_device
 from convcost.profiles import Profile
-from convcost.profiles.records import Setting
+from convcost.profiles.runs import Setting
 from gpu.plan import DTYPES, Scope, Slice
 from gpu.timers import readings
 
@@ -58,7 +58,7 @@ def place(device: str) -> Place:
     if where.type == "cpu":
         bench: Bench = CpuBench()
     else:
-        from convcost.measure.cuda_bench import CudaBench
+        from convcost.measure.profiling.cuda_clock import CudaBench
 
         bench = CudaBench(where)
     return Place(device, environment(where, bench).device_name, bench)

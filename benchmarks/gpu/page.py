@@ -11,7 +11,7 @@ import msgspec
 from convcost import units
 from convcost.errors import ConvcostError
 from convcost.profiles import Profile, load_profile
-from convcost.profiles.records import Ceiling, Environment
+from convcost.profiles.runs import Ceiling, Environment
 from gpu import evidence, profile_tables, tables
 from gpu.plan import Scope, Slice, slices
 

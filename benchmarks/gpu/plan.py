@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from convcost.sources import library
+from convcost.sources import shipped
 
 NETWORKS = (
     "resnet50", "vgg16", "mobilenet_v2",
@@ -33,7 +33,7 @@ TESTS = {
         "block, `fit`'s batch under a limit of 8 and 16 GiB",
     ),
     "profile": (
-        "tests/measure/test_profile_cuda.py",
+        "tests/measure/profiling/test_profile_cuda.py",
         "validation, agreement with other timers, repeatability, sums of layers, memory that ends, switches set back",
     ),
 }
@@ -135,7 +135,7 @@ def _profile(
 def _families() -> dict[str, list[str]]:
     """The networks of each spec file."""
     families: dict[str, list[str]] = {}
-    for name, path, _ in library.shipped():
+    for name, path, _ in shipped.shipped():
         families.setdefault(os.path.basename(path).removesuffix(".yaml"), []).append(name)
     return families
 

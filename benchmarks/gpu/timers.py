@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.utils.benchmark import Timer
 
-from convcost.measure.bench import Bench
-from convcost.measure.timing import Limits, timed
+from convcost.measure.profiling.clock import Bench
+from convcost.measure.profiling.timing import Limits, timed
 from convcost.profiles.statistics import summary
 
 WARM_UP_MS, MEASURED_MS = 300, 1500

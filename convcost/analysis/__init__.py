@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .costs import DTYPES, analyze
 from .layers import LayerRecord
-from .records import Report
+from .report import Report, analyze
 
-__all__ = ["DTYPES", "LayerRecord", "Report", "analyze"]
+__all__ = ["LayerRecord", "Report", "analyze"]

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from ..errors import OpError
-from ..graph import Claim
+from ..graph import Claim, Graph
 from ..units import FIGURE, SCALES, is_figure
-from .records import Verdict
-
-if TYPE_CHECKING:
-    from .layers import LayerRecord
-    from .records import Report
+from .layers import LayerRecord
+from .records import Totals, Verdict
+from .settings import Settings
 
 _FIXED = ("params", "weights", "depth")
 """Quantities that depend on neither batch, nor input size, nor dtype."""
 
 
-def verdicts(report: Report) -> tuple[Verdict, ...]:
+class _Account(NamedTuple):
+    """What claims are held against."""
+
+    graph: Graph
+    settings: Settings
+    layers: tuple[LayerRecord, ...]
+    totals: Totals
+
+
+def verdicts(graph: Graph, settings: Settings, layers: tuple[LayerRecord, ...], totals: Totals) -> tuple[Verdict, ...]:
     """A verdict on every claim of the network. Most hold for batch 1 at the declared input in float32 only."""
-    return tuple(_verdict(report, claim) for claim in report.about.published)
+    account = _Account(graph, settings, layers, totals)
+    return tuple(_verdict(account, claim) for claim in graph.about.published)
 
 
-def _verdict(report: Report, claim: Claim) -> Verdict:
+def _verdict(account: _Account, claim: Claim) -> Verdict:
     def verdict(word: str, computed: int | tuple[int, ...] | None = None, note: str | None = claim.note) -> Verdict:
         return Verdict(claim.quantity, claim.value, computed, word, claim.source, claim.layer, claim.convention, note)
 
-    declared = {name: (1, *tensor.shape[1:]) for name, tensor in report.graph.inputs}
-    as_claimed = dict(report.settings.input_shapes) == declared and report.settings.dtype == "float32"
+    declared = {name: (1, *tensor.shape[1:]) for name, tensor in account.graph.inputs}
+    as_claimed = dict(account.settings.input_shapes) == declared and account.settings.dtype == "float32"
     if not as_claimed and claim.quantity not in _FIXED:
         return verdict("unchecked", note="claimed for batch 1 at the declared input in float32")
     try:
-        computed = _computed(report, claim)
+        computed = _computed(account, claim)
     except OpError as error:
         return verdict("unchecked", note=str(error))
     if isinstance(claim.value, tuple):
@@ -68,19 +76,19 @@ def verdict_on(printed: str, exact: int) -> str | None:
     return "truncated" if 2 * digits * scale <= ours < 2 * (digits + step) * scale else "differs"
 
 
-def _computed(report: Report, claim: Claim) -> int | tuple[int, ...]:
-    layers: tuple[LayerRecord, ...] = report.layers
+def _computed(account: _Account, claim: Claim) -> int | tuple[int, ...]:
+    layers = account.layers
     if claim.layer is not None:
-        found = report.graph.find(claim.layer)
+        found = account.graph.find(claim.layer)
         layers = layers[found.start : found.stop]
     quantity = claim.quantity
     if quantity == "output_shape":
-        shape = layers[-1].output_shapes[0] if claim.layer is not None else _output_shape(report)
+        shape = layers[-1].output_shapes[0] if claim.layer is not None else _output_shape(account)
         return shape[1:]
     if quantity == "depth":
-        return report.totals.depth
+        return account.totals.depth
     if quantity in ("activation_bytes", "elements"):
-        return _activation(report, layers, claim)
+        return _activation(account, layers, claim)
     if quantity == "weights":
         return sum(w.elements for layer in layers for w in layer.node.op.weights() if w.name.endswith("weight"))
     if quantity == "connections":
@@ -90,18 +98,18 @@ def _computed(report: Report, claim: Claim) -> int | tuple[int, ...]:
     return sum(int(getattr(layer, quantity)) for layer in layers)
 
 
-def _activation(report: Report, layers: tuple[LayerRecord, ...], claim: Claim) -> int:
+def _activation(account: _Account, layers: tuple[LayerRecord, ...], claim: Claim) -> int:
     groups = {"conv_and_fc": ("conv", "fc"), "conv": ("conv",), "fc": ("fc",)}.get(claim.convention or "")
     counted = [layer for layer in layers if groups is None or layer.group in groups]
     size = sum(layer.activation_bytes for layer in counted)
     if claim.convention == "with_input" and claim.layer is None:
-        size += report.totals.input_bytes
+        size += account.totals.input_bytes
     # Claims are checked in float32 only: four bytes an element.
     return size if claim.quantity == "activation_bytes" else size // 4
 
 
-def _output_shape(report: Report) -> tuple[int, ...]:
-    position, output = report.graph.outputs[0]
+def _output_shape(account: _Account) -> tuple[int, ...]:
+    position, output = account.graph.outputs[0]
     if position < 0:
-        return list(report.settings.input_shapes.values())[-1 - position]
-    return report.layers[position].output_shapes[output]
+        return list(account.settings.input_shapes.values())[-1 - position]
+    return account.layers[position].output_shapes[output]

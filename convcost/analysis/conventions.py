@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 from ..errors import UsageError, nearest
+from .layers import LayerRecord
 from .records import ConventionTotal
-
-if TYPE_CHECKING:
-    from .layers import LayerRecord
-    from .records import Report
 
 _MATRIX_PRODUCTS = ("conv", "linear", "matmul")
 _RECURRENT = ("lstm", "gru", "rnn")
@@ -67,10 +63,13 @@ CONVENTIONS: dict[str, tuple[Callable[[LayerRecord, bool], int], str]] = {
 """Name of a convention: what one layer adds to its total (in training or not), and what the total means."""
 
 
-def total(report: Report, name: str) -> ConventionTotal:
-    """The report's total in the convention called ``name``. Raises UsageError for an unknown one."""
+def convention_total(name: str, layers: Iterable[LayerRecord], train: bool) -> ConventionTotal:
+    """The total of some layers in the convention called ``name``.
+
+    Raises:
+        UsageError: there is no such convention; the message has the nearest spelling.
+    """
     if name not in CONVENTIONS:
         raise UsageError(f"unknown convention {name!r}{nearest(name, CONVENTIONS)} (allowed: {', '.join(CONVENTIONS)})")
     rule, meaning = CONVENTIONS[name]
-    train = report.settings.mode == "train"
-    return ConventionTotal(name, sum(rule(layer, train) for layer in report.layers), meaning)
+    return ConventionTotal(name, sum(rule(layer, train) for layer in layers), meaning)

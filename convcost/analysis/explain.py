@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..graph import Graph, Node, Tensor
+from ..graph import Graph, Node
 from ..ops import REGISTRY, make, ready
 from ..ops.base import Composite, Step
+from ..tensor import Tensor
 
 if TYPE_CHECKING:
     from .layers import LayerRecord
-    from .records import Report
+    from .report import Report
 
 
 class Explanation(msgspec.Struct, frozen=True):

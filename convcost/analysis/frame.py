@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from ..errors import MissingExtraError
-
-if TYPE_CHECKING:
-    from .records import Report
+from .layers import LayerRecord
 
 
-def to_frame(report: Report) -> Any:
+def to_frame(layers: Iterable[LayerRecord]) -> Any:
     """The layers as a DataFrame, one row each, with the JSON's keys as columns.
 
     Raises:
@@ -22,4 +21,4 @@ def to_frame(report: Report) -> Any:
         raise MissingExtraError(
             "to_frame needs pandas: pip install pandas (it comes with the extra convcost[charts])"
         ) from None
-    return pd.DataFrame([layer.to_dict() for layer in report.layers])
+    return pd.DataFrame([layer.to_dict() for layer in layers])

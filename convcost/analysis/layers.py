@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ..graph import Graph, Node, Tensor
+from ..graph import Graph, Node
 from ..ops.base import Group, Op
+from ..tensor import Tensor
 
 SUMMED = (
     "params", "buffers", "macs", "flops", "activation_bytes", "weight_bytes", "buffer_bytes", "bytes_read",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ..errors import OpError, UsageError, nearest
-from .records import Report
+from .report import Report
 
 if TYPE_CHECKING:
     from .memory import Memory

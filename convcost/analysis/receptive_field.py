@@ -11,7 +11,8 @@ from functools import cached_property
 from math import gcd, lcm
 from typing import NamedTuple
 
-from ..graph import Node, Tensor
+from ..graph import Node
+from ..tensor import Tensor
 from .layers import Cost, ReceptiveField
 
 Span = tuple[int, int]

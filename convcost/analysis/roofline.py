@@ -9,14 +9,16 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..display import Shown, plotted
 from ..errors import UsageError
-from ..graph import FLOATING, ITEM_BYTES, Graph
+from ..graph import Graph
 from ..hardware import Gpu, load_gpu
-from ..notebook import Shown
 from ..ops.base import GROUPS, Group
-from .costs import AMP, InputSize, analyze
+from ..precision import PRECISIONS, precision_of
+from ..tensor import FLOATING, ITEM_BYTES
 from .layers import LayerRecord
-from .records import Report, Settings
+from .report import Report, analyze
+from .settings import InputSize, Settings
 
 FP32, TF32 = "fp32_flops_per_s", "tf32_tensor_flops_per_s"
 LOW = {
@@ -83,7 +85,7 @@ def ceilings_of(gpu: Gpu, dtype: str, tf32: bool | None = None) -> Ceilings:
     Raises:
         UsageError: the file has no rate for this dtype; the message has what there is.
     """
-    low = AMP.get(dtype, dtype)
+    low = precision_of(dtype).compute
     if low not in ("float32", *LOW):
         raise UsageError(f"hardware files have no rate of {dtype}; {_has(gpu)}")
     if low in LOW and LOW[low] not in gpu.figures:
@@ -99,7 +101,7 @@ def ceilings_of(gpu: Gpu, dtype: str, tf32: bool | None = None) -> Ceilings:
 
 def _has(gpu: Gpu) -> str:
     kinds = ["float32", *(kind for kind, key in LOW.items() if key in gpu.figures)]
-    kinds += [mixed for mixed, kind in AMP.items() if kind in kinds]
+    kinds += [name for name, each in PRECISIONS.items() if each.mixed and each.compute in kinds]
     return f"the file of {gpu.name} is good for {', '.join(kinds)}"
 
 
@@ -269,9 +271,7 @@ class Roofline(msgspec.Struct, Shown, frozen=True, dict=True):
 
     def plot(self, times_ns: Mapping[str, float] | None = None) -> Any:
         """A plotly figure; ``times_ns``: measured time of each layer by its name, drawn beside the bounds."""
-        from ..render.charts.figures import of_roofline
-
-        return of_roofline(self, times_ns)
+        return plotted(self, "roofline", times_ns=times_ns)
 
     def to_dict(self) -> dict[str, Any]:
         """The roofline as in the JSON: integers and, for times in nanoseconds and ratios, floats."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from ..graph import FLOATING, Tensor
+from ..graph import Graph
 from ..ops.base import GROUPS
-from .layers import SUMMED
+from .layers import SUMMED, Cost
 from .records import GroupTotals, Totals
+from .settings import Settings
 
-if TYPE_CHECKING:
-    from .records import Report
+Distinct = Sequence[tuple[Cost, int]]
+"""The distinct costs of a network, each with the number of layers that have it."""
 
 
-def totals(report: Report) -> Totals:
+def totals(graph: Graph, settings: Settings, costs: Sequence[Cost], distinct: Distinct) -> Totals:
     """Sums of every additive quantity, and the depth."""
     sums = dict.fromkeys(SUMMED, 0)
     kinds: dict[str, int] = {}
-    for cost, times in report.distinct:
+    for cost, times in distinct:
         for quantity in SUMMED:
             sums[quantity] += getattr(cost, quantity) * times
         for kind, number in cost.flops_by_kind.items():
@@ -25,29 +26,16 @@ def totals(report: Report) -> Totals:
     return Totals(
         **sums,
         flops_by_kind=kinds,
-        input_bytes=sum(x.bytes for x in input_tensors(report)),
-        layers=len(report.costs),
-        depth=report.graph.depth,
+        input_bytes=sum(x.bytes for x in settings.input_tensors(graph)),
+        layers=len(costs),
+        depth=graph.depth,
     )
 
 
-def input_tensors(report: Report) -> tuple[Tensor, ...]:
-    """The network's inputs at this batch and dtype."""
-    from .costs import AMP
-
-    floating = "float32" if report.settings.dtype in AMP else report.settings.dtype
-    return tuple(
-        [
-            Tensor(report.settings.input_shapes[name], floating if tensor.dtype in FLOATING else tensor.dtype)
-            for name, tensor in report.graph.inputs
-        ]
-    )
-
-
-def breakdown(report: Report) -> dict[str, GroupTotals]:
+def breakdown(distinct: Distinct) -> dict[str, GroupTotals]:
     """Sums by group."""
     sums = {group: [0, 0, 0, 0, 0] for group in GROUPS}
-    for cost, times in report.distinct:
+    for cost, times in distinct:
         row = sums[cost.group]
         row[0] += cost.params * times
         row[1] += cost.macs * times

@@ -9,13 +9,15 @@ import click
 from ..analysis.conventions import CONVENTIONS
 from ..errors import UsageError, nearest
 from ..render import FORMATS, render
-from ..render.analysis import COLUMN_KEYS, DEFAULT_COLUMNS, SORTABLE, TIMES, document, layer_sheet, ranked
+from ..render.documents.analysis import COLUMN_KEYS, DEFAULT_COLUMNS, SORTABLE, TIMES, document, layer_sheet, ranked
 from ..render.sheet import Document
 from .options import (
     SOURCE,
     analysis_options,
     memory_options,
+    not_to_a_terminal,
     opened,
+    option_words,
     output_options,
     report_of,
     roofline_of,
@@ -100,7 +102,7 @@ def command(
 
         account = Memory(report, Setup(**setup))
     if format == "html":
-        from .report import Subject, not_to_a_terminal, option_words, text_of
+        from ..pages import Subject, text_of
 
         not_to_a_terminal(output)
         words = option_words(batch, inputs, dtype, train, convention, gpu, tf32)
@@ -146,11 +148,11 @@ def _with_accounts(
     """The document with those of memory and time behind it."""
     parts = list(shown.parts)
     if memory is not None:
-        from ..render.memory import parts as of_memory
+        from ..render.documents.memory import parts as of_memory
 
         parts += of_memory(memory, units, plain=plain)
     if roofline is not None:
-        from ..render.roofline import parts as of_roofline
+        from ..render.documents.roofline import parts as of_roofline
 
         parts += of_roofline(roofline, units, depth, order, plain)
     return Document(tuple(parts))
@@ -163,7 +165,7 @@ def _csv(
     bounds = roofline.layers if roofline else ()
     sheet = layer_sheet(report, None, _csv_columns(columns), sort, top, flat=True, bounds=bounds)
     if roofline is not None:
-        from ..render.roofline import with_bounds
+        from ..render.documents.roofline import with_bounds
 
         sheet = with_bounds(sheet, roofline)
     return Document((sheet,))

@@ -12,10 +12,10 @@ from ..analysis import Report, analyze
 from ..errors import ConvcostError, UsageError, nearest
 from ..gate.check import check
 from ..gate.config import Config, Source, configuration
-from ..gate.records import CheckReport
+from ..gate.findings import CheckReport
 from ..render import render
-from ..sources import load
-from ..sources.patterns import expand
+from ..sources.file_patterns import expand
+from ..sources.load import load
 from .options import opened, output_options
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ def _write(report: CheckReport, format: str, out: IO[str], units: str, verbose: 
         out.write(report.to_json() + "\n")
     elif format in ("github", "junit"):
         more = {"folder": _folder()} if format == "github" else {}
-        import_module(f"..render.{format}", __package__).render(report, out, units, **more)
+        import_module(f"..render.formats.{format}", __package__).render(report, out, units, **more)
     else:
-        from ..render.check import document
+        from ..render.documents.check import document
 
         render(document(report, verbose), format, out, units)
 

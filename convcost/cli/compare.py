@@ -9,26 +9,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..analysis import Report
-from ..analysis.compare import Comparison, compare
+from ..analysis.comparison.compare import Comparison, compare
 from ..analysis.quantities import BATCHES, MEASURED, QUANTITIES
 from ..errors import ConvcostError, UsageError, lines
+from ..pages import Series, comparison_charts, measured_document, measurements, throughput_of
 from ..render import FORMATS, render
 from ..render.sheet import Document
 from .options import (
     GPU,
     SOURCE,
     analysis_options,
-    measurements,
     named_apart,
+    not_to_a_terminal,
     opened,
+    option_words,
     output_options,
     profile_of,
     report_of,
 )
-from .report import Series, comparison_charts, measured_document, not_to_a_terminal, option_words, throughput_of
 
 if TYPE_CHECKING:
-    from ..profiles.records import Profile
+    from ..profiles.profile import Profile
 
 
 @click.command("compare")
@@ -106,7 +107,7 @@ def command(
         elif format == "json":
             out.write(found.to_json() + "\n")
         else:
-            from ..render.comparison import document, flat
+            from ..render.documents.comparison import document, flat
 
             shown = flat(found) if format == "csv" else document(found)
             if format != "csv":
@@ -123,8 +124,8 @@ def _command(sources: tuple[str, ...], words: list[str], output: str | None) -> 
 
 
 def _page(found: Comparison, throughput: Series, measured: Document, command: list[str]) -> str:
-    from .. import __version__
     from ..render.page import Assets, comparison_page, plotly_js
+    from ..version import __version__
 
     charts = comparison_charts(found.reports, throughput)
     return comparison_page(
@@ -157,7 +158,7 @@ def _layers(
     sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, verbose: bool, format: str,
     units: str, output: str | None,
 ) -> None:  # fmt: skip
-    from ..analysis.diff import diff
+    from ..analysis.comparison.diff import diff
 
     if format == "html":
         not_to_a_terminal(output)
@@ -166,14 +167,14 @@ def _layers(
     found = diff(*(report_of(source, batch, inputs, dtype) for source in sources))
     with opened(output) as out:
         if format == "html":
-            from .. import __version__
             from ..render.page import difference_page
+            from ..version import __version__
 
             words = ["--layers", *option_words(batch, inputs, dtype, False, None), *(["--verbose"] if verbose else [])]
             out.write(difference_page(found, verbose, _command(sources, words, output), __version__))
         elif format == "json":
             out.write(found.to_json() + "\n")
         else:
-            from ..render.difference import document, flat
+            from ..render.documents.difference import document, flat
 
             render(flat(found) if format == "csv" else document(found, verbose, units), format, out, units)

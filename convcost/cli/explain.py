@@ -10,7 +10,7 @@ from ..analysis import analyze
 from ..analysis.explain import explain, explain_op
 from ..errors import UsageError
 from ..render import render
-from ..render.explanation import document, op_fields
+from ..render.documents.explanation import document, op_fields
 from .options import SOURCE, analysis_options, opened, output_options, report_of
 
 

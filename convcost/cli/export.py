@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from ..sources import load
-from ..sources.export import FORMATS, export
+from ..export.export import FORMATS, export
+from ..sources.load import load
 from .options import SOURCE, InputSize, input_size, opened
 
 

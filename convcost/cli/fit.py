@@ -7,14 +7,14 @@ from typing import Any
 import click
 
 from ..analysis.memory import Memory, memory
+from ..analysis.memory.batch_scaling import Scaled
 from ..analysis.memory.fit import WORKSPACE, Room, largest_batch, largest_size
-from ..analysis.memory.scaled import Scaled
 from ..errors import UsageError
 from ..graph import Graph
 from ..hardware import load_gpu
 from ..render import FORMATS, render
-from ..render.fit import fit_document
-from ..sources import load
+from ..render.documents.fit import fit_document
+from ..sources.load import load
 from .options import GPU, SOURCE, analysis_options, input_size, memory_options, opened, output_options, setup_of
 
 

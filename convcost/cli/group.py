@@ -6,8 +6,8 @@ from importlib import import_module
 
 import click
 
-from .. import __version__
 from ..errors import nearest
+from ..version import __version__
 
 COMMANDS = {
     "list": "What ships: every architecture with family, year, parameters and MACs.",

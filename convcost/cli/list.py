@@ -6,8 +6,8 @@ import click
 
 from ..analysis import analyze
 from ..render import FORMATS, render
-from ..render.catalogue import document, entry
-from ..sources import load_shipped
+from ..render.documents.catalogue import document, entry
+from ..sources.load import load_shipped
 from .options import opened, output_options
 
 
@@ -37,7 +37,7 @@ def command(family: str | None, gpus: bool, format: str, units: str, output: str
 
 def _gpus(family: str | None, format: str, units: str, output: str | None) -> None:
     from ..hardware import shipped_gpus
-    from ..render.gpus import document as gpus_document
+    from ..render.documents.gpus import document as gpus_document
 
     wanted = (family or "").lower()
     shown = [

@@ -13,18 +13,18 @@ import click
 import msgspec
 
 from ..analysis import Report, analyze
-from ..analysis.costs import DTYPES, MAX_SIZE
+from ..analysis.settings import MAX_SIZE
 from ..errors import MissingExtraError, UsageError
 from ..files import written
-from ..sources import load
+from ..precision import PRECISIONS
+from ..sources.load import load
 from ..units import STYLES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from ..analysis.roofline import Roofline
-    from ..profiles.measured import Measured
-    from ..profiles.records import Profile
+    from ..profiles.profile import Profile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,7 +57,7 @@ class Source(click.ParamType):  # type: ignore[type-arg]
         """Names and schemes that begin so; the shell adds files."""
         from click.shell_completion import CompletionItem
 
-        from ..sources.library import completions
+        from ..sources.shipped import completions
 
         known = [CompletionItem(name, help=text) for name, text in completions(incomplete)]
         # The files first: click's script for bash forgets what stands before them.
@@ -107,7 +107,7 @@ def input_size(given: tuple[tuple[str | None, tuple[int, ...]], ...]) -> Any:
 def analysis_options(command: F) -> F:
     """``--batch``, ``--input``, ``--dtype``: what is analysed."""
     for option in (
-        click.option("--dtype", type=click.Choice(DTYPES), default=None,
+        click.option("--dtype", type=click.Choice(tuple(PRECISIONS)), default=None,
                      help="Precision; amp-* is autocast.  [default: float32]"),
         click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
                      help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable)."),
@@ -222,20 +222,36 @@ def profile_of(source: str) -> Profile | None:
 
 def named_apart(reports: Sequence[Report]) -> None:
     """Give networks of one name their numbers, "vgg16 #1" and "vgg16 #2", so that tables and charts tell them apart."""
-    from ..analysis.compare import distinct
+    from ..analysis.comparison.compare import distinct
 
     for report, name in zip(reports, distinct([report.about.name for report in reports]), strict=True):
         if name != report.about.name:
             report.graph.about = msgspec.structs.replace(report.about, name=name)
 
 
-def measurements(profiles: Sequence[Profile | None]) -> list[Measured | None]:
-    """What each profile says in a comparison; None where there is no profile, or it has no time."""
-    if not any(profiles):
-        return [None] * len(profiles)
-    from ..profiles.measured import measured
+def not_to_a_terminal(output: str | None) -> None:
+    """Five megabytes of HTML on a screen help nobody.
 
-    return [measured(profile) if profile is not None and profile.measured else None for profile in profiles]
+    Raises:
+        UsageError: a page would be written to a terminal.
+    """
+    if output is None and sys.stdout.isatty():
+        raise UsageError("a page is not for a terminal; name a file for it: -o page.html")
+
+
+def option_words(
+    batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None, gpu: str | None = None,
+    tf32: bool | None = None,
+) -> list[str]:  # fmt: skip
+    """The options as they are typed."""
+    words = ["--batch", str(batch)] if batch is not None else []
+    for name, size in inputs or ():
+        words += ["--input", (f"{name}=" if name else "") + "x".join(map(str, size))]
+    words += ["--dtype", dtype] if dtype else []
+    words += ["--gpu", gpu] if gpu else []
+    words += {None: [], True: ["--tf32"], False: ["--no-tf32"]}[tf32]
+    words += ["--train"] if train else []
+    return words + (["--convention", convention] if convention else [])
 
 
 def output_options(formats: tuple[str, ...]) -> Callable[[F], F]:

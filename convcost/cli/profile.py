@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..analysis.costs import DTYPES, MAX_SIZE
+from ..analysis.settings import MAX_SIZE
 from ..errors import UsageError, nearest
 from ..files import check_folder
-from ..profiles.records import EXECUTIONS, LAYERS
+from ..precision import PRECISIONS
+from ..profiles.runs import EXECUTIONS, LAYERS
 from ..render import FORMATS, render
 from .options import SOURCE, InputSize, input_size, opened, output_options, profile_of, torch_needed
 
 if TYPE_CHECKING:
-    from ..profiles.records import Profile
+    from ..profiles.profile import Profile
 
 INTERRUPTED = 130
 """What shells say of a command that Ctrl-C has stopped."""
@@ -71,8 +72,9 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
               help="Samples at once; several; or doubled until the throughput saturates or memory ends.")  # fmt: skip
 @click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
               help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable).")  # fmt: skip
-@click.option("--dtype", "dtypes", type=Several(DTYPES), default="float32", show_default=True, metavar="NAME[,NAME...]",
-              help=f"Precisions, of {', '.join(DTYPES)}; amp-* is autocast.")  # fmt: skip
+@click.option("--dtype", "dtypes", type=Several(tuple(PRECISIONS)), default="float32", show_default=True,
+              metavar="NAME[,NAME...]",
+              help=f"Precisions, of {', '.join(PRECISIONS)}; amp-* is autocast.")  # fmt: skip
 @click.option("--train", is_flag=True, help="Whole training steps: forward, backward and optimizer apart.")
 @click.option("--optimizer", default=None, metavar="NAME",
               help="sgd, momentum, adam, adamw or none, with --train.  [default: sgd]")  # fmt: skip
@@ -132,7 +134,7 @@ def command(
 
 def _profile() -> Callable[..., Profile]:
     with torch_needed("profile"):
-        from ..measure.profile import profile
+        from ..measure.profiling.profile import profile
     return profile
 
 
@@ -203,7 +205,7 @@ def _show(
         with opened(output) as out:
             out.write(found.to_json())
         return
-    from ..render.profile import document, flat
+    from ..render.documents.profile import document, flat
 
     shown = flat(found) if format == "csv" else document(found, units, depth, plain, verbose)
     with opened(output) as out:

@@ -11,11 +11,11 @@ import click
 
 from ..errors import ConvcostError, UsageError
 from ..render import FORMATS, render
-from ..sources import library
+from ..sources import shipped
 from .options import SOURCE, analysis_options, input_size, opened, output_options, torch_needed
 
 if TYPE_CHECKING:
-    from ..measure.records import Validation
+    from ..measure.validation.results import Validation
 
 
 @click.command("validate")
@@ -45,7 +45,7 @@ def command(
         with opened(output) as out:
             out.write(_json(validations))
     else:
-        from ..render.validation import document
+        from ..render.documents.validation import document
 
         with opened(output) as out:
             render(document(validations, verbose), format, out, units)
@@ -58,7 +58,7 @@ def _names(sources: tuple[str, ...], everything: bool) -> list[str]:
         raise UsageError("--all stands for every architecture that ships; leave the names out")
     if not everything and not sources:
         raise UsageError("validate needs a SOURCE, or --all")
-    return [name for name, _, _ in library.shipped()] if everything else list(dict.fromkeys(sources))
+    return [name for name, _, _ in shipped.shipped()] if everything else list(dict.fromkeys(sources))
 
 
 def _validated(
@@ -67,7 +67,7 @@ def _validated(
     """The record of each network. One that cannot be validated stops only itself, unless it is the only one."""
     with torch_needed("validate"):
         from ..measure.devices import device_of
-        from ..measure.validate import failed, validate
+        from ..measure.validation.validate import failed, validate
     device_of(device)
     found = []
     with _progress(len(names)) as advance:
@@ -107,7 +107,7 @@ def _progress(total: int) -> Iterator[Any]:
 def _json(validations: Sequence[Validation]) -> str:
     import msgspec
 
-    from .. import __version__
+    from ..version import __version__
 
     content = {
         "schema": 1,

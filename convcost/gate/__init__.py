@@ -5,6 +5,6 @@ from __future__ import annotations
 from .bounds import Bound, bound
 from .check import check
 from .config import Config, Source, configuration
-from .records import Checked, CheckReport, Finding
+from .findings import Checked, CheckReport, Finding
 
 __all__ = ["Bound", "CheckReport", "Checked", "Config", "Finding", "Source", "bound", "check", "configuration"]

@@ -10,15 +10,15 @@ import msgspec
 
 from .. import units
 from ..analysis import Report
-from ..analysis.changes import Change, changes
+from ..analysis.comparison.changes import Change, changes
+from ..analysis.comparison.layer_keys import placed
 from ..analysis.quantities import LOCKED, MEASURED, exact, quantities
-from ..analysis.structure import placed
 from ..errors import ConvcostError, OpError, SpecError, told
 from . import lock as locks
 from .config import Budget, Config, Source
+from .findings import Checked, CheckReport, Finding
 from .lock import Entry, Lock
 from .lock_text import Lines, entry, layers_of, values_of
-from .records import Checked, CheckReport, Finding
 
 Load = Callable[[Source], Report]
 
@@ -267,7 +267,7 @@ def _claims(old: Sequence[str], new: Sequence[str], source: Source) -> list[Find
 
 
 def _written_by(lock: Lock) -> list[Finding]:
-    from .. import __version__
+    from ..version import __version__
 
     if lock.convcost == __version__:
         return []
@@ -294,7 +294,7 @@ def _harmless(
 
 def _updated(result: CheckReport, lock: Lock | None, entries: Mapping[str, Lines], keep: Sequence[str]) -> Outcome:
     """The new text of the lock. A source that could not be read, or was not asked for, keeps its entry."""
-    from .. import __version__
+    from ..version import __version__
 
     before = lock.entries if lock is not None else {}
     kept = {name: before[name].lines for name in keep if name in before and not before[name].problem}

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from ..analysis.costs import DTYPES
 from ..analysis.quantities import BUDGETED, LOCKED, MEASURED, QUANTITIES, quantities
 from ..errors import SourceError, UsageError, Where, as_written, nearest
+from ..precision import PRECISIONS
 from .bounds import EXACT, Bound, Operator, Tolerance, bound, tolerance
-from .records import Finding
+from .findings import Finding
 from .toml import Toml
 
 OWN_FILE, PROJECT_FILE = "convcost.toml", "pyproject.toml"
@@ -181,7 +181,7 @@ class _Reader:
                 found[key] = os.path.join(self.folder, value)
             elif (
                 (key == "batch" and type(value) is int and value > 0)
-                or (key == "dtype" and value in DTYPES)
+                or (key == "dtype" and value in PRECISIONS)
                 or (key == "name" and isinstance(value, str) and value.strip() and value.isprintable())
             ):
                 found[key] = value
@@ -192,7 +192,7 @@ class _Reader:
                 wanted = {
                     "input": '"3x224x224"',
                     "batch": "8",
-                    "dtype": " or ".join(DTYPES),
+                    "dtype": " or ".join(PRECISIONS),
                     "name": '"a name"',
                     "profile": '"runs/vgg16.json"',
                 }[key]

@@ -9,8 +9,8 @@ from zlib import crc32
 
 from .. import units
 from ..analysis import Report
+from ..analysis.comparison.layer_keys import Placed, fields_text, value_text
 from ..analysis.quantities import LOCKED, QUANTITIES
-from ..analysis.structure import Placed, fields_text, value_text
 from ..errors import OpError
 from ..graph import OWN
 

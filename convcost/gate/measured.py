@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..analysis.quantities import MEASURED
-from ..analysis.records import Report
+from ..analysis.report import Report
 from ..errors import OpError
 from ..profiles.files import is_profile, load_profile
 from ..profiles.measured import check_same, measured

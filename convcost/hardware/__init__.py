@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .files import gpu_of_device, load_gpu, shipped_gpus
-from .records import DEFAULT_CONTEXT, KEYS, REQUIRED, TEXTS, Figure, Gpu
+from .gpu import DEFAULT_CONTEXT, KEYS, REQUIRED, TEXTS, Figure, Gpu
 
 __all__ = ["DEFAULT_CONTEXT", "KEYS", "REQUIRED", "TEXTS", "Figure", "Gpu", "gpu_of_device", "load_gpu", "shipped_gpus"]

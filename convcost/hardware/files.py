@@ -7,8 +7,8 @@ from functools import cache
 
 from ..errors import SourceError, UsageError, nearest
 from ..yaml_reader import MAX_BYTES
-from .reader import gpu_from_text
-from .records import Gpu
+from .gpu import Gpu
+from .parse import gpu_from_text
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 SUFFIXES = (".yaml", ".yml")

@@ -132,7 +132,7 @@ def build(graph: Graph, device: str | torch.device = "meta", dtype: str | None =
 
 def _twin(node: Node) -> nn.Module:
     try:
-        twin: nn.Module = node.op.twin()
+        twin: nn.Module = node.op.to_torch()
     except ConvcostError as error:
         raise SpecError([(node.where, node.name, str(error))]) from None
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import UsageError, nearest
-from ..graph import FLOATING
+from ..tensor import FLOATING
 
 DEVICES = ("meta", "cpu", "cuda")
 

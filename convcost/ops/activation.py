@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from ..errors import OpError
-from ..graph import Tensor, Weight
+from ..tensor import Tensor, Weight
 from ..units import shape as times
 from .base import (
     FRESH,
@@ -26,7 +26,7 @@ from .base import (
     Tensors,
     register,
 )
-from .counts import PER_ELEMENT
+from .flop_counts import PER_ELEMENT
 from .layout import axis
 
 
@@ -153,8 +153,8 @@ class ScaledTanh(_Activation, frozen=True):
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # multiply, tanh, multiply
 
-    def twin(self) -> Any:
-        from .twins import ScaledTanh as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import ScaledTanh as Twin
 
         return Twin(self.amplitude, self.slope)
 
@@ -340,7 +340,7 @@ class Maxout(_Activation, frozen=True):
         dim = axis(self.op, x.shape, self.dim)
         return (Step("output channels", "C/pieces", f"{x.shape[dim]}/{self.pieces}", y.shape[dim]),)
 
-    def twin(self) -> Any:
-        from .twins import Maxout as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Maxout as Twin
 
         return Twin(self.pieces, self.dim)

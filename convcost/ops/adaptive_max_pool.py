@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..graph import Tensor
+from ..tensor import Tensor
 from .base import FRESH, Kernels, Placement, Saved, Tensors, register
 from .pool import AdaptivePool, indices_bytes, with_indices
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from ..errors import OpError
-from ..graph import ITEM_BYTES
+from ..tensor import ITEM_BYTES
 from ..units import shape as times
 from .activation import AttentionSoftmax
 from .base import (
@@ -74,8 +74,8 @@ class CausalMask(Op, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return POINT
 
-    def twin(self) -> Any:
-        from .twins_windows import CausalMask as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.windows import CausalMask as Twin
 
         return Twin()
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 import msgspec
 
 from ..errors import OpError, as_written, nearest
-from ..graph import Shape, Tensor, Weight
+from ..precision import AutocastClass
+from ..tensor import Shape, Tensor, Weight
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -111,7 +112,7 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     group: ClassVar[Group] = "other"
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     """Smallest and largest number of inputs; None: any number."""
-    autocast: ClassVar[Literal["low", "float32", "promote", "keep"]] = "keep"
+    autocast: ClassVar[AutocastClass] = "keep"
     """How mixed precision treats it: PyTorch's table of CUDA autocast."""
     cudnn: ClassVar[bool] = False
     """True if its multiply-accumulates are cuDNN's, whose float32 may be TF32 unless somebody forbids it."""
@@ -129,7 +130,7 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     """The dtype of its input where nobody says another; an embedding reads int64 indices."""
 
     @property
-    def books(self) -> Group:
+    def reported_group(self) -> Group:
         """The group that its figures are booked in. Default: its own."""
         return self.group
 
@@ -218,7 +219,7 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         """The arithmetic of the output shape, the parameters and the MACs with the numbers filled in."""
         return ()
 
-    def twin(self) -> Any:
+    def to_torch(self) -> Any:
         """The bound op as a PyTorch module (``torch.nn.Module``), made on PyTorch's default device.
 
         Its ``forward`` takes the node's inputs one by one and returns a tensor or a tuple of tensors. Its own
@@ -226,10 +227,10 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         none of the rules above, so that PyTorch is an independent check on them. It works on any device, in training
         and evaluation. Default: what ``nn_class`` or ``method`` says.
         """
-        from . import twins
+        from .torch_modules import layers
 
         fields = msgspec.structs.asdict(self)
-        return twins.layer(self.nn_class, fields) if self.nn_class else twins.Method(self.method, fields)
+        return layers.layer(self.nn_class, fields) if self.nn_class else layers.Method(self.method, fields)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -255,7 +256,7 @@ class Composite(Op, frozen=True, gc=False):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         raise OpError(f"{self.op} is expanded into its parts when a graph is built")
 
-    def twin(self) -> Any:
+    def to_torch(self) -> Any:
         raise OpError(f"{self.op} is expanded into its parts when a graph is built")
 
 
@@ -276,7 +277,7 @@ def register(cls: OpClass) -> OpClass:
             raise TypeError(f"{cls.__name__} has no rule {rule!r}; an op that costs nothing says so in code")
     if cls.keeps is None and cls.saved is Op.saved:
         raise TypeError(f"{cls.__name__} does not say what autograd keeps: it needs keeps, or a rule 'saved'")
-    if cls.twin is Op.twin and not (cls.nn_class or cls.method):
+    if cls.to_torch is Op.to_torch and not (cls.nn_class or cls.method):
         raise TypeError(f"{cls.__name__} has no PyTorch twin: it needs an nn_class, a method, or a twin of its own")
     if cls.op in REGISTRY:
         raise TypeError(f"an op {cls.op!r} is registered already: {REGISTRY[cls.op].__name__}")

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from ..errors import OpError
-from ..graph import Tensor, Weight
+from ..tensor import Tensor, Weight
 from ..units import shape as times
 from .base import (
     Counts,

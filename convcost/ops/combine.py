@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..errors import OpError
-from ..graph import FLOATING, Shape, Tensor
+from ..tensor import FLOATING, Shape, Tensor
 from ..units import shape as times
 from .base import (
     FRESH,
@@ -23,9 +23,9 @@ from .base import (
     Tensors,
     register,
 )
-from .counts import PER_ELEMENT
+from .flop_counts import PER_ELEMENT
 from .layout import axis
-from .saved_by import product
+from .saved_tensors import product
 
 _INTEGERS = ("bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
@@ -114,8 +114,8 @@ class _Elementwise(Op, frozen=True):
     def launches(self, inputs: Tensors, train: bool) -> int:
         return len(inputs) - 1
 
-    def twin(self) -> Any:
-        from .twins import Fold
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Fold
 
         return Fold(self.op, getattr(self, "inplace", False))
 
@@ -246,8 +246,8 @@ class Concat(Op, frozen=True):
         label, formula = ("channels", "C_1 + C_2 + ...") if at == 1 else (f"dimension {at}", "sum of the inputs'")
         return (Step(label, formula, " + ".join(str(x.shape[at]) for x in inputs), outputs[0].shape[at]),)
 
-    def twin(self) -> Any:
-        from .twins import Concat as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Concat as Twin
 
         return Twin(self.dim)
 
@@ -273,7 +273,7 @@ class Matmul(Op, frozen=True):
         return Saved(inputs=(0,) * needs[1] + (1,) * needs[0])
 
     @property
-    def books(self) -> Group:
+    def reported_group(self) -> Group:
         return "fc" if self.learned else self.group
 
     def _right(self, b: Tensor) -> Shape:
@@ -308,8 +308,8 @@ class Matmul(Op, frozen=True):
         filled = f"{leading}*{rows}*{inputs[0].shape[-1]}*{columns}"
         return (Step("MACs", "leading dimensions*M*K*N", filled, self.macs(inputs, outputs)),)
 
-    def twin(self) -> Any:
-        from .twins import Matmul as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Matmul as Twin
 
         return Twin(self.transpose_b)
 
@@ -330,7 +330,7 @@ class Scale(Op, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return counted(self.op, outputs[0].elements)
 
-    def twin(self) -> Any:
-        from .twins import Method
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Method
 
         return Method("mul", {"other": float(self.factor)})

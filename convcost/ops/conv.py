@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from ..errors import OpError
-from ..graph import Shape, Tensor, Weight
+from ..tensor import Shape, Tensor, Weight
 from .base import (
     INPUT,
     Counts,
@@ -223,8 +223,8 @@ class _Conv(Convolution, frozen=True):
             ]
         return []
 
-    def twin(self) -> Any:
-        from .twins import TableConv, layer
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import TableConv, layer
 
         fields = msgspec.structs.asdict(self)
         table = fields.pop("connections")

@@ -7,7 +7,7 @@ from math import prod
 import msgspec
 
 from ..errors import OpError
-from ..graph import Shape, Tensor, Weight
+from ..tensor import Shape, Tensor, Weight
 from .base import (
     Counts,
     Margins,

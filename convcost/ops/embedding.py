@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ..errors import OpError
-from ..graph import FLOATING, Shape, Tensor, Weight
+from ..tensor import FLOATING, Shape, Tensor, Weight
 from ..units import shape as times
 from .base import INPUT, NOTHING, UNKNOWN, Counts, Group, Op, Placement, Positive, Reach, Step, Tensors, register
 from .combine import counted
@@ -67,7 +67,7 @@ class Parameter(Op, frozen=True):
     feeds: Group = "other"
 
     @property
-    def books(self) -> Group:
+    def reported_group(self) -> Group:
         return self.feeds
 
     def outputs(self, inputs: Tensors) -> Tensors:
@@ -94,8 +94,8 @@ class Parameter(Op, frozen=True):
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         return (Step("params", "product of the shape", "*".join(map(str, self.shape)) or "1", prod(self.shape)),)
 
-    def twin(self) -> Any:
-        from .twins import Parameter as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Parameter as Twin
 
         return Twin(self.shape)
 
@@ -145,8 +145,8 @@ class ClassToken(Op, frozen=True):
         tokens = Step("tokens", "L + 1", f"{inputs[0].shape[1]} + 1", outputs[0].shape[1])
         return (tokens, Step("params", "C", f"{self.embed_dim}", self.embed_dim or 0))
 
-    def twin(self) -> Any:
-        from .twins import ClassToken as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import ClassToken as Twin
 
         return Twin((1, 1, self.embed_dim or 0))
 
@@ -189,8 +189,8 @@ class PositionEmbedding(Op, frozen=True):
         tokens, width = self.tokens or 0, self.embed_dim or 0
         return (Step("params", "L*C", f"{tokens}*{width}", tokens * width),)
 
-    def twin(self) -> Any:
-        from .twins import AddWeight
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import AddWeight
 
         return AddWeight((1, self.tokens or 0, self.embed_dim or 0))
 
@@ -239,7 +239,7 @@ class LayerScale(Op, frozen=True):
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
         return (Step("params", "C", str(prod(self.shape or ())), prod(self.shape or ())),)
 
-    def twin(self) -> Any:
-        from .twins import TimesWeight
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import TimesWeight
 
         return TimesWeight(self.shape or (), self.init)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..errors import OpError, nearest
-from ..graph import FLOATING, Tensor, Weight
+from ..tensor import FLOATING, Tensor, Weight
 from .base import (
     FRESH,
     IN_PLACE,
@@ -28,8 +28,8 @@ from .base import (
     register,
 )
 from .combine import broadcast, promoted
-from .counts import POINTWISE, REDUCING
-from .saved_by import by_function, indices
+from .flop_counts import POINTWISE, REDUCING
+from .saved_tensors import by_function, indices
 
 Argument = Any
 """None, a truth value, a number, a text ("$0": the first input; "torch.int64": a dtype), or a tuple of such."""
@@ -49,8 +49,8 @@ class _Called(Op, frozen=True, kw_only=True):
         """``add`` of ``aten.add_.Tensor``."""
         return self.function.partition(".")[2].partition(".")[0].strip("_")
 
-    def twin(self) -> Any:
-        from .twins_called import Called
+    def to_torch(self) -> Any:
+        from .torch_modules.operator_calls import Called
 
         return Called(self.function, self.arguments, self.keywords)
 
@@ -172,8 +172,8 @@ class Contiguous(Op, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {}
 
-    def twin(self) -> Any:
-        from .twins_called import Contiguous as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.operator_calls import Contiguous as Twin
 
         return Twin()
 
@@ -193,8 +193,8 @@ class Cast(Op, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {}
 
-    def twin(self) -> Any:
-        from .twins_called import Called
+    def to_torch(self) -> Any:
+        from .torch_modules.operator_calls import Called
 
         return Called("aten.to.dtype", ("$0", f"torch.{self.dtype}"), ())
 
@@ -272,11 +272,11 @@ class Create(_Recorded, frozen=True, kw_only=True):
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
         return 0
 
-    def twin(self) -> Any:
+    def to_torch(self) -> Any:
         if self.arguments or self.name not in ("to", "to_copy"):
-            return super().twin()
+            return super().to_torch()
         # A value that the host had computed was sent to where the network is; what it was is not known.
-        from .twins_called import Sent
+        from .torch_modules.operator_calls import Sent
 
         return Sent(self.results[0].shape, self.results[0].dtype)
 
@@ -310,8 +310,8 @@ class Constant(Op, frozen=True):
     def weights_read(self, inputs: Tensors, weight_bytes: int) -> int:
         return 0  # by the op that takes it as an input
 
-    def twin(self) -> Any:
-        from .twins_called import Kept
+    def to_torch(self) -> Any:
+        from .torch_modules.operator_calls import Kept
 
         return Kept(self.shape, self.dtype, persistent=False)
 
@@ -328,14 +328,14 @@ class Buffer(Constant, frozen=True):
     feeds: Group = "other"
 
     @property
-    def books(self) -> Group:
+    def reported_group(self) -> Group:
         return self.feeds
 
     def weights(self) -> tuple[Weight, ...]:
         return (Weight("buffer", self.shape, "buffer", None if self.dtype in FLOATING else self.dtype),)
 
-    def twin(self) -> Any:
-        from .twins_called import Kept
+    def to_torch(self) -> Any:
+        from .torch_modules.operator_calls import Kept
 
         return Kept(self.shape, self.dtype, persistent=True)
 
@@ -351,7 +351,7 @@ class Operator(_Recorded, frozen=True, kw_only=True):
     books_in: Group = "other"
 
     @property
-    def books(self) -> Group:
+    def reported_group(self) -> Group:
         return self.books_in
 
     def macs(self, inputs: Tensors, outputs: Tensors) -> int:

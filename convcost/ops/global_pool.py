@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..errors import OpError
-from ..graph import Tensor
+from ..tensor import Tensor
 from ..units import shape as times
 from .base import (
     GLOBAL,
@@ -36,8 +36,8 @@ class _GlobalPool(Pooling, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return GLOBAL
 
-    def twin(self) -> Any:
-        from .twins import GlobalPool
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import GlobalPool
 
         return GlobalPool(self.taken_by, self.keepdim)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ..errors import OpError
-from ..graph import Shape, Tensor
+from ..tensor import Shape, Tensor
 from ..units import shape as times
 from .base import (
     FRESH,
@@ -170,8 +170,8 @@ class Reshape(View, frozen=True):
             return POINT
         return MERGE if len(after) < len(before) else UNKNOWN
 
-    def twin(self) -> Any:
-        from .twins import Reshape as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Reshape as Twin
 
         return Twin(self.shape)
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..errors import OpError
-from ..graph import Tensor, Weight
+from ..tensor import Tensor, Weight
 from ..units import shape as times
 from .base import (
     GLOBAL,
@@ -197,7 +197,7 @@ class Rbf(_LastDimension, frozen=True):
             Step("MACs", "N*in_features*out_features", f"{inputs[0].shape[0]}*{codes}", self.macs(inputs, outputs)),
         )
 
-    def twin(self) -> Any:
-        from .twins import Rbf as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Rbf as Twin
 
         return Twin(self.in_features or 0, self.out_features)

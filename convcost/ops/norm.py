@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from ..errors import OpError
-from ..graph import Shape, Tensor, Weight
+from ..tensor import Shape, Tensor, Weight
 from ..units import shape as times
 from .base import Counts, Kernels, Op, Positive, Saved, Sizes, Step, Tensors, register
-from .counts import PER_ELEMENT
+from .flop_counts import PER_ELEMENT
 
 
 class _Norm(Op, frozen=True):
@@ -65,8 +65,8 @@ class AffineNorm(_Norm, frozen=True):
     def _has_bias(self) -> bool:
         return bool(self.affine and self.bias)  # type: ignore[attr-defined]
 
-    def twin(self) -> Any:
-        from .twins import layer
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import layer
 
         fields = msgspec.structs.asdict(self)
         if fields["bias"]:

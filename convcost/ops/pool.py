@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 import msgspec
 
 from ..errors import OpError
-from ..graph import Shape, Tensor, Weight
+from ..tensor import Shape, Tensor, Weight
 from ..units import shape as times
 from .base import (
     FRESH,
@@ -29,7 +29,7 @@ from .base import (
     Tensors,
     register,
 )
-from .counts import PER_ELEMENT
+from .flop_counts import PER_ELEMENT
 from .windows import (
     Window,
     adaptive_reads,
@@ -286,8 +286,8 @@ class Subsample2d(_Window, frozen=True):
         channels = self.in_channels or 0
         return (*super().steps(inputs, outputs), Step("params", "2*C", f"2*{channels}", 2 * channels))
 
-    def twin(self) -> Any:
-        from .twins import Subsample2d as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Subsample2d as Twin
 
         return Twin(self.in_channels or 0, self.kernel_size, self.stride)
 

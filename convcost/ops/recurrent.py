@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from ..errors import OpError
-from ..graph import Tensor, Weight
+from ..tensor import Tensor, Weight
 from ..units import shape as times
 from .base import (
     FRESH,
@@ -28,7 +28,7 @@ from .base import (
     register,
 )
 from .combine import counted
-from .counts import PER_ELEMENT
+from .flop_counts import PER_ELEMENT
 
 
 class _Recurrent(Op, frozen=True):
@@ -151,8 +151,8 @@ class _Recurrent(Op, frozen=True):
         macs = self.macs(inputs, outputs)
         return (*steps, Step("MACs", "N*L*weights", f"{length}*{batch}*{total:,}", macs))
 
-    def twin(self) -> Any:
-        from .twins_recurrent import recurrent
+    def to_torch(self) -> Any:
+        from .torch_modules.recurrent import recurrent
 
         return recurrent(self.nn_class, msgspec.structs.asdict(self))
 

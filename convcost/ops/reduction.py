@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import OpError
-from ..graph import FLOATING, Tensor
+from ..tensor import FLOATING, Tensor
 from .base import (
     GLOBAL,
     NOTHING,

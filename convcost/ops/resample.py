@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..errors import OpError
-from ..graph import Shape, Tensor
+from ..tensor import Shape, Tensor
 from ..units import shape as times
 from .base import (
     INPUT,
@@ -128,8 +128,8 @@ class Upsample(_Resize, frozen=True):
     op = "upsample"
     nn_class = "Upsample"
 
-    def twin(self) -> Any:
-        from .twins import layer
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import layer
 
         # PyTorch refuses align_corners for the modes that have none, False as well as True.
         return layer(self.nn_class, {**msgspec.structs.asdict(self), "align_corners": self.align_corners or None})
@@ -175,8 +175,8 @@ class Interpolate(_Resize, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return UNKNOWN if self.antialias else super().reach(inputs, outputs)
 
-    def twin(self) -> Any:
-        from .twins import Interpolated
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Interpolated
 
         return Interpolated({**msgspec.structs.asdict(self), "align_corners": self.align_corners or None})
 

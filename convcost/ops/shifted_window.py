@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..errors import OpError
-from ..graph import ITEM_BYTES, Shape, Tensor, Weight
+from ..tensor import ITEM_BYTES, Shape, Tensor, Weight
 from ..units import shape as times
 from .base import (
     FRESH,
@@ -93,8 +93,8 @@ class WindowPartition(_Moves, frozen=True):
         filled = f"ceil({height}/{self.window_size})*ceil({width}/{self.window_size})"
         return (Step("windows per image", "ceil(H/w)*ceil(W/w)", filled, _windows(inputs[0], self.window_size)),)
 
-    def twin(self) -> Any:
-        from .twins_windows import WindowPartition as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.windows import WindowPartition as Twin
 
         return Twin(self.window_size)
 
@@ -146,8 +146,8 @@ class WindowReverse(_Moves, frozen=True):
         cut = bool(right and batch * height > 1) or bool(below and batch > 1)
         return _apart(inputs[1], self.window_size) + cut
 
-    def twin(self) -> Any:
-        from .twins_windows import WindowReverse as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.windows import WindowReverse as Twin
 
         return Twin(self.window_size)
 
@@ -215,8 +215,8 @@ class RelativePositionBias(_OnLogits, frozen=True):
         params = (2 * window - 1) ** 2 * heads
         return (Step("params", "(2w - 1)^2*heads", f"(2*{window} - 1)^2*{heads}", params),)
 
-    def twin(self) -> Any:
-        from .twins_windows import RelativePositionBias as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.windows import RelativePositionBias as Twin
 
         return Twin(self.window_size, self.num_heads or 0)
 
@@ -273,8 +273,8 @@ class WindowMask(_OnLogits, frozen=True):
         regions = 9 if min(inputs[1].shape[1:3]) > self.window_size else 3
         return 9 + regions + _apart(inputs[1], self.window_size)
 
-    def twin(self) -> Any:
-        from .twins_windows import WindowMask as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.windows import WindowMask as Twin
 
         return Twin(self.window_size, self.shift)
 
@@ -309,7 +309,7 @@ class PatchMerge(_Moves, frozen=True):
         channels = inputs[0].shape[3]
         return (Step("channels", "factor^2*C", f"{self.factor}^2*{channels}", outputs[0].shape[3]),)
 
-    def twin(self) -> Any:
-        from .twins_windows import PatchMerge as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.windows import PatchMerge as Twin
 
         return Twin(self.factor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..errors import OpError
-from ..graph import Shape, Tensor
+from ..tensor import Shape, Tensor
 from ..units import shape as times
 from .base import (
     NOTHING,
@@ -80,8 +80,8 @@ class Split(_Slices, frozen=True):
             raise OpError(f"{self.op}: {parts} = {sum(self.sections)}, but dimension {self.dim} has {size}")
         return self.sections
 
-    def twin(self) -> Any:
-        from .twins import Method
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Method
 
         return Method("split", {"split_size": self.sections, "dim": self.dim})
 
@@ -257,8 +257,8 @@ class Pad(Op, frozen=True):
         before = (*(0 for _ in range(spatial)), *self.padding[-2::-2])
         return _shifted(before[len(before) - spatial :])
 
-    def twin(self) -> Any:
-        from .twins import Pad as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Pad as Twin
 
         return Twin(self.padding)
 
@@ -307,8 +307,8 @@ class Crop(View, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return _shifted(tuple(-start for start in self._window(inputs)[0]))
 
-    def twin(self) -> Any:
-        from .twins import Crop as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import Crop as Twin
 
         return Twin(self.offset, self.size)
 

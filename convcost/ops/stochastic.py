@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from ..errors import OpError
-from ..graph import Tensor
+from ..tensor import Tensor
 from .base import (
     FRESH,
     IN_PLACE,
@@ -148,7 +148,7 @@ class StochasticDepth(Op, frozen=True):
         mask = Tensor((x.shape[0] if self.mode == "row" else 1, *(1,) * (len(x.shape) - 1)), x.dtype)
         return Saved(extra=(mask,)) if self.p else NOTHING
 
-    def twin(self) -> Any:
-        from .twins import StochasticDepth as Twin
+    def to_torch(self) -> Any:
+        from .torch_modules.layers import StochasticDepth as Twin
 
         return Twin(self.p, self.mode)

@@ -8,7 +8,7 @@ from math import gcd
 import msgspec
 
 from ..errors import OpError
-from ..graph import Shape, Tensor
+from ..tensor import Shape, Tensor
 from .base import Reach, Step
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}

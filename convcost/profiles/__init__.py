@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .files import load_profile, save
-from .records import Ceiling, Condition, Environment, LayerTime, MemoryUse, Profile, Run, Setting, Static
+from .profile import Profile
+from .runs import Ceiling, Condition, Environment, LayerTime, MemoryUse, Run, Setting, Static
 
 __all__ = [
     "Ceiling",

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from .records import Ceiling, LayerTime, Run
+from .runs import Ceiling, LayerTime, Run
 from .statistics import median
 
 COUNTS = ("layers", "params", "macs", "flops", "bytes_moved")

@@ -4,39 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
 
 import msgspec
 
-from .. import __version__
 from ..errors import SourceError
 from ..files import written
-from .records import Profile
-from .whole import mistake
+from .consistency import mistake
+from .profile import KIND, SCHEMA, Profile
 
-SCHEMA = 1
-"""Version of the file. Within one, fields are only added, each with a default: what was written before still reads."""
-
-KIND = "profile"
 MAX_BYTES = 256 << 20
-
-
-def document(profile: Profile) -> dict[str, Any]:
-    """A profile as its file has it, with the middle of each run's times for other programs to read."""
-    plain: dict[str, Any] = msgspec.to_builtins(profile)
-    for run, made in zip(profile.runs, plain["runs"], strict=True):
-        if run.measured:
-            made["summary"] = {**msgspec.to_builtins(run.time), "samples_per_s": run.samples_per_s}
-    return {"schema": SCHEMA, "kind": KIND, "convcost": __version__, **plain}
-
-
-def text(profile: Profile) -> str:
-    """The file's text: a line for each run, since raw samples are many."""
-    plain = document(profile)
-    runs = plain.pop("runs")
-    head = msgspec.json.encode(plain).decode()
-    lines = ",\n".join(msgspec.json.encode(run).decode() for run in runs)
-    return f'{head[:-1]},\n"runs": [\n{lines}\n]}}\n'
 
 
 def save(profile: Profile, path: str) -> None:
@@ -48,7 +24,7 @@ def save(profile: Profile, path: str) -> None:
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         with written(path) as file:
-            file.write(text(profile))
+            file.write(profile.to_json())
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error.strerror}") from None
 

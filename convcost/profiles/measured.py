@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ..analysis.records import Report
+from ..analysis.report import Report
 from ..errors import UsageError
-from .records import Profile, Run
+from .profile import Profile
+from .runs import Run
 
 
 class Measured(msgspec.Struct, frozen=True):

@@ -20,4 +20,4 @@ def render(document: Document, format: str, out: IO[str], units: str = "iec") ->
 
     if format not in FORMATS or format == "json":
         raise UsageError(f"unknown format {format!r}{nearest(format, FORMATS)} (allowed: {', '.join(FORMATS)})")
-    import_module(f".{format}", __name__).render(document, out, units)
+    import_module(f".formats.{format}", __name__).render(document, out, units)

@@ -11,7 +11,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from ..analysis.layers import LayerRecord
-    from ..analysis.records import Report
+    from ..analysis.report import Report
 
 _NUMBERED = re.compile(r"(.+)_([0-9]{1,9})\Z")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from .grid import spark_line
-from .html_table import table
+from .formats.grid import spark_line
+from .formats.html_table import table
 from .sheet import Curve, Document, Paragraph, Sheet
 
 _STYLE = (
@@ -44,50 +44,50 @@ def _picture(record: Any) -> str:
 
 
 def _report(record: Any) -> Document:
-    from .analysis import DEFAULT_COLUMNS, breakdown_sheet, headline, layer_sheet
+    from .documents.analysis import DEFAULT_COLUMNS, breakdown_sheet, headline, layer_sheet
 
     sheets = (breakdown_sheet(record), layer_sheet(record, None, DEFAULT_COLUMNS))
     return Document((Paragraph(headline(record), "headline"), *sheets))
 
 
 def _comparison(record: Any) -> Document:
-    from .comparison import document
+    from .documents.comparison import document
 
     return document(record)
 
 
 def _diff(record: Any) -> Document:
-    from .difference import document
+    from .documents.difference import document
 
     return document(record)
 
 
 def _memory(record: Any) -> Document:
-    from .memory import document
+    from .documents.memory import document
 
     return document(record)
 
 
 def _fit(record: Any) -> Document:
-    from .fit import fit_document
+    from .documents.fit import fit_document
 
     return fit_document([record])
 
 
 def _roofline(record: Any) -> Document:
-    from .roofline import parts
+    from .documents.roofline import parts
 
     return Document(tuple(parts(record)))
 
 
 def _profile(record: Any) -> Document:
-    from .profile import document
+    from .documents.profile import document
 
     return document(record)
 
 
 def _validation(record: Any) -> Document:
-    from .validation import document
+    from .documents.validation import document
 
     return document([record])
 

@@ -11,11 +11,12 @@ import convcost
 from convcost import analyze
 from convcost.analysis.layers import SUMMED
 from convcost.ops.base import GROUPS
-from convcost.ops.counts import KINDS
-from convcost.sources import library, load_shipped
+from convcost.ops.flop_counts import KINDS
+from convcost.sources import shipped
+from convcost.sources.load import load_shipped
 from support.networks import chain, network
 
-NAMES = sorted(name for name, _, _ in library.shipped())
+NAMES = sorted(name for name, _, _ in shipped.shipped())
 
 TOP = ["schema", "convcost", "architecture", "settings", "convention", "totals", "breakdown", "layers", "published",
        "coverage", "warnings"]  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 
 import convcost
 from convcost.analysis.receptive_field import Fields
-from convcost.sources import library
+from convcost.sources import shipped
 from support.networks import chain, network, record
 
 
@@ -234,7 +234,7 @@ def test_vgg16_by_hand():
 
 def resnet_of_the_paper(name):
     """The shipped file has the stride in the 3x3, as torchvision; the paper has it in the first 1x1."""
-    text = next(library.text_of(path) for path in library.files() if path.endswith("/resnet.yaml"))
+    text = next(shipped.text_of(path) for path in shipped.files() if path.endswith("/resnet.yaml"))
     for ours, papers in (
         ("{out_channels: width, kernel_size: 1, bias", "{out_channels: width, kernel_size: 1, stride: stride, bias"),
         ("width, kernel_size: 3, stride: stride, padding", "width, kernel_size: 3, padding"),

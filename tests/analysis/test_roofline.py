@@ -7,10 +7,10 @@ import pytest
 
 import convcost
 from convcost import Ceilings, Graph, Node, Tensor, UsageError, analyze
-from convcost.analysis.costs import DTYPES
 from convcost.analysis.roofline import ASSUMPTIONS, ceilings_of, roofline
 from convcost.hardware import Figure, load_gpu, shipped_gpus
 from convcost.ops import make
+from convcost.precision import PRECISIONS
 from support.networks import chain, single
 
 # NVIDIA's datasheet: dense rates are half of those with sparsity.
@@ -163,7 +163,7 @@ def test_a_missing_rate_says_what_there_is():
 
 
 @pytest.mark.parametrize("gpu", shipped_gpus(), ids=lambda gpu: gpu.id)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", PRECISIONS)
 def test_every_gpu_has_rates_or_a_reason(gpu, dtype):
     try:
         found = ceilings_of(gpu, dtype)

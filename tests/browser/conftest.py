@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from convcost import analyze, load
-from convcost.cli.report import Subject, text_of
+from convcost.pages import Subject, text_of
 
 SWITCHES = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from convcost import Graph, Node, Tensor, analyze
-from convcost.cli.report import Subject, text_of
 from convcost.graph import About, Claim
 from convcost.ops import make
+from convcost.pages import Subject, text_of
 
 EVIL = [
     "<script>alert(1)</script>",

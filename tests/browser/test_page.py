@@ -10,8 +10,8 @@ import pytest
 
 from convcost import Ceilings, analyze, load, load_profile, roofline
 from convcost.analysis.explain import explain
-from convcost.cli.report import Subject, charts_of, text_of
-from convcost.render.explanation import step_cells
+from convcost.pages import Subject, charts_of, text_of
+from convcost.render.documents.explanation import step_cells
 
 RECORDED = Path(__file__).parent.parent / "profiles" / "lenet5-cpu-schema1.json"
 QUANTITIES = ("params", "macs", "flops", "activation_bytes", "bytes_read", "bytes_written")

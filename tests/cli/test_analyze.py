@@ -9,8 +9,8 @@ import pytest
 
 import convcost
 from convcost import analyze
-from convcost.graph import FLOATING
-from convcost.render.analysis import COLUMN_KEYS
+from convcost.render.documents.analysis import COLUMN_KEYS
+from convcost.tensor import FLOATING
 from support.shown import csv_rows, markdown_rows, table_rows, whole
 
 NET = """name: family
@@ -167,7 +167,8 @@ def test_strict(run):
 
 
 def test_strict_finds_what_has_no_rule(run, monkeypatch):
-    from convcost.analysis.records import Coverage, Report
+    from convcost.analysis.records import Coverage
+    from convcost.analysis.report import Report
 
     monkeypatch.setattr(Report, "coverage", Coverage(nodes=3, modelled=1, unmodelled=(("aten::fft", 2),)))
     lenient, strict = run("analyze", "lenet5"), run("analyze", "lenet5", "--strict")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from convcost.sources import library
+from convcost.sources import shipped
 from support.shown import csv_rows
 
 
@@ -13,7 +13,7 @@ def test_everything_is_listed(run):
     assert (result.status, result.err) == (0, "")
     assert result.out.splitlines()[0] == "name,family,year,input,params,macs"
     rows = csv_rows(result.out)
-    assert sorted(row[0] for row in rows) == sorted(name for name, _, _ in library.shipped())
+    assert sorted(row[0] for row in rows) == sorted(name for name, _, _ in shipped.shipped())
     found = {row[0]: row for row in rows}
     assert found["vgg16"][2:] == ["2014", "3x224x224", "138357544", "15470264320"]
 
@@ -49,7 +49,7 @@ def test_json(run):
 
 def test_table(run):
     out = run("list").out
-    count = sum(1 for _ in library.shipped())
+    count = sum(1 for _ in shipped.shipped())
     assert f"{count} architectures; batch 1." in out
     assert "vgg16" in out
 

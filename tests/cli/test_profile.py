@@ -17,7 +17,7 @@ import pytest
 import convcost
 from convcost.errors import MissingExtraError
 from convcost.profiles import load_profile
-from convcost.render.profile import document
+from convcost.render.documents.profile import document
 
 RECORDED = Path(__file__).parent.parent / "profiles" / "lenet5-cpu-schema1.json"
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
@@ -27,8 +27,8 @@ needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch
 def quick(monkeypatch):
     """Ceilings of a moment, and one thread: what is measured here is not what it says."""
     torch = pytest.importorskip("torch")
-    from convcost.measure import ceilings
-    from convcost.measure.timing import Limits
+    from convcost.measure.profiling import ceilings
+    from convcost.measure.profiling.timing import Limits
 
     monkeypatch.setattr(ceilings, "SIDE", {"cpu": 64})
     monkeypatch.setattr(ceilings, "CONVOLVED", {"cpu": (1, 4, 8)})
@@ -143,7 +143,7 @@ def test_only_nothing_is_0_percent_of_a_ceiling(run, recorded):
 
 @needs_torch
 def test_ctrl_c_keeps_what_is_done(run, quick, monkeypatch, tmp_path):
-    from convcost.measure.passes import Passes
+    from convcost.measure.profiling.passes import Passes
 
     original = Passes.forward
 
@@ -166,7 +166,7 @@ def test_ctrl_c_keeps_what_is_done(run, quick, monkeypatch, tmp_path):
 
 @needs_torch
 def test_ctrl_c_before_anything_is_measured_has_the_same_status(run, monkeypatch, tmp_path):
-    from convcost.measure import profile
+    from convcost.measure.profiling import profile
 
     def stopped(*arguments):
         raise KeyboardInterrupt
@@ -187,7 +187,7 @@ def test_ctrl_c_before_anything_is_measured_has_the_same_status(run, monkeypatch
     ],
 )
 def test_where_nothing_can_be_written_nothing_is_measured(run, monkeypatch, tmp_path, arguments, words):
-    from convcost.measure import profile
+    from convcost.measure.profiling import profile
 
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("")
@@ -213,7 +213,7 @@ def test_no_profile_takes_the_place_of_another(run, quick, monkeypatch, tmp_path
 
 @needs_torch
 def test_nothing_measured_is_an_error_of_its_own(run, quick, monkeypatch):
-    from convcost.measure.passes import Passes
+    from convcost.measure.profiling.passes import Passes
 
     def forward(self):
         raise RuntimeError("cannot allocate memory")
@@ -250,7 +250,7 @@ def test_wrong_use(run, arguments, words):
 
 def test_without_torch(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "convcost.measure.profile", raising=False)
+    monkeypatch.delitem(sys.modules, "convcost.measure.profiling.profile", raising=False)
     result = run("profile", "lenet5")
     assert result.status == 2
     assert 'pip install "convcost[torch]"' in result.err
@@ -259,7 +259,7 @@ def test_without_torch(run, monkeypatch):
 def test_the_api_without_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(convcost.__dict__, "profile", raising=False)
-    monkeypatch.delitem(sys.modules, "convcost.measure.profile", raising=False)
+    monkeypatch.delitem(sys.modules, "convcost.measure.profiling.profile", raising=False)
     with pytest.raises(MissingExtraError, match=r"convcost\.profile needs torch"):
         _ = convcost.profile
 

@@ -14,7 +14,7 @@ import pytest
 import convcost.render.page.plotly_js  # noqa: F401  (a function of this name hides the module)
 from convcost import analyze, capture, load, memory
 from convcost.cli.options import opened
-from convcost.cli.report import charts_of
+from convcost.pages import charts_of
 from convcost.render.page import shell
 from support.shown import html_tables, markdown_rows
 

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 import convcost
 from convcost.cli.group import cli
 from convcost.errors import MissingExtraError, SourceError
-from convcost.measure.records import Check, Difference, Explained, Validation
+from convcost.measure.validation.results import Check, Difference, Explained, Validation
 from convcost.ops import REGISTRY
 from convcost.render import FORMATS
 from convcost.render import render as written
-from convcost.render.validation import document
-from convcost.sources import library
+from convcost.render.documents.validation import document
+from convcost.sources import shipped
 from support.shown import ANSI, Terminal
 
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
@@ -102,7 +102,7 @@ def test_a_network_that_fails_stops_only_itself(run, spec):
 
 @needs_torch
 def test_all(run, monkeypatch):
-    monkeypatch.setattr(library, "shipped", lambda: iter([("lenet5", "", None), ("mnist_mlp", "", None)]))
+    monkeypatch.setattr(shipped, "shipped", lambda: iter([("lenet5", "", None), ("mnist_mlp", "", None)]))
     result = run("validate", "--all")
     assert result.status == 0
     assert "2 of 2 networks agree" in result.out

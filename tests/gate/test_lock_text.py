@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from convcost import analyze, load
-from convcost.analysis.structure import placed
+from convcost.analysis.comparison.layer_keys import placed
 from convcost.errors import OpError
 from convcost.gate import lock
 from convcost.gate.lock_text import entry, layers_of, values_of
-from convcost.sources import load_shipped
+from convcost.sources.load import load_shipped
 from support.networks import chain, network
 
 

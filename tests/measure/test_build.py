@@ -16,7 +16,7 @@ from convcost.errors import SpecError, UsageError
 from convcost.graph import GIVEN, OWN, About
 from convcost.ops import make, ready
 from convcost.ops.base import Op
-from convcost.sources import load_shipped
+from convcost.sources.load import load_shipped
 from ops.examples import EXAMPLES, expanded
 from support.networks import chain, network
 
@@ -353,7 +353,7 @@ def test_the_builder_asks_no_rules():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
     assert not {call for call in called if ".op." in call and call.rpartition(".")[2] in rules}
-    assert "node.op.twin" in called
+    assert "node.op.to_torch" in called
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ import itertools
 import pytest
 
 import convcost
+from convcost.analysis.memory.batch_scaling import Scaled
 from convcost.analysis.memory.fit import WORKSPACE, Room, largest_batch
-from convcost.analysis.memory.scaled import Scaled
 from convcost.hardware import Figure, Gpu
 
 torch = pytest.importorskip("torch")

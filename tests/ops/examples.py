@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from convcost.graph import Tensor
 from convcost.ops import Composite, Op, make, ready
+from convcost.tensor import Tensor
 
 
 class Example(NamedTuple):

@@ -7,10 +7,10 @@ from math import erf, exp, log, pi, sqrt, tanh
 import pytest
 
 from convcost.errors import OpError
-from convcost.graph import Tensor
 from convcost.ops import make, ready
 from convcost.ops.base import GLOBAL, POINT
-from convcost.ops.counts import KINDS, PER_ELEMENT
+from convcost.ops.flop_counts import KINDS, PER_ELEMENT
+from convcost.tensor import Tensor
 
 SHAPE = (2, 6, 5, 4)
 ELEMENTS = 2 * 6 * 5 * 4
@@ -97,7 +97,7 @@ def test_the_twin_calculates_what_is_counted(word, fields, each):
     values = [-7.0, -2.5, -1.0, -0.25, 0.0, 0.5, 1.5, 3.0, 6.5]
     formula = VALUES[f"{word} tanh" if fields.get("approximate") else word]
     expected = torch.tensor([formula(x) for x in values], dtype=torch.float64)
-    twin = built(word, fields)[0].twin().double()
+    twin = built(word, fields)[0].to_torch().double()
     torch.testing.assert_close(twin(torch.tensor(values, dtype=torch.float64)), expected)
 
 
@@ -107,12 +107,12 @@ def test_twins_of_activations_over_several_values():
     for word in ("softmax", "attention_softmax", "log_softmax"):
         for dim in (0, -1):
             expected = x.exp() / x.exp().sum(dim, keepdim=True)
-            twin = make(word, {"dim": dim}).twin()
+            twin = make(word, {"dim": dim}).to_torch()
             torch.testing.assert_close(twin(x), expected.log() if word == "log_softmax" else expected)
     for dim in (2, -1):
-        assert make("maxout", {"pieces": 2, "dim": dim}).twin()(x).tolist() == [[[5.0, 2.0]], [[3.0, 4.0]]]
-    assert make("maxout", {"pieces": 2, "dim": 0}).twin()(x).tolist() == [[[1.0, 5.0, 3.0, 4.0]]]
-    assert make("maxout", {"pieces": 2, "dim": -3}).twin()(x).tolist() == [[[1.0, 5.0, 3.0, 4.0]]]
+        assert make("maxout", {"pieces": 2, "dim": dim}).to_torch()(x).tolist() == [[[5.0, 2.0]], [[3.0, 4.0]]]
+    assert make("maxout", {"pieces": 2, "dim": 0}).to_torch()(x).tolist() == [[[1.0, 5.0, 3.0, 4.0]]]
+    assert make("maxout", {"pieces": 2, "dim": -3}).to_torch()(x).tolist() == [[[1.0, 5.0, 3.0, 4.0]]]
 
 
 def test_fields_stand_in_pytorchs_order():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from convcost.errors import OpError
-from convcost.graph import Tensor
 from convcost.ops import make, ready
+from convcost.tensor import Tensor
 from ops.examples import expanded
 
 
@@ -30,7 +30,7 @@ def computed(op, tensors, weights):
     values = {}
     for part, step in zip(bound.parts(inputs), expanded(bound, inputs), strict=True):
         arriving = [tensors[k] if name == "input" else values[name] for name, k in part.inputs]
-        twin = step.op.twin().eval()
+        twin = step.op.to_torch().eval()
         twin.load_state_dict(weights.get(part.name, {}))
         values[part.name] = twin(*arriving)
         assert tuple(values[part.name].shape) == step.outputs[0].shape

@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from convcost.errors import OpError
-from convcost.graph import ITEM_BYTES, Tensor
 from convcost.ops import make, ready
 from convcost.ops.base import GLOBAL, POINT, UNKNOWN, Reach
+from convcost.tensor import ITEM_BYTES, Tensor
 from ops.examples import run
 
 BINARY = {"add": "add", "sub": "sub", "mul": "mul", "div": "div", "maximum": "maximum"}
@@ -149,7 +149,7 @@ def test_matmul_of_attention_by_hand():
 def test_twins_go_from_left_to_right(name, expected, inplace):
     torch = pytest.importorskip("torch")
     first = torch.full((2, 3), 8.0)
-    result = make(name, {"inplace": inplace}).twin()(first, torch.tensor([4.0, 4, 4]), torch.tensor(2.0))
+    result = make(name, {"inplace": inplace}).to_torch()(first, torch.tensor([4.0, 4, 4]), torch.tensor(2.0))
     assert result.tolist() == [[expected] * 3] * 2
     assert (result is first) == inplace
 
@@ -157,9 +157,9 @@ def test_twins_go_from_left_to_right(name, expected, inplace):
 def test_twins_of_other_combinations():
     torch = pytest.importorskip("torch")
     x, y = torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 2.0]])
-    assert make("maximum", {}).twin()(x, y).tolist() == [[3, 5]]
-    assert make("concat", {"dim": 0}).twin()(x, y).tolist() == [[1, 5], [3, 2]]
-    assert make("matmul", {"transpose_b": True}).twin()(x, y).tolist() == [[1 * 3 + 5 * 2]]
-    assert make("scale", {"factor": 3}).twin()(x).tolist() == [[3, 15]]
-    assert make("sum", {"dim": 1}).twin()(x).tolist() == [6]
-    assert make("mean", {"dim": [0, 1], "keepdim": True}).twin()(x).tolist() == [[3]]
+    assert make("maximum", {}).to_torch()(x, y).tolist() == [[3, 5]]
+    assert make("concat", {"dim": 0}).to_torch()(x, y).tolist() == [[1, 5], [3, 2]]
+    assert make("matmul", {"transpose_b": True}).to_torch()(x, y).tolist() == [[1 * 3 + 5 * 2]]
+    assert make("scale", {"factor": 3}).to_torch()(x).tolist() == [[3, 15]]
+    assert make("sum", {"dim": 1}).to_torch()(x).tolist() == [6]
+    assert make("mean", {"dim": [0, 1], "keepdim": True}).to_torch()(x).tolist() == [[3]]

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from convcost.errors import OpError
-from convcost.graph import ITEM_BYTES, Tensor
 from convcost.ops import REGISTRY, Composite, Op, make, ready
 from convcost.ops.base import GROUPS, Reach
-from convcost.ops.counts import KINDS
+from convcost.ops.flop_counts import KINDS
+from convcost.tensor import ITEM_BYTES, Tensor
 from ops.examples import EXAMPLES, FIXED, Example, expanded
 
 PARAMETERS = [pytest.param(example, id=str(example)) for example in EXAMPLES]

@@ -7,9 +7,9 @@ from math import prod
 import pytest
 
 from convcost.errors import OpError
-from convcost.graph import Tensor
 from convcost.ops import Op, make, ready
 from convcost.ops.windows import fitting_paddings, positions
+from convcost.tensor import Tensor
 
 
 def built(word, fields, shape):
@@ -51,7 +51,7 @@ def agrees_with_pytorch(op, inputs, outputs):
     torch = pytest.importorskip("torch")
     flop_counter = pytest.importorskip("torch.utils.flop_counter")
     with torch.device("meta"):
-        module = op.twin()
+        module = op.to_torch()
     counter = flop_counter.FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         y = module(torch.empty(inputs[0].shape, device="meta"))
@@ -253,7 +253,7 @@ def test_radial_basis_output_of_lenet():
 
 def test_radial_basis_is_the_squared_distance_to_codes():
     torch = pytest.importorskip("torch")
-    twin = built("rbf", {"out_features": 3}, (2, 4))[0].twin()
+    twin = built("rbf", {"out_features": 3}, (2, 4))[0].to_torch()
     assert {*twin.codes.unique().tolist()} <= {-1, 1}
     twin.codes.copy_(torch.tensor([[1.0, 1, 1, 1], [-1, -1, -1, -1], [1, -1, 1, -1]]))
     # (1 - 2)^2 + (1 - 0)^2 + 2*(1 - 1)^2 and so on.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from convcost.errors import OpError
-from convcost.graph import Tensor
 from convcost.ops import make, ready
 from convcost.ops.base import Placement
+from convcost.tensor import Tensor
 from ops.examples import run
 
 
@@ -129,9 +129,9 @@ def test_dropout_of_channels_needs_its_rank():
 def test_twins_add_and_multiply_what_is_learned():
     torch = pytest.importorskip("torch")
     x = torch.ones(2, 3, 4)
-    token = run("class_token", (2, 3, 4)).op.twin()
-    position = run("position_embedding", (2, 3, 4)).op.twin()
-    scale = run("layer_scale", (2, 3, 4), init=0.5).op.twin()
+    token = run("class_token", (2, 3, 4)).op.to_torch()
+    position = run("position_embedding", (2, 3, 4)).op.to_torch()
+    scale = run("layer_scale", (2, 3, 4), init=0.5).op.to_torch()
     with torch.no_grad():
         token.weight.fill_(7)
         position.weight.copy_(torch.arange(12.0).view(1, 3, 4))
@@ -147,11 +147,11 @@ def test_stochastic_depth_keeps_the_mean(mode):
     """What survives, with probability 3/4, is divided by it; images (row) or batches fall together."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
-    twin = make("stochastic_depth", {"p": 0.25, "mode": mode}).twin()
+    twin = make("stochastic_depth", {"p": 0.25, "mode": mode}).to_torch()
     values = torch.cat([twin(torch.ones(4, 2, 3)) for _ in range(1000)]).flatten(1)
     assert torch.equal(values, values[:, :1].expand_as(values))
     assert {round(value, 4) for value in values.unique().tolist()} == {0, 1.3333}
     assert abs(values.mean() - 1) < 0.05
     batches = values.view(1000, 4, -1)[..., 0]
     assert torch.equal(batches, batches[:, :1].expand_as(batches)) == (mode == "batch")
-    assert not make("stochastic_depth", {"p": 1.0}).twin()(torch.ones(4, 2, 3)).any()
+    assert not make("stochastic_depth", {"p": 1.0}).to_torch()(torch.ones(4, 2, 3)).any()

@@ -58,7 +58,7 @@ VIEWS = {
 def test_shapes_are_those_of_pytorch(name, fields, shape):
     torch = pytest.importorskip("torch")
     op, _, outputs, _ = run(name, shape, **fields)
-    expected = op.twin()(torch.empty(shape, device="meta"))
+    expected = op.to_torch()(torch.empty(shape, device="meta"))
     expected = expected if isinstance(expected, tuple) else (expected,)
     assert [tensor.shape for tensor in outputs] == [tuple(tensor.shape) for tensor in expected]
 
@@ -90,15 +90,15 @@ def test_nothing_is_calculated_and_views_write_nothing(name, fields, shape):
 def test_twins_take_the_part_that_the_fields_say(name, fields, part):
     torch = pytest.importorskip("torch")
     x = torch.arange(2.0 * 12 * 10 * 9).view(IMAGE)
-    assert torch.equal(run(name, IMAGE, **fields).op.twin()(x), part(x))
+    assert torch.equal(run(name, IMAGE, **fields).op.to_torch()(x), part(x))
 
 
 def test_twins_pad_where_the_fields_say():
     torch = pytest.importorskip("torch")
     x = torch.ones(1, 1, 1, 1)
-    padded = make("zero_pad2d", {"padding": [0, 1, 2, 3]}).twin()(x)  # left, right, top, bottom
+    padded = make("zero_pad2d", {"padding": [0, 1, 2, 3]}).to_torch()(x)  # left, right, top, bottom
     assert (tuple(padded.shape), padded.nonzero().tolist()) == ((1, 1, 6, 2), [[0, 0, 2, 0]])
-    padded = make("pad", {"padding": [1, 0, 0, 2, 3, 0]}).twin()(x)
+    padded = make("pad", {"padding": [1, 0, 0, 2, 3, 0]}).to_torch()(x)
     assert (tuple(padded.shape), padded.nonzero().tolist()) == ((1, 4, 3, 2), [[0, 3, 0, 1]])
 
 

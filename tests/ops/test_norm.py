@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from convcost.errors import OpError
-from convcost.graph import Tensor
 from convcost.ops import make, ready
+from convcost.tensor import Tensor
 
 
 def built(word, fields, shape, dtype="float32"):
@@ -50,7 +50,7 @@ TORCH = [
 def test_normalisation_agrees_with_pytorch(word, fields, shape):
     torch = pytest.importorskip("torch")
     op, inputs, outputs = built(word, fields, shape)
-    module = op.twin()
+    module = op.to_torch()
     assert outputs == inputs
     assert tuple(module(torch.zeros(shape)).shape) == shape
     for kind, tensors in (("parameter", module.named_parameters()), ("buffer", module.named_buffers())):
@@ -95,7 +95,7 @@ def test_one_value_per_channel_can_not_be_trained():
     assert op.training_warnings((Tensor((2, 64, 1, 1)),)) == ()
     torch = pytest.importorskip("torch")
     with pytest.raises(ValueError, match="more than 1 value per channel"):
-        op.twin()(torch.zeros(1, 64, 1, 1))
+        op.to_torch()(torch.zeros(1, 64, 1, 1))
 
 
 def test_one_position_per_channel_cannot_be_normalised_by_its_image():
@@ -105,8 +105,8 @@ def test_one_position_per_channel_cannot_be_normalised_by_its_image():
     assert op.training_warnings((Tensor((2, 64, 1, 2)),)) == ()
     torch = pytest.importorskip("torch")
     with pytest.raises(ValueError, match="more than 1 spatial element"):
-        op.twin()(torch.zeros(2, 64, 1, 1))
-    assert op.twin().eval()(torch.zeros(2, 64, 1, 1)).shape == (2, 64, 1, 1)
+        op.to_torch()(torch.zeros(2, 64, 1, 1))
+    assert op.to_torch().eval()(torch.zeros(2, 64, 1, 1)).shape == (2, 64, 1, 1)
 
 
 def test_batch_norm_with_running_statistics():
@@ -192,7 +192,7 @@ def test_kernels_are_what_pytorch_dispatches(word, fields, shape, eval_, train):
             self.kernels += {"view": 0, "alias": 0, "squeeze": 0, "empty": 0, "constant_pad_nd": 2}.get(name, 1)
             return function(*args, **(kwargs or {}))
 
-    module = op.twin()
+    module = op.to_torch()
     for training, expected in ((False, eval_), (True, train)):
         module.train(training)
         x = torch.zeros(shape)

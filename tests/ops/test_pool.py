@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from convcost.errors import OpError
-from convcost.graph import Tensor
 from convcost.ops import make, ready
 from convcost.ops.base import GLOBAL, UNKNOWN, Reach
+from convcost.tensor import Tensor
 
 
 def built(word, fields, shape, dtype="float32"):
@@ -54,7 +54,7 @@ def test_pooling_agrees_with_pytorch(word, fields):
     torch = pytest.importorskip("torch")
     shape = SHAPES[int(word[-2])]
     op, _, outputs = built(word, fields, shape)
-    y = op.twin()(torch.zeros(shape))
+    y = op.to_torch()(torch.zeros(shape))
     tensors = y if isinstance(y, tuple) else (y,)
     assert [output.shape for output in outputs] == [tuple(tensor.shape) for tensor in tensors]
     assert [output.dtype for output in outputs] == [str(tensor.dtype).removeprefix("torch.") for tensor in tensors]
@@ -94,7 +94,7 @@ def test_refusals_carry_the_numbers(word, fields, shape, numbers):
 def test_pytorch_refuses_the_same(word, fields, shape, numbers):
     torch = pytest.importorskip("torch")
     with pytest.raises(RuntimeError):
-        make(word, fields).twin()(torch.zeros(shape))
+        make(word, fields).to_torch()(torch.zeros(shape))
 
 
 def test_global_pooling_needs_positions():
@@ -183,7 +183,7 @@ def test_subsampling_of_lenet(channels, size, params, links):
 
 def test_subsampling_sums_scales_and_shifts():
     torch = pytest.importorskip("torch")
-    twin = built("subsample2d", k(2), (1, 2, 4, 4))[0].twin()
+    twin = built("subsample2d", k(2), (1, 2, 4, 4))[0].to_torch()
     with torch.no_grad():
         twin.weight.copy_(torch.tensor([1.0, 0.5]))
         twin.bias.copy_(torch.tensor([0.0, 3.0]))

@@ -49,7 +49,7 @@ def test_shapes_and_macs_are_pytorchs(op, fields):
         return
     built, inputs, outputs, _ = run(op, (7, 2, 5), hidden_size=6, **fields)
     with torch.device("meta"):
-        twin = built.twin()
+        twin = built.to_torch()
         with FlopCounterMode(display=False) as counter:
             found = twin(torch.empty(7, 2, 5))
     assert [tuple(x.shape) for x in found] == [x.shape for x in outputs]

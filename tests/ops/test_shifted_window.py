@@ -7,8 +7,8 @@ from math import prod
 import pytest
 
 from convcost.errors import OpError
-from convcost.graph import Tensor
 from convcost.ops import make, ready
+from convcost.tensor import Tensor
 from ops.examples import run
 
 
@@ -44,17 +44,17 @@ def test_windows_and_back(shape, window):
     torch = pytest.importorskip("torch")
     op, inputs, outputs, _ = run("window_partition", shape, window_size=window)
     assert op.work(inputs, outputs, True) == {}
-    assert op.launches(inputs, False) == kernels(op.twin(), shape)
+    assert op.launches(inputs, False) == kernels(op.to_torch(), shape)
     back = run("window_reverse", outputs[0].shape, shape, window_size=window)
     assert back.outputs == inputs
-    copied = kernels(back.op.twin(), outputs[0].shape, shape)
+    copied = kernels(back.op.to_torch(), outputs[0].shape, shape)
     assert back.op.launches(back.inputs, False) == copied
     assert back.op.reads(back.inputs, back.outputs) == (outputs[0].bytes if copied else 0)
     assert back.op.placement(back.inputs, False)[0].kind == ("fresh" if copied else "view")
     image = torch.randn(shape)
-    windows = op.twin()(image)
+    windows = op.to_torch()(image)
     assert windows.shape == outputs[0].shape
-    assert torch.equal(back.op.twin()(windows, image), image)
+    assert torch.equal(back.op.to_torch()(windows, image), image)
 
 
 def test_window_reverse_takes_the_channels_of_the_windows():
@@ -107,7 +107,7 @@ def test_parameters_are_those_of_torchvisions_module():
     for shape in [(2, 8, 8, 4), (2, 7, 5, 4), (1, 1, 6, 4)]:
         x = torch.randn(shape)
         merge = run("patch_merge", shape)
-        assert torch.equal(merge.op.twin()(x), merged(x))
+        assert torch.equal(merge.op.to_torch()(x), merged(x))
         assert merge.outputs[0].shape == tuple(merged(x).shape)
 
 
@@ -129,18 +129,18 @@ def test_twins_together_are_torchvisions_attention(size, shift):
     moved = [0 if side <= window else shift for side in size]
     cut = run("window_partition", tuple(image.shape), window_size=window)
     logits = (cut.outputs[0].shape[0], heads, window**2, window**2)
-    bias = run("relative_position_bias", logits, window_size=window).op.twin()
+    bias = run("relative_position_bias", logits, window_size=window).op.to_torch()
     bias.relative_position_bias_table = module.relative_position_bias_table
     assert torch.equal(bias.relative_position_index, module.relative_position_index)
 
-    x = make("roll", {"shifts": [-step for step in moved], "dims": [1, 2]}).twin()(image)
-    x = cut.op.twin()(x)
+    x = make("roll", {"shifts": [-step for step in moved], "dims": [1, 2]}).to_torch()(image)
+    x = cut.op.to_torch()(x)
     q, k, v = module.qkv(x).reshape(*x.shape[:2], 3, heads, width // heads).permute(2, 0, 3, 1, 4)
-    x = bias(make("matmul", {"transpose_b": True}).twin()(q * (width // heads) ** -0.5, k))
-    x = make("window_mask", {"window_size": window, "shift": shift}).twin()(x, image)
+    x = bias(make("matmul", {"transpose_b": True}).to_torch()(q * (width // heads) ** -0.5, k))
+    x = make("window_mask", {"window_size": window, "shift": shift}).to_torch()(x, image)
     x = module.proj((x.softmax(-1) @ v).transpose(1, 2).flatten(2))
-    x = make("window_reverse", {"window_size": window}).twin()(x, image)
-    x = make("roll", {"shifts": moved, "dims": [1, 2]}).twin()(x)
+    x = make("window_reverse", {"window_size": window}).to_torch()(x, image)
+    x = make("roll", {"shifts": moved, "dims": [1, 2]}).to_torch()(x)
     torch.testing.assert_close(x, module(image))
 
 
@@ -167,7 +167,7 @@ def test_without_a_shift_the_mask_is_nothing(image, shift):
 def test_launches_of_the_mask_are_what_pytorch_dispatches(image):
     logits = (-(-image[0] // 7) * -(-image[1] // 7), 3, 49, 49)
     op, inputs, _, _ = run("window_mask", logits, (1, *image, 8), window_size=7, shift=3)
-    assert op.launches(inputs, False) == kernels(op.twin(), logits, (1, *image, 8))
+    assert op.launches(inputs, False) == kernels(op.to_torch(), logits, (1, *image, 8))
 
 
 @pytest.mark.parametrize("shape", [(2, 56, 56, 96), (2, 7, 5, 4), (1, 1, 1, 3)])

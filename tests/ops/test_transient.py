@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ops.test_twins import STEPS, filled, twin
+from ops.test_torch_modules import STEPS, filled, twin
 
 torch = pytest.importorskip("torch")
 
-from convcost.sources.torch_lifetimes import Lifetimes  # noqa: E402
+from convcost.capture.lifetimes import Lifetimes  # noqa: E402
 from support.memory_oracles import peak  # noqa: E402
 
 UNKNOWN = {"lstm", "gru", "rnn", "unmodelled"}  # cuDNN's own, or PyTorch's loops: what they keep is not known either

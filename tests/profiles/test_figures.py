@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from convcost.profiles.figures import Figures
-from convcost.profiles.records import Ceiling, LayerTime, Run, Setting
+from convcost.profiles.runs import Ceiling, LayerTime, Run, Setting
 
 LAUNCH = Ceiling("launch", 1, (2_000, 2_000, 2_100))
 CONV = LayerTime(

@@ -8,7 +8,8 @@ import pytest
 import convcost
 from convcost.errors import UsageError
 from convcost.profiles.measured import check_same, measured, versus
-from convcost.profiles.records import Environment, Profile, Run, Setting, Static
+from convcost.profiles.profile import Profile
+from convcost.profiles.runs import Environment, Run, Setting, Static
 
 STATIC = Static(params=10, macs=100, flops=200, activation_bytes=4, weight_bytes=40, bytes_moved=44, step_flops=200)
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 import convcost
 from convcost import ConvcostError, SourceError, SpecError, UsageError, analyze, export, load, memory
-from convcost.graph import GIVEN, OWN, Allocation, Graph, Node, Tensor
+from convcost.graph import GIVEN, OWN, Allocation, Graph, Node
 from convcost.ops import make, ready
-from convcost.sources import load_shipped
-from convcost.sources.graph_json_reader import graph_from_json, graph_of
+from convcost.sources.graph_json import graph_from_json, graph_of
+from convcost.sources.load import load_shipped
+from convcost.tensor import Tensor
 
 SHIPPED = load_shipped()
 

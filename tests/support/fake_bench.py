@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from convcost.profiles.records import Condition, MemoryUse
+from convcost.profiles.runs import Condition, MemoryUse
 
 
 class FakeBench:

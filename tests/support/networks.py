@@ -8,7 +8,7 @@ from typing import Any
 
 from convcost import Graph, LayerRecord, Report, analyze
 from convcost.analysis.explain import explain_op
-from convcost.sources import graph_from_text
+from convcost.sources.load import graph_from_text
 
 
 def network(text: str, variant: str | None = None) -> Graph:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from convcost import Graph, SpecError
 from convcost.errors import OpError
-from convcost.graph import Tensor
 from convcost.ops import make, ready
-from convcost.sources import graph_from_text
+from convcost.sources.load import graph_from_text
+from convcost.tensor import Tensor
 from ops.examples import expanded
 
 MOST_ELEMENTS = 20_000

@@ -10,7 +10,7 @@ from typing import Any
 
 from convcost import Report
 from convcost.render import render
-from convcost.render.analysis import document
+from convcost.render.documents.analysis import document
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 

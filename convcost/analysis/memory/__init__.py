@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .account import Memory, memory
-from .script import PARTS, Alive, Moment, Script
-from .walks import Setup
+from .events import PARTS, Alive, Moment, Script
+from .memory import Memory, memory
+from .schedules import Setup
 
 __all__ = ["PARTS", "Alive", "Memory", "Moment", "Script", "Setup", "memory"]

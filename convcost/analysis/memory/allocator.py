@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
-from .script import Script
+from .events import Script
 
 MIN_BLOCK = 512
 SMALL = 1 << 20

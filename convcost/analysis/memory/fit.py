@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
+from ...display import Shown
 from ...errors import ConvcostError, UsageError
 from ...graph import Graph
 from ...hardware import Gpu, load_gpu
-from ...notebook import Shown
-from ..costs import MAX_SIZE
-from .account import Memory, memory
+from ..settings import MAX_SIZE
 from .allocator import OWN_SEGMENT, Allocator, OutOfMemoryError, rounded, segment_size
-from .scaled import Scaled
+from .batch_scaling import Scaled
+from .memory import Memory, memory
 
 WORKSPACE = 256 << 20
 """Allowance for workspaces of cuDNN and cuBLAS, which take what they need while a kernel runs: 256 MiB. How much they

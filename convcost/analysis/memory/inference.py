@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...ops.base import Kernels
+from .events import Script
 from .lifetimes import by_position, deaths
-from .script import Script
 from .storages import Storages
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from ...errors import UsageError, nearest
-from ...graph import ITEM_BYTES
 from ...ops.base import Kernels
+from ...tensor import ITEM_BYTES
 
 
 class Optimizer(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ import msgspec
 
 from ...graph import Graph, Node
 from ..layers import Cost
-from ..records import Report
+from ..report import Report
 
 FIRST, LAST = 4, 2
 """How many repetitions of a run are walked at its beginning and at its end."""

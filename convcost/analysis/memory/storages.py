@@ -7,13 +7,12 @@ from functools import cached_property
 
 import msgspec
 
-from ...graph import Graph, Tensor
+from ...graph import Graph
 from ...ops.base import Kernels
-from ..costs import AMP
+from ...tensor import Tensor
 from ..layers import Cost
-from ..records import Report
-from ..totals import input_tensors
-from .kinds import Kind
+from ..report import Report
+from .node_kinds import Kind
 
 PERSISTENT = -1
 """The storage of everything that exists before the network runs: parameters, buffers, constants."""
@@ -38,11 +37,11 @@ class Storages:
         self.report = report
         self.graph: Graph = report.graph
         self.costs: Sequence[Cost] = report.costs
-        self.mixed = report.settings.dtype in AMP
+        self.mixed = report.settings.precision.mixed
         train = report.settings.mode == "train"
         table: list[Storage] = []
         inputs = len(self.graph.inputs)
-        self.given = input_tensors(report)
+        self.given = report.settings.input_tensors(report.graph)
         # Negative positions are inputs, read from the end of the list, as Python counts.
         of: list[tuple[int, ...]] = [()] * len(self.costs) + [(k,) for k in reversed(range(inputs))]
         for (name, _), tensor in zip(self.graph.inputs, self.given, strict=True):

@@ -7,14 +7,14 @@ from typing import Literal
 
 import msgspec
 
-from ...graph import ITEM_BYTES, OWN, Reference
+from ...graph import OWN, Reference
 from ...ops.base import Kernels
-from ..costs import AMP
-from .kept import Kept
+from ...tensor import ITEM_BYTES
+from .events import Script
 from .lifetimes import by_position, deaths
-from .script import Script
+from .saved_tensors import Kept
 from .storages import PERSISTENT, Storages
-from .weights import Held
+from .weight_tensors import Held
 
 Segment = tuple[int, int]
 """First and last position of a checkpointed block."""
@@ -53,7 +53,7 @@ class Step:
             if weight.kind == "parameter":
                 self.parameters.setdefault(weight.node, []).append(weight)
         self.kept = held
-        self.low = AMP.get(storages.report.settings.dtype)
+        self.low = storages.report.settings.precision.low
         self.transient = storages.transient(True, plan.kernels)
         self.last = deaths(storages, plan.eager)
         self.born, self.dying = by_position(storages, self.last)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...graph import Node
-from ..costs import AMP
+from ...precision import PRECISIONS
+from .events import Phase, Script
 from .repetitions import COPIED, Folded
-from .script import Phase, Script
 
 Key = tuple[Phase, int, int]
 """A pass, a run and a repetition in it."""
@@ -162,7 +162,7 @@ def _labels(nodes: Sequence[Node]) -> dict[str, tuple[str, int, str]]:
         found[f"gradient of {node.name}"] = ("gradient of ", k, "")
         for weight in node.op.weights():
             found[f"{node.name}.{weight.name}"] = ("", k, f".{weight.name}")
-        for dtype in AMP.values():
+        for dtype in {each.compute for each in PRECISIONS.values() if each.mixed}:
             found[f"{node.name} in {dtype}"] = ("", k, f" in {dtype}")
     return found
 

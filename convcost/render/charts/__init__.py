@@ -14,7 +14,7 @@ from .style import Chart, View
 from .tree import tree_chart
 
 if TYPE_CHECKING:
-    from ...analysis.records import Report
+    from ...analysis.report import Report
 
 NO_MEMORY = "there is no record of its memory over time"
 NO_ROOFLINE = "there is no record of a device"

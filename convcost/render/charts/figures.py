@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...errors import MissingExtraError, UsageError, nearest
@@ -10,23 +10,24 @@ from . import network_charts, report_charts, roofline_chart
 from .style import Chart, safe
 
 if TYPE_CHECKING:
-    from ...analysis.records import Report
     from ...analysis.roofline import Roofline
 
 
-def of_report(report: Report, key: str) -> Any:
-    """A chart of one network as a figure; see ``figure``."""
-    return figure(report_charts(report), key)
+def plot(record: Any, chart: str, **options: Any) -> Any:
+    """A chart of a report, a comparison or a roofline as a figure; see ``figure``."""
+    return figure(_CHARTS[type(record).__name__](record, **options), chart)
 
 
-def of_networks(reports: Sequence[Report], key: str) -> Any:
-    """A chart of several networks as a figure; see ``figure``."""
-    return figure(network_charts(reports), key)
+def _of_roofline(roofline: Roofline, times_ns: Mapping[str, float] | None = None) -> tuple[Chart, ...]:
+    return (roofline_chart(roofline.layers, roofline.ceilings, times_ns),)
 
 
-def of_roofline(roofline: Roofline, times_ns: Mapping[str, float] | None = None) -> Any:
-    """Layers under the roofs of a device as a figure; see ``figure``."""
-    return figure((roofline_chart(roofline.layers, roofline.ceilings, times_ns),), "roofline")
+_CHARTS: dict[str, Callable[..., tuple[Chart, ...]]] = {
+    "Report": report_charts,
+    "Comparison": lambda comparison: network_charts(comparison.reports),
+    "Roofline": _of_roofline,
+}
+"""The charts of each kind of record."""
 
 
 def figure(charts: tuple[Chart, ...], key: str) -> Any:

@@ -11,7 +11,7 @@ from .style import COLOURS, NAMES, Chart, View, arithmetic, axis, label, layout
 
 if TYPE_CHECKING:
     from ...analysis.layers import LayerRecord
-    from ...analysis.records import Report
+    from ...analysis.report import Report
 
 QUANTITIES = (
     ("params", "parameters", "params"),

@@ -9,7 +9,7 @@ from ... import units
 from .style import COLOURS, NAMES, SERIES, Chart, View, axis, label, layout, safe, short
 
 if TYPE_CHECKING:
-    from ...analysis.records import Report
+    from ...analysis.report import Report
 
 ERRORS = {"top1_error": "top-1 error", "top5_error": "top-5 error"}
 LARGEST = 70

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ... import units
-from ..roofline import ROOFS
+from ..documents.roofline import ROOFS
 from .style import COLOURS, GREY, NAMES, Chart, axis, label, layout, short
 
 if TYPE_CHECKING:

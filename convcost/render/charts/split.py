@@ -8,7 +8,7 @@ from ... import units
 from .style import COLOURS, NAMES, Chart, axis, ink, layout, safe
 
 if TYPE_CHECKING:
-    from ...analysis.records import Report
+    from ...analysis.report import Report
 
 _ROWS = (("params", "parameters"), ("macs", "MACs"), ("flops", "FLOPs"), ("activation_bytes", "activations"))
 _WIDE = 7

@@ -10,7 +10,7 @@ from ..blocks import Block, is_wrapper, tree
 from .style import COLOURS, GREY, Chart, View, ink, label, layout, safe
 
 if TYPE_CHECKING:
-    from ...analysis.records import Report
+    from ...analysis.report import Report
 
 _VIEWS = (
     ("parameters", "params", "count"),

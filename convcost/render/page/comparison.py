@@ -7,19 +7,19 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ... import units
-from ..analysis import breakdown_sheet, headline
 from ..charts import Chart, network_charts
 from ..charts.networks import ERRORS
-from ..comparison import further, notes
-from ..html_table import number, table
+from ..documents.analysis import breakdown_sheet, headline
+from ..documents.comparison import further, notes
+from ..formats.html_table import number, table
 from ..sheet import Document
 from .data import chart_data
 from .sections import chart_html, claims_html, command_html, conventions_html, document_html, reference
 from .shell import Assets, page
 
 if TYPE_CHECKING:
-    from ...analysis.compare import Comparison
-    from ...analysis.records import Report
+    from ...analysis.comparison.compare import Comparison
+    from ...analysis.report import Report
 
 _HEADS = (
     "Network", "Input", "Parameters", "Weights", "MACs", "FLOPs", "Activations", "Depth", "Top-1 error", "Top-5 error",

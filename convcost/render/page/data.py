@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import units
-from ..analysis import short_fields
 from ..charts import Chart
 from ..charts.style import COLOURS, ink
-from ..explanation import step_cells
+from ..documents.analysis import short_fields
+from ..documents.explanation import step_cells
 from .diagram import diagram
 
 if TYPE_CHECKING:
     from ...analysis.explain import Explanation
     from ...analysis.layers import LayerRecord
-    from ...analysis.records import Report
+    from ...analysis.report import Report
 
 QUANTITIES = (
     "params", "buffers", "macs", "flops", "activation_bytes", "weight_bytes", "bytes_read", "bytes_written",

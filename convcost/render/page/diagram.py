@@ -14,7 +14,7 @@ from ..blocks import Block, is_wrapper, tree
 
 if TYPE_CHECKING:
     from ...analysis.layers import LayerRecord
-    from ...analysis.records import Report
+    from ...analysis.report import Report
 
 MAX_LANES = 20_000
 """Places in lanes of one block. Beyond, long lines run straight: nobody could follow them anyway."""

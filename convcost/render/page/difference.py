@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..difference import changes_sheet, headline, notes, totals_sheet
-from ..html_table import table
+from ..documents.difference import changes_sheet, headline, notes, totals_sheet
+from ..formats.html_table import table
 from .sections import command_html
 from .shell import Assets, page
 
 if TYPE_CHECKING:
-    from ...analysis.diff import Diff
+    from ...analysis.comparison.diff import Diff
 
 
 def difference_page(diff: Diff, verbose: bool, command: Sequence[str], version: str) -> str:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from ... import units
 from ..charts.networks import ERRORS
-from ..html_table import number
-from ..markdown import escape as markdown
+from ..formats.html_table import number
+from ..formats.markdown import escape as markdown
 from .shell import Assets, page
 
 if TYPE_CHECKING:
-    from ...analysis.records import Report
+    from ...analysis.report import Report
 
 _HEADS = (
     "Network", "Year", "Input", "Params", "Weights (MB)", "Weights (MiB)", "Activations", "MACs", "Top-1 error",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..analysis import breakdown_sheet, headline
 from ..charts import Chart, report_charts
-from ..html_table import table
+from ..documents.analysis import breakdown_sheet, headline
+from ..formats.html_table import table
 from ..sheet import Document
 from .data import chart_data, layer_data
 from .sections import (
@@ -27,7 +27,7 @@ from .shell import Assets, asset, page
 
 if TYPE_CHECKING:
     from ...analysis.explain import Explanation
-    from ...analysis.records import Report
+    from ...analysis.report import Report
     from ...analysis.roofline import Roofline
 
 

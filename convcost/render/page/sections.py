@@ -9,15 +9,16 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ... import units
-from ..analysis import conventions, quantity_of
 from ..charts import Chart
-from ..html_table import number, table
-from ..roofline import ceiling_sheet, contrast, group_sheet, meaning
-from ..roofline import headline as bound
+from ..documents.analysis import conventions, quantity_of
+from ..documents.roofline import ceiling_sheet, contrast, group_sheet, meaning
+from ..documents.roofline import headline as bound
+from ..formats.html_table import number, table
 from ..sheet import Document, Paragraph, Sheet
 
 if TYPE_CHECKING:
-    from ...analysis.records import Report, Verdict
+    from ...analysis.records import Verdict
+    from ...analysis.report import Report
     from ...analysis.roofline import Roofline
 
 _ARXIV = re.compile(r"[0-9]{4}\.[0-9]{4,5}|[a-z-]+/[0-9]{7}")

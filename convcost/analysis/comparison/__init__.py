@@ -1,0 +1,1 @@
+"""Networks beside each other: comparison of totals, and differences layer by layer."""

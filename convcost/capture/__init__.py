@@ -1,0 +1,1 @@
+"""A live PyTorch module becomes a graph: its forward pass is recorded on the meta device."""

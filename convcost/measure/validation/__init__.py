@@ -1,0 +1,1 @@
+"""Static figures checked against PyTorch and fvcore."""

@@ -1,0 +1,1 @@
+"""PyTorch modules for the ops that torch.nn has no module for."""

@@ -1,0 +1,86 @@
+"""Precisions: which dtype weights are stored in, and which dtype each class of ops computes in.
+
+A new precision is one row of ``PRECISIONS`` (or one call of ``register_precision``).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from .errors import UsageError, nearest
+from .tensor import FLOATING, Tensor
+
+AutocastClass = Literal["low", "float32", "promote", "keep"]
+"""What autocast does with the inputs of an op: cast them to the low precision, cast them to float32, cast them to the
+widest of their dtypes, or leave them alone. Source: PyTorch's op lists for CUDA autocast."""
+
+
+class Precision(msgspec.Struct, frozen=True):
+    """How a network computes.
+
+    Args:
+        name: what ``--dtype`` calls it.
+        stored: dtype of the parameters, buffers and inputs, by PyTorch's name.
+        compute: dtype of convolutions, linear layers and matrix products. It differs from ``stored`` in mixed
+            precision, where PyTorch's autocast casts the inputs of each op.
+    """
+
+    name: str
+    stored: str
+    compute: str
+
+    @property
+    def mixed(self) -> bool:
+        """True if autocast casts the inputs of ops."""
+        return self.stored != self.compute
+
+    @property
+    def low(self) -> str | None:
+        """The low precision of autocast; None without autocast."""
+        return self.compute if self.mixed else None
+
+    def cast(self, autocast: AutocastClass, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The inputs of an op in the dtypes that it sees. Without autocast they stay as they are."""
+        if not self.mixed or autocast == "keep":
+            return inputs
+        if autocast == "promote":
+            wanted = self.stored if any(tensor.dtype == self.stored for tensor in inputs) else self.compute
+        else:
+            wanted = self.compute if autocast == "low" else "float32"
+        return tuple([Tensor(x.shape, wanted) if x.dtype in FLOATING else x for x in inputs])
+
+
+PRECISIONS: dict[str, Precision] = {
+    each.name: each
+    for each in (
+        *[Precision(dtype, dtype, dtype) for dtype in ("float32", "float16", "bfloat16", "float64")],
+        Precision("amp-bf16", "float32", "bfloat16"),
+        Precision("amp-fp16", "float32", "float16"),
+    )
+}
+"""Every precision by its name."""
+
+
+def register_precision(precision: Precision) -> None:
+    """Add a precision to ``PRECISIONS``.
+
+    Raises:
+        TypeError: the name is taken.
+    """
+    if precision.name in PRECISIONS:
+        raise TypeError(f"a precision {precision.name!r} is registered already")
+    PRECISIONS[precision.name] = precision
+
+
+def precision_of(name: str) -> Precision:
+    """The precision of this name.
+
+    Raises:
+        UsageError: there is none; the message has the nearest spelling.
+    """
+    found = PRECISIONS.get(name)
+    if found is None:
+        raise UsageError(f"unknown dtype {name!r}{nearest(name, PRECISIONS)} (allowed: {', '.join(PRECISIONS)})")
+    return found

@@ -1,0 +1,1 @@
+"""Records become documents: sentences, tables and curves."""

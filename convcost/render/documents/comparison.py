@@ -1,0 +1,125 @@
+"""Networks side by side as a document: figures, ratios, and where parameters and work are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ... import units
+from ..sheet import Column, Document, Line, Paragraph, Sheet
+
+if TYPE_CHECKING:
+    from ...analysis.comparison.compare import Compared, Comparison
+
+MAIN = ("depth", "params", "macs", "flops", "activation_bytes", "top1_error", "top5_error")
+"""The quantities of the first table, which fits 80 columns."""
+MEMORY = ("weight_file_bytes", "peak_memory", "peak_training_memory", "largest_batch", "largest_training_batch")
+MEASURED = ("latency_ns", "samples_per_s")
+RATIOS = ("params", "macs", "flops", "activation_bytes", "weight_file_bytes")
+SPLIT = ("params", "macs", "activation_bytes")
+
+
+def document(comparison: Comparison) -> Document:
+    """What ``convcost compare`` shows."""
+    sheets = (_figures("", MAIN, comparison), *further(comparison).values())
+    return Document((*sheets, *(Paragraph(text) for text in notes(comparison))))
+
+
+def further(comparison: Comparison) -> dict[str, Sheet]:
+    """The tables behind the first one: memory, measured figures, ratios, convolutions and linear layers."""
+    sheets = {"memory": _figures("Memory", MEMORY, comparison)}
+    if MEASURED[0] in comparison.quantities:
+        sheets["measured"] = _figures("Measured", MEASURED, comparison)
+    if len(comparison.networks) > 1:
+        sheets["ratios"] = _ratios(comparison)
+    return {**sheets, "shares": _split(comparison.networks)}
+
+
+def flat(comparison: Comparison) -> Document:
+    """Everything in one sheet, for CSV."""
+    keys = tuple(comparison.quantities)
+    groups = [(quantity, group) for quantity in SPLIT for group in ("conv", "fc")]
+    columns = [Column("name", ""), Column("title", ""), Column("year", ""), Column("source", "")]
+    columns += [Column(key, "", "plain") for key in keys]
+    columns += [Column(f"{group}_{quantity}", "", "plain") for quantity, group in groups]
+    columns += [Column(f"{key}_ratio", "", "plain") for key in RATIOS]
+    columns += [Column(f"accuracy_{key}", "") for key in ("dataset", "source")]
+    lines = []
+    for row in comparison.networks:
+        cells: list[Any] = [row.name, row.title, row.year, row.source]
+        cells += [row.figures[key] for key in keys]
+        cells += [getattr(row.breakdown[group], quantity) for quantity, group in groups]
+        cells += [row.ratios[key] for key in RATIOS]
+        cells += [row.accuracy.get(key) for key in ("dataset", "source")]
+        lines.append(Line(tuple(cells)))
+    return Document((Sheet("", tuple(columns), tuple(lines)),))
+
+
+def _figures(title: str, wanted: Sequence[str], comparison: Comparison) -> Sheet:
+    """The quantities that any of the networks has; the best of each stands out."""
+    networks, quantities = comparison.networks, comparison.quantities
+    keys = [key for key in wanted if key in quantities and any(row.figures[key] is not None for row in networks)]
+    columns = [Column("name", "Network", "word")]
+    columns += [Column(key, quantities[key].heading, quantities[key].unit) for key in keys]
+    lines = []
+    for row in networks:
+        best = tuple(k for k, key in enumerate(keys, 1) if row.name in comparison.best.get(key, ()))
+        lines.append(Line((row.name, *(row.figures[key] for key in keys)), best=best))
+    return Sheet(title, tuple(columns), tuple(lines))
+
+
+def _ratios(comparison: Comparison) -> Sheet:
+    columns = [Column("name", "Network", "word")]
+    columns += [Column(key, comparison.quantities[key].heading, "ratio") for key in RATIOS]
+    lines = [Line((row.name, *(row.ratios[key] for key in RATIOS))) for row in comparison.networks]
+    against = "the best" if comparison.relative_to == "best" else comparison.relative_to
+    return Sheet(f"Relative to {against}", tuple(columns), tuple(lines))
+
+
+def _split(networks: Sequence[Compared]) -> Sheet:
+    """Shares as numbers that stay where the terminal is narrow: they are what this sheet is about."""
+    headings = {"params": "Params", "macs": "MACs", "activation_bytes": "Memory"}
+    columns = [Column("name", "Network", "word")]
+    columns += [
+        Column(f"{group}_{key}", f"{headings[key]} conv" if group == "conv" else "fc", "plain")
+        for key in SPLIT
+        for group in ("conv", "fc")
+    ]
+    lines = []
+    for row in networks:
+        whole = {key: sum(getattr(group, key) for group in row.breakdown.values()) for key in SPLIT}
+        cells = [
+            units.share(getattr(row.breakdown[group], key), whole[key]) for key in SPLIT for group in ("conv", "fc")
+        ]
+        lines.append(Line((row.name, *cells)))
+    return Sheet("In convolutions and fully connected layers", tuple(columns), tuple(lines))
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Where errors come from, what was analysed, what figures mean, and why some are not there."""
+    networks, quantities = comparison.networks, comparison.quantities
+    found = []
+    for row in networks:
+        if row.accuracy:
+            dataset = f" on {row.accuracy['dataset']}" if "dataset" in row.accuracy else ""
+            found.append(f"Errors of {row.name}{dataset}: {row.accuracy.get('source', 'source not given')}.")
+    settings: dict[str, list[str]] = {}
+    for row in networks:
+        shapes = ", ".join(units.shape(shape) for shape in row.settings.input_shapes.values()) or "none"
+        settings.setdefault(f"{shapes}, {row.settings.dtype}, {row.settings.mode}", []).append(row.name)
+    if len(settings) == 1:
+        found.append(f"Input {next(iter(settings))}.")
+    else:
+        found += [f"Input of {', '.join(names)}: {text}." for text, names in settings.items()]
+    found.append("FLOPs = 2 x MACs + everything else; activations: bytes of fresh outputs.")
+    peak, training = quantities["peak_memory"], quantities["peak_training_memory"]
+    found.append(f"{peak.heading}: {peak.about}. {training.heading}: {training.about}.")
+    found += [f"{quantities[key].heading}: {quantities[key].about}." for key in MEASURED if key in quantities]
+    if batch := quantities.get("largest_batch"):
+        found.append(f"{batch.heading}: {batch.about}.")
+    for row in networks:
+        reasons: dict[str, list[str]] = {}
+        for key, reason in row.unknown.items():
+            reasons.setdefault(reason, []).append(quantities[key].heading)
+        found += [f"Not known of {row.name}: {'; '.join(names)}: {reason}." for reason, names in reasons.items()]
+    return found

@@ -1,0 +1,1 @@
+"""Documents become text: one module per output format."""

@@ -1,0 +1,379 @@
+"""A graph's JSON back to the graph, as ``convcost export --format json`` writes it. The text is not trusted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from ..errors import OpError, SourceError, SpecError, as_written
+from ..graph import GIVEN, OWN, About, Allocation, Claim, Graph, Node, Reference
+from ..ops import REGISTRY, Composite, make
+from ..ops.base import Op, Tensors
+from ..spec.graph_builder import bind_op, check_size, check_values
+from ..spec.header import CLAIM_CONVENTIONS, CLAIM_QUANTITIES
+from ..spec.vocabulary import literal_kind, takes_decimals
+from ..tensor import ITEM_BYTES, Tensor
+from ..units import is_figure
+from .json_text import decoded, mistake
+
+SCHEMA = 1
+
+MAX_JSON_BYTES = 64 << 20
+"""The limit of a graph's JSON; ten thousand layers take about 4 MiB."""
+
+
+class _Architecture(msgspec.Struct, gc=False):
+    name: str
+    title: str = ""
+    family: str = ""
+    source: str = ""
+    reference: dict[str, Any] = {}
+    accuracy: dict[str, Any] = {}
+
+
+class _Input(msgspec.Struct, gc=False):
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+class _Node(msgspec.Struct, gc=False):
+    name: str
+    op: str
+    inputs: tuple[Reference, ...]
+    fields: msgspec.Raw = msgspec.Raw(b"{}")
+    owner: int | Literal["inputs"] | None = None
+    outputs: tuple[Tensor, ...] | None = None
+
+
+class _Document(msgspec.Struct, gc=False):
+    architecture: _Architecture
+    inputs: tuple[_Input, ...]
+    nodes: tuple[_Node, ...]
+    outputs: tuple[Reference, ...]
+    batch_free: bool = True
+    mode: Literal["eval", "train"] | None = None
+    dtype: str | None = None
+    repeats: tuple[tuple[int, int], ...] = ()
+    published: tuple[Claim, ...] = ()
+    allocations: tuple[Allocation, ...] | None = None
+
+
+_NOTHING = msgspec.Raw()
+
+
+class _Head(msgspec.Struct):
+    """What tells one JSON of convcost from another."""
+
+    schema: Any = None
+    convcost: Any = None
+    name: Any = None
+    nodes: msgspec.Raw = _NOTHING
+    network: msgspec.Raw = _NOTHING
+    layers: msgspec.Raw = _NOTHING
+
+
+def holds_spec(content: bytes) -> bool:
+    """True for a spec that is written in JSON, which is YAML too."""
+    try:
+        head = msgspec.json.decode(content, type=_Head)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return head.name is not None and bool(head.layers) and not (head.nodes or head.network)
+
+
+def graph_of(document: Mapping[str, Any], file: str) -> Graph:
+    """The graph of a document that ``export.graph_json.graph_document`` has made. See ``graph_from_json``."""
+    return graph_from_json(msgspec.json.encode(document), file)
+
+
+def graph_from_json(content: bytes, file: str) -> Graph:
+    """The graph in a JSON text: a graph's own, or one that holds it as its ``network``, as saved profiles do.
+
+    Everything that an analysis needs is there, and what is known of the network. Not there are the lines of the spec
+    that it was written as, and the module that it was captured from: memory in a forward pass is that of the run that
+    was observed when the JSON was written, or goes by the rules if none was.
+
+    Args:
+        content: UTF-8.
+        file: how to call it in errors.
+
+    Raises:
+        SourceError: it is larger than 64 MiB, no JSON, or the JSON of something else.
+        SpecError: it has a mistake; the message has its place, ``nodes[7].fields.kernel_size``.
+    """
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if len(content) > MAX_JSON_BYTES:
+        raise SourceError(f"{file}: the file is larger than {MAX_JSON_BYTES >> 20} MiB, the limit of a graph's JSON")
+    head: _Head = decoded(content, _Head, file, "")
+    if head.network and not head.nodes:
+        inside = bytes(head.network)
+        head, at = decoded(inside, _Head, file, "network"), "network."
+        content = inside
+    else:
+        at = ""
+    if not head.nodes:
+        known = "this is what convcost found out about a network" if head.convcost else "it has no 'nodes'"
+        raise SourceError(f"{file}: no graph is in it ({known}; convcost export --format json writes a graph)")
+    if head.schema != SCHEMA:
+        newer = isinstance(head.schema, int) and head.schema > SCHEMA
+        more = "; a newer convcost wrote it: update convcost" if newer else ""
+        raise SourceError(f"{file}: {at}schema is {as_written(head.schema)}, and {SCHEMA} can be read{more}")
+    return _Reader(decoded(content, _Document, file, at.rstrip(".")), file, at).graph()
+
+
+class _Reader:
+    """A document to a graph: every op is made from the registry, bound to what arrives, and checked against it."""
+
+    def __init__(self, document: _Document, file: str, at: str) -> None:
+        self.document = document
+        self.file = file
+        self.at = at
+        self.inputs: list[Tensor] = []
+        self.values: list[Tensors] = []
+        self.nodes: list[Node] = []
+        self.made: dict[Any, tuple[Op, Tensors]] = {}
+
+    def fail(self, place: str, message: str) -> SpecError:
+        return mistake(self.file, self.at + place, message)
+
+    def graph(self) -> Graph:
+        document = self.document
+        about = self.about()
+        for number, given in enumerate(document.inputs):
+            self.inputs.append(self.input(f"inputs[{number}]", given))
+        self.unique("inputs", [given.name for given in document.inputs])
+        self.unique("nodes", [node.name for node in document.nodes])
+        for number, written in enumerate(document.nodes):
+            self.node(f"nodes[{number}]", written)
+        if not document.outputs:
+            raise self.fail("outputs", "the network gives nothing")
+        outputs = [self.reference(f"outputs[{n}]", each) for n, each in enumerate(document.outputs)]
+        if document.dtype is not None:
+            self.dtype("dtype", document.dtype)
+        allocations = self.allocations()
+        return Graph(
+            self.nodes,
+            [(given.name, tensor) for given, tensor in zip(document.inputs, self.inputs, strict=True)],
+            outputs,
+            about,
+            batch_free=document.batch_free,
+            check=False,
+            mode=document.mode,
+            dtype=document.dtype,
+            repeats=self.repeats(),
+            observe=None if allocations is None else lambda: allocations,
+        )
+
+    # --- what is known about it
+
+    def about(self) -> About:
+        given = self.document.architecture
+        for key in given.__struct_fields__:
+            self.text(f"architecture.{key}", getattr(given, key))
+        if not given.name:
+            raise self.fail("architecture.name", "the network needs a name")
+        for number, claim in enumerate(self.document.published):
+            self.claim(f"published[{number}]", claim)
+        return About(**msgspec.structs.asdict(given), published=self.document.published)
+
+    def claim(self, place: str, claim: Claim) -> None:
+        self.text(place, list(msgspec.structs.astuple(claim)))
+        if isinstance(claim.value, str) and not is_figure(claim.value):
+            raise self.fail(f"{place}.value", f"{as_written(claim.value)} is not a figure such as 138M or 60,000")
+        for key, allowed in (("quantity", CLAIM_QUANTITIES), ("convention", (*CLAIM_CONVENTIONS, None))):
+            word = getattr(claim, key)
+            if word not in allowed:
+                known = ", ".join(filter(None, allowed))
+                raise self.fail(f"{place}.{key}", f"{as_written(word)} is not one of {known}")
+
+    def text(self, place: str, value: Any) -> None:
+        """Refuse what would do something to a terminal."""
+        for text in _texts(value):
+            if not text.isprintable():
+                raise self.fail(place, f"the text {ascii(text)[:60]} holds characters that cannot be printed")
+
+    def unique(self, place: str, names: list[str]) -> None:
+        seen: set[str] = set()
+        for number, name in enumerate(names):
+            self.text(f"{place}[{number}].name", name)
+            if not name or name in seen:
+                problem = f"the name {as_written(name)} is taken" if name else "the name is empty"
+                raise self.fail(f"{place}[{number}].name", problem)
+            seen.add(name)
+
+    # --- tensors
+
+    def input(self, place: str, given: _Input) -> Tensor:
+        tensor = self.tensor(place, Tensor(given.shape, given.dtype))
+        if self.document.batch_free and given.shape[:1] != (1,):
+            shown = as_written(given.shape)
+            raise self.fail(f"{place}.shape", f"it begins with the batch, 1 where 'batch_free' is true, not {shown}")
+        return tensor
+
+    def tensor(self, place: str, tensor: Tensor) -> Tensor:
+        self.dtype(f"{place}.dtype", tensor.dtype)
+        if min(tensor.shape, default=0) < 0:
+            raise self.fail(f"{place}.shape", f"sizes are 0 or more, not {as_written(tensor.shape)}")
+        try:
+            check_size(tensor)
+        except OpError as error:
+            raise self.fail(f"{place}.shape", str(error)) from None
+        return tensor
+
+    def dtype(self, place: str, dtype: str) -> None:
+        if dtype not in ITEM_BYTES:
+            raise self.fail(place, f"unknown dtype {as_written(dtype)} (known: {', '.join(ITEM_BYTES)})")
+
+    def reference(self, place: str, reference: Reference) -> Reference:
+        """A reference to a value that is there by now."""
+        source, output = reference
+        if not -len(self.inputs) <= source < len(self.nodes):
+            raise self.fail(
+                place,
+                f"{as_written(reference)} is nothing that comes before it: there are {len(self.nodes)} layers "
+                f"(0 and up) and {len(self.inputs)} inputs (-1 and down)",
+            )
+        given = len(self.values[source]) if source >= 0 else 1
+        if not 0 <= output < given:
+            raise self.fail(place, f"{as_written(reference)}: that gives {given} value(s), the first one is 0")
+        return reference
+
+    def value(self, reference: Reference) -> Tensor:
+        source, output = reference
+        return self.values[source][output] if source >= 0 else self.inputs[-1 - source]
+
+    # --- nodes
+
+    def node(self, place: str, written: _Node) -> None:
+        reads = tuple([self.reference(f"{place}.inputs[{n}]", each) for n, each in enumerate(written.inputs)])
+        arriving = tuple([self.value(reference) for reference in reads])
+        given = written.owner == "inputs"
+        key = (written.op, bytes(written.fields), arriving, given)
+        found = self.made.get(key)
+        if found is None:
+            found = self.made[key] = self.bound(place, written, arriving, given)
+        op, outputs = found
+        if written.outputs is not None and written.outputs != outputs:
+            raise self.fail(
+                f"{place}.outputs", f"the file says {_shown(written.outputs)}, {op.op} gives {_shown(outputs)}"
+            )
+        owner = GIVEN if given else OWN
+        if isinstance(written.owner, int):
+            owner = self.owner(f"{place}.owner", written.owner, op)
+        self.nodes.append(Node(written.name, op, reads, owner))
+        self.values.append(outputs)
+
+    def bound(self, place: str, written: _Node, arriving: Tensors, given: bool) -> tuple[Op, Tensors]:
+        fields = decoded(bytes(written.fields), dict[str, Any], self.file, f"{self.at}{place}.fields")
+        try:
+            op = make(written.op, {key: _value(written.op, key, value) for key, value in fields.items()})
+            own = arriving[: op.arity[0]] if given else arriving
+            op, outputs = bind_op(op, own)
+            if given:
+                check_values(op, arriving[op.arity[0] :])
+            if isinstance(op, Composite):
+                raise OpError(f"{op.op} is written as its parts in a graph")
+            _ask(op, own, outputs)
+        except OpError as error:
+            message = str(error)
+            field = re.match(rf"{re.escape(written.op)}: (\w+) is ", message)
+            where = f"{place}.fields.{field.group(1)}" if field and field.group(1) in fields else place
+            raise self.fail(where, message) from None
+        except Exception as error:  # the rules trust their fields, and a file may hold what no capture gives
+            said = f"{type(error).__name__}: {error}"
+            raise self.fail(
+                place, f"{written.op} cannot be worked out with these fields and inputs ({said})"
+            ) from error
+        for tensor in outputs:
+            self.tensor(place, tensor)
+        for weight in op.weights():
+            self.dtype(place, weight.dtype or "float32")
+        self.text(f"{place}.fields", fields)
+        return op, outputs
+
+    def owner(self, place: str, owner: int, op: Op) -> int:
+        """The layer whose weights an op uses."""
+        if not 0 <= owner < len(self.nodes):
+            raise self.fail(place, f"layer {owner} does not come before this one")
+        other = self.nodes[owner]
+        if other.owner != OWN or other.op.weights() != op.weights():
+            raise self.fail(place, f"layer {owner}, {other.name!r}, has no such weights of its own")
+        return owner
+
+    # --- the run
+
+    def repeats(self) -> tuple[tuple[int, int], ...]:
+        """The runs of repetitions; they lie in each other or apart."""
+        open_runs: list[int] = []
+        for start, end in sorted(self.document.repeats, key=lambda run: (run[0], -run[1])):
+            while open_runs and open_runs[-1] <= start:
+                open_runs.pop()
+            if not 0 <= start < end <= (open_runs[-1] if open_runs else len(self.nodes)):
+                raise self.fail("repeats", f"[{start}, {end}] is no run of layers")
+            open_runs.append(end)
+        return self.document.repeats
+
+    def allocations(self) -> tuple[Allocation, ...] | None:
+        """The allocations of a run: each comes before it goes, one event at a time."""
+        found = self.document.allocations
+        events: set[int] = set()
+        for number, each in enumerate(found or ()):
+            place = f"allocations[{number}]"
+            self.text(place, each.label)
+            if each.bytes < 0 or each.born < 0 or (each.died is not None and each.died <= each.born):
+                raise self.fail(place, "bytes and events are 0 or more, and 'died' comes after 'born'")
+            for event in (each.born, each.died):
+                if event in events:
+                    raise self.fail(place, f"event {event} is another one's")
+                if event is not None:
+                    events.add(event)
+        return found
+
+
+def _value(word: str, key: str, value: Any) -> Any:
+    """A field as the op takes it: lists are tuples, and "inf" is a number where numbers go."""
+    if isinstance(value, list):
+        return tuple([_value(word, key, inner) for inner in value])
+    if value in ("inf", "-inf", "nan"):
+        cls = REGISTRY.get(word)
+        if cls is not None and (takes_decimals(cls, key) or literal_kind(cls, key) == "argument"):
+            return float(value)
+    if isinstance(value, dict) and word in REGISTRY and literal_kind(REGISTRY[word], key) != "tensor":
+        raise OpError(f"{word}: {key} holds a mapping, and no field takes one")
+    return value
+
+
+def _ask(op: Op, inputs: Tensors, outputs: Tensors) -> None:
+    """Ask every rule of an op once, so that what none of them expects is told here, with its place."""
+    hash(op)
+    op.macs(inputs, outputs)
+    op.reads(inputs, outputs)
+    op.reach(inputs, outputs)
+    op.connection_count(inputs, outputs)
+    op.saved(inputs, outputs, (True,) * len(inputs), "cuda")
+    for train in (False, True):
+        op.work(inputs, outputs, train)
+        op.launches(inputs, train)
+        op.transient(inputs, outputs, train, "cuda")
+        if len(op.placement(inputs, train)) != len(outputs):
+            raise OpError(f"{op.op}: it is not known where its {len(outputs)} outputs are")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(key)
+            yield from _texts(inner)
+
+
+def _shown(tensors: Tensors) -> str:
+    return ", ".join(f"{'x'.join(map(str, each.shape))} {each.dtype}" for each in tensors)

@@ -1,0 +1,67 @@
+"""Tensors without values: shapes and dtypes, and the parameters and buffers of layers."""
+
+from __future__ import annotations
+
+from math import prod
+
+import msgspec
+
+Shape = tuple[int, ...]
+
+ITEM_BYTES: dict[str, int] = {
+    "complex128": 16,
+    "complex64": 8,
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "uint64": 8,
+    "uint32": 4,
+    "uint16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+}
+"""Bytes of one element, by PyTorch's name of the dtype."""
+
+FLOATING = ("float32", "float16", "bfloat16", "float64")
+
+
+class Tensor(msgspec.Struct, frozen=True, gc=False):
+    """A value: its shape with the batch dimension first, (N, C, H, W), and its dtype by PyTorch's name."""
+
+    shape: Shape
+    dtype: str = "float32"
+
+    @property
+    def elements(self) -> int:
+        """Number of scalars."""
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the values, without any allocator's rounding."""
+        return prod(self.shape) * ITEM_BYTES[self.dtype]
+
+
+class Weight(msgspec.Struct, frozen=True, gc=False):
+    """A tensor that belongs to a layer: a learnable parameter or a buffer.
+
+    ``kind`` is PyTorch's distinction: "parameter" (learned) or "buffer" (kept, not learned).
+    ``dtype`` None follows the model's dtype; integers keep their own.
+    """
+
+    name: str
+    shape: Shape
+    kind: str = "parameter"
+    dtype: str | None = None
+
+    @property
+    def elements(self) -> int:
+        """Number of scalars."""
+        return prod(self.shape)

@@ -1,0 +1,160 @@
+"""torchvision's networks: captured and counted by PyTorch, and beside the specs of the same networks."""
+
+from __future__ import annotations
+
+import pytest
+
+from convcost import analyze, capture, load
+from convcost.sources import shipped
+
+torch = pytest.importorskip("torch")
+from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
+from convcost.sources.model_zoo import without_weights  # noqa: E402
+from support.torchvision_ops import import_torchvision  # noqa: E402
+
+# The same step under two names: an op with its own weight, and the value that is read and the sum that is taken.
+SAME_STEP = {
+    "layer_scale": "mul",
+    "class_token": "concat",
+    "position_embedding": "add",
+    "channel_shuffle": "contiguous",
+    "softmax": "attention_softmax",
+}
+# Only Swin has steps here that PyTorch takes differently: windows are cut by one op, and the bias has an op.
+ONLY_COMPUTING = ("swin_t",)
+TORCHVISION = {"googlenet_bn": "googlenet"}
+BUILT_WITH = {"googlenet": {"aux_logits": False, "init_weights": False}, "inception_v3": {"init_weights": False}}
+# The paper's GoogLeNet has no batch norm, and torchvision none without.
+WITHOUT = ("googlenet",)
+
+
+try:
+    models = import_torchvision().models
+except ImportError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+BOTH = sorted(
+    name
+    for name in {name for name, *_ in shipped.shipped()} - {*WITHOUT}
+    if TORCHVISION.get(name, name) in models.list_models()
+)
+
+
+def built(name, **keys):
+    with without_weights():
+        return models.get_model(name, weights=None, **keys).to("meta")
+
+
+def has_no_effect(layer):
+    """What torchvision runs and papers do not draw: the concatenation of one value, and pooling 7x7 to 7x7."""
+    (output,), inputs = layer.cost.outputs, layer.cost.inputs
+    return (layer.op == "concat" and len(inputs) == 1) or (
+        layer.op == "adaptive_avg_pool2d" and output.shape == inputs[0].shape
+    )
+
+
+def steps(report, only_computing):
+    """(op, elements, parameters, buffers, MACs, FLOPs, bytes) of every layer that runs a kernel.
+
+    A weight that is read as a value belongs to the step behind it.
+    """
+    found = []
+    params = buffers = 0
+    for layer in report.layers:
+        if layer.op in ("parameter", "buffer"):
+            params, buffers = params + layer.params, buffers + layer.buffers
+        elif layer.cost.launches and not has_no_effect(layer):
+            figures = (layer.params + params, layer.buffers + buffers, layer.macs, layer.flops)
+            if not only_computing:
+                name = SAME_STEP.get(layer.op, layer.op)
+                found.append((name, layer.cost.outputs[0].elements, *figures, layer.activation_bytes))
+            elif layer.op in ("linear", "matmul", "conv2d", "layer_norm", "gelu") or layer.op.endswith("softmax"):
+                found.append((layer.cost.outputs[0].elements, layer.macs, layer.flops))
+            params = buffers = 0
+    return found
+
+
+def test_most_of_what_ships_is_in_torchvision():
+    assert len(BOTH) >= 40
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_captured_network_is_the_shipped_one(name):
+    """Step by step, in the order that PyTorch takes them."""
+    theirs = TORCHVISION.get(name, name)
+    train = name == "inception_v3"  # whose auxiliary head runs in training only
+    batch = 2 if train else 1
+    graph = load(name)
+    spec = analyze(graph, batch=batch, train=train)
+    module = built(theirs, **BUILT_WITH.get(theirs, {})).train(train)
+    image = torch.empty(batch, *graph.inputs[0][1].shape[1:], device="meta")
+    captured = analyze(capture(module, image))
+    computing = name in ONLY_COMPUTING
+    assert steps(captured, computing) == steps(spec, computing)
+    if name != "swin_t":
+        assert captured.totals.buffers == spec.totals.buffers
+    assert captured.totals.params == spec.totals.params
+    assert captured.totals.macs == spec.totals.macs
+    assert captured.coverage.unmodelled == ()
+
+
+def counted(name, size, **keys):
+    """Captured, beside PyTorch's own counter."""
+    module = built(name, **keys).eval()
+    image = torch.empty(1, *size, device="meta")
+    report = analyze(capture(module, image))
+    counter = FlopCounterMode(display=False)
+    with counter, sdpa_kernel(SDPBackend.MATH):
+        module(image)
+    assert report.coverage.unmodelled == ()
+    assert report.totals.params == sum(x.numel() for x in module.parameters())
+    assert report.totals.buffers == sum(x.numel() for x in module.buffers())
+    assert 2 * report.totals.macs == counter.get_total_flops()
+    return report.totals
+
+
+IMAGE, CLIP = (3, 224, 224), (3, 16, 112, 112)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "keys"),
+    [
+        ("alexnet", IMAGE, {}),
+        ("googlenet", IMAGE, BUILT_WITH["googlenet"]),
+        ("inception_v3", (3, 299, 299), BUILT_WITH["inception_v3"]),
+        ("efficientnet_v2_s", (3, 384, 384), {}),
+        ("maxvit_t", IMAGE, {}),
+        ("mnasnet0_5", IMAGE, {}),
+        ("regnet_y_400mf", IMAGE, {}),
+        ("swin_v2_t", (3, 256, 256), {}),
+        ("vit_b_32", IMAGE, {}),
+        ("fcn_resnet50", (3, 520, 520), {"weights_backbone": None, "aux_loss": True}),
+        ("deeplabv3_mobilenet_v3_large", (3, 520, 520), {"weights_backbone": None, "aux_loss": True}),
+        ("lraspp_mobilenet_v3_large", (3, 520, 520), {"weights_backbone": None}),
+        ("r2plus1d_18", CLIP, {}),
+        ("s3d", (3, 16, 224, 224), {}),
+        ("mvit_v1_b", (3, 16, 224, 224), {}),
+        ("swin3d_t", (3, 16, 224, 224), {}),
+    ],
+)
+def test_a_sample_is_as_published(name, size, keys):
+    """All of them: benchmarks/zoo.py. torchvision publishes 10^9 multiply-accumulates as ``_ops``."""
+    weights = models.get_model_weights(name)
+    meta = getattr(weights, "IMAGENET1K_V1", next(iter(weights))).meta
+    totals = counted(name, size, **keys)
+    assert totals.params == meta["num_params"]
+    assert f"{totals.macs / 1e9:.3f}" == f"{meta['_ops']:.3f}"
+
+
+@pytest.mark.parametrize("name", ["fasterrcnn_mobilenet_v3_large_320_fpn", "retinanet_resnet50_fpn_v2", "ssd300_vgg16"])
+def test_backbones_of_detectors(name):
+    module = built(name, weights_backbone=None).backbone.eval()
+    image = torch.empty(1, 3, 320, 320, device="meta")
+    report = analyze(capture(module, image))
+    with FlopCounterMode(display=False) as counter:
+        module(image)
+    assert 2 * report.totals.macs == counter.get_total_flops()
+    assert report.totals.params == sum(x.numel() for x in module.parameters())
+    assert len(report.graph.outputs) == len(module(image))

@@ -1,0 +1,54 @@
+"""What each op says that autograd keeps, against PyTorch's hooks on saved tensors: storage by storage."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from convcost.tensor import FLOATING
+from ops.test_torch_modules import STEPS, WITHOUT_GRADIENT, filled, together, twin
+
+torch = pytest.importorskip("torch")
+
+from support.memory_oracles import key  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+
+
+def watched(module, arrays):
+    """What ``module`` gives, and every storage that autograd keeps of the call: its key and bytes."""
+    kept, alive = {}, []
+
+    def pack(tensor):
+        alive.append(tensor.untyped_storage())  # an address is used again once its storage is gone
+        kept[key(tensor)] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        outputs = together(module(*arrays))
+    return outputs, kept
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize(("op", "inputs"), STEPS.values(), ids=STEPS)
+def test_what_is_kept(op, inputs, device):
+    if op.op in WITHOUT_GRADIENT or op.op == "unmodelled":
+        pytest.skip("nothing that a gradient flows through")
+    if device == "cpu" and op.op == "operator":
+        pytest.skip("a registered operator has no kernel")
+    module = twin(op, device, train=True)
+    arrays = filled(inputs, device)
+    before = [key(x) for x in arrays]
+    own = {key(x) for x in (*module.parameters(), *module.buffers())}
+    outputs, kept = watched(module, arrays)
+    rule = op.saved(inputs, op.outputs(inputs), tuple(x.dtype in FLOATING for x in inputs), device)
+    if rule is None:
+        pytest.skip("not known")
+    kept = {storage: size for storage, size in kept.items() if storage not in own}
+    after = [key(y) for y in outputs]
+    seen = {storage for storage in kept if storage in (*before, *after)}
+    assert seen == {before[k] for k in rule.inputs} | {after[k] for k in rule.outputs} - own
+    assert Counter(size for storage, size in kept.items() if storage not in seen) == Counter(
+        x.bytes for x in rule.extra
+    )
