@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
+from typing import TypeVar
 
 import msgspec
 
@@ -13,6 +14,7 @@ from .errors import OpError, Where, nearest
 from .ops.base import Op
 from .tensor import Tensor, Weight
 
+Input = TypeVar("Input")
 Reference = tuple[int, int]
 """(node, output): a node's position and which of its outputs; position -1 is the graph's first input, -2 the second."""
 
@@ -34,6 +36,10 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     inputs: tuple[Reference, ...]
     owner: int = OWN
     where: Where | None = None
+
+    def own_inputs(self, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+        """Those of ``inputs`` that the op's rules see: without weights that are values of the graph."""
+        return inputs[: self.op.arity[0]] if self.owner == GIVEN else inputs
 
 
 class Claim(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from ..graph import Graph, Node
 from ..ops import REGISTRY, make, ready
-from ..ops.base import Composite, Step
+from ..ops.base import Composite, ExplanationStep
 from ..tensor import Tensor
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Explanation(msgspec.Struct, frozen=True):
     fields: dict[str, object]
     input_shapes: tuple[tuple[int, ...], ...]
     output_shapes: tuple[tuple[int, ...], ...]
-    steps: tuple[Step, ...]
+    steps: tuple[ExplanationStep, ...]
     warnings: tuple[str, ...]
 
 
@@ -94,16 +94,16 @@ def _explained(record: LayerRecord, train: bool) -> Explanation:
     )
 
 
-def _operations(record: LayerRecord) -> list[Step]:
+def _operations(record: LayerRecord) -> list[ExplanationStep]:
     kinds = record.flops_by_kind
     if not kinds:
-        return [Step("FLOPs", "none", "moves or renames values only", 0)]
+        return [ExplanationStep("FLOPs", "none", "moves or renames values only", 0)]
     names = " + ".join("2*MACs" if kind == "mac" else kind for kind in kinds)
     numbers = " + ".join(f"{number:,}" for number in kinds.values())
-    return [Step("FLOPs", names, numbers, record.flops)]
+    return [ExplanationStep("FLOPs", names, numbers, record.flops)]
 
 
-def _bytes(record: LayerRecord, train: bool) -> list[Step]:
+def _bytes(record: LayerRecord, train: bool) -> list[ExplanationStep]:
     cost = record.cost
     placed = record.node.op.placement(cost.inputs, train)
     steps = []
@@ -111,11 +111,11 @@ def _bytes(record: LayerRecord, train: bool) -> list[Step]:
         label = "output memory" if len(cost.outputs) == 1 else f"output {index} memory"
         if placement.kind != "fresh":
             reason = "a view of its input" if placement.kind == "view" else "in place, on its input"
-            steps.append(Step(label, "none", reason, 0, "bytes"))
+            steps.append(ExplanationStep(label, "none", reason, 0, "bytes"))
             continue
         sides = "*".join(map(str, tensor.shape)) or "1"
         steps.append(
-            Step(
+            ExplanationStep(
                 label,
                 "elements*bytes",
                 f"{sides}*{tensor.bytes // max(1, tensor.elements)}",
@@ -126,26 +126,30 @@ def _bytes(record: LayerRecord, train: bool) -> list[Step]:
     if record.bytes_written:
         inputs = record.node.op.reads(cost.inputs, cost.outputs)
         weights = record.bytes_read - inputs
-        steps.append(Step("bytes read", "inputs + weights", f"{inputs:,} + {weights:,}", record.bytes_read, "bytes"))
-        steps.append(Step("bytes written", "outputs", f"{record.bytes_written:,}", record.bytes_written, "bytes"))
+        steps.append(
+            ExplanationStep("bytes read", "inputs + weights", f"{inputs:,} + {weights:,}", record.bytes_read, "bytes")
+        )
+        steps.append(
+            ExplanationStep("bytes written", "outputs", f"{record.bytes_written:,}", record.bytes_written, "bytes")
+        )
     return steps
 
 
-def _field(record: LayerRecord) -> list[Step]:
+def _field(record: LayerRecord) -> list[ExplanationStep]:
     field = record.receptive_field
     if field is None:
         return []
     if field.whole:
-        return [Step("receptive field", "all of the input", "", field.size, "shape")]
+        return [ExplanationStep("receptive field", "all of the input", "", field.size, "shape")]
     start = ", ".join(map(str, field.start))
     stride = ", ".join(map(str, field.stride))
     return [
-        Step(
+        ExplanationStep(
             "receptive field",
             "end - start + 1, over all paths",
             f"starts at {start}",
             field.size,
             "shape",
         ),
-        Step("effective stride", "product of the strides before", "", stride, ""),
+        ExplanationStep("effective stride", "product of the strides before", "", stride, ""),
     ]

@@ -11,10 +11,11 @@ from torch import nn
 
 from ..graph import GIVEN, OWN, About, Graph, Node, Reference
 from ..ops import activation, combine, generic
+from ..ops.adaptive_max_pool import AdaptiveMaxPool
 from ..ops.base import Group, Op
 from ..ops.embedding import Parameter
 from ..tensor import FLOATING, Tensor
-from .trace_records import CONST, INPUT, PARAM, Ref, Step, tensor_of
+from .trace_records import CONST, INPUT, PARAM, Ref, TraceStep, tensor_of
 from .tracer import Trace
 
 Weights = tuple[int, ...]
@@ -75,12 +76,12 @@ def assemble(
     )
 
 
-def _with_indices(steps: list[Step], outputs: Sequence[Ref]) -> list[Step]:
+def _with_indices(steps: list[TraceStep], outputs: Sequence[Ref]) -> list[TraceStep]:
     """PyTorch's adaptive max pooling always gives indices; the op does where somebody reads them."""
     read = {ref for step in steps for ref in (*step.inputs, *step.weights)} | {*outputs}
     return [
         msgspec.structs.replace(step, op=msgspec.structs.replace(step.op, return_indices=True))
-        if step.op.op.startswith("adaptive_max_pool") and (at, 1) in read
+        if (at, 1) in read and isinstance(step.op, AdaptiveMaxPool)
         else step
         for at, step in enumerate(steps)
     ]
@@ -89,7 +90,7 @@ def _with_indices(steps: list[Step], outputs: Sequence[Ref]) -> list[Step]:
 # --- weights
 
 
-def _weights_of(step: Step, state: State) -> Weights | None:
+def _weights_of(step: TraceStep, state: State) -> Weights | None:
     """The numbers of a step's weights if they are parameters and buffers such as its op has them."""
     if not step.weights or any(kind != PARAM for kind, _ in step.weights):
         return None
@@ -108,7 +109,7 @@ def _weights_of(step: Step, state: State) -> Weights | None:
     return numbers
 
 
-def _owned(steps: Sequence[Step], state: State) -> dict[int, Weights]:
+def _owned(steps: Sequence[TraceStep], state: State) -> dict[int, Weights]:
     """The steps whose weights are a layer's own, or shared as a whole with an earlier one. All others are values."""
     candidates = {at: found for at, step in enumerate(steps) if (found := _weights_of(step, state)) is not None}
     values = {number for step in steps for kind, number in step.inputs if kind == PARAM}
@@ -132,7 +133,7 @@ def _owned(steps: Sequence[Step], state: State) -> dict[int, Weights]:
             values.update(candidates.pop(at))
 
 
-def _learned(steps: Sequence[Step], owned: dict[int, Weights]) -> tuple[list[Step], dict[int, Group]]:
+def _learned(steps: Sequence[TraceStep], owned: dict[int, Weights]) -> tuple[list[TraceStep], dict[int, Group]]:
     """Matrix products with what is made of parameters alone are linear layers; and what each parameter feeds."""
     made_of: list[frozenset[int]] = []  # the parameters that a step's result is made of, if of nothing else
     feeds: dict[int, Group] = {}
@@ -165,24 +166,20 @@ def _feed(feeds: dict[int, Group], origins: Iterable[frozenset[int]], group: Gro
 
 # --- attention
 
-_BETWEEN = ("view", "reshape", "permute", "transpose", "flatten", "unflatten", "contiguous", "dropout", "cast", "add",
-            "sub", "mul", "div", "scale", "elementwise", "causal_mask", "copy", "narrow", "select")  # fmt: skip
 
-
-def _attention(steps: list[Step]) -> list[Step]:
+def _attention(steps: list[TraceStep]) -> list[TraceStep]:
     """A softmax between two matrix products is attention's, and is booked there."""
     after_product: list[bool] = []
     softmax_of: list[int | None] = []
     chosen: set[int] = set()
     for at, step in enumerate(steps):
         sources = [source for source, _ in step.inputs if source >= 0]
-        word = step.op.op
-        passes = word in _BETWEEN
-        comes = word == "matmul" or (passes and any(after_product[source] for source in sources))
+        is_product, passes = isinstance(step.op, combine.Matmul), step.op.within_attention
+        comes = is_product or (passes and any(after_product[source] for source in sources))
         carried = next((softmax_of[source] for source in sources if softmax_of[source] is not None), None)
-        if word == "softmax" and sources and after_product[sources[0]]:
+        if isinstance(step.op, activation.Softmax) and sources and after_product[sources[0]]:
             carried = at
-        elif word == "matmul" and carried is not None:
+        elif is_product and carried is not None:
             chosen.add(carried)
             carried = None
         elif not passes:
@@ -202,7 +199,7 @@ def _attention(steps: list[Step]) -> list[Step]:
 # --- names
 
 
-def _names(trace: Trace, steps: Sequence[Step]) -> list[str]:
+def _names(trace: Trace, steps: Sequence[TraceStep]) -> list[str]:
     """Each layer after its module, with the op's word behind it where a module runs several."""
     direct = Counter(step.call for step in steps)
     busy: set[int] = set()  # calls with a layer somewhere inside: their path is a prefix, not a name
@@ -251,7 +248,7 @@ class _Builder:
         self._owners: dict[Weights, int] = {}
         self._names: set[str] = set()
 
-    def build(self, steps: Sequence[Step], names: Sequence[str]) -> None:
+    def build(self, steps: Sequence[TraceStep], names: Sequence[str]) -> None:
         """A node for each step."""
         self._names = set(names)
         for at, (step, name) in enumerate(zip(steps, names, strict=True)):

@@ -17,7 +17,7 @@ Ref = tuple[int, int]
 PARAM, INPUT, CONST = -1, -2, -3
 
 
-class Step(msgspec.Struct, gc=False):
+class TraceStep(msgspec.Struct, gc=False):
     """One op as it ran: what it read, whose weights it used, in which module call; ``label`` is a name of its own."""
 
     op: Op

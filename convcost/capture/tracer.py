@@ -17,7 +17,7 @@ from ..errors import OpError, SourceError
 from ..ops.base import Op
 from ..tensor import Tensor
 from .rules import LAYOUT, RULES, generic
-from .trace_records import CONST, PARAM, Call, Ref, Step, Typed, tensor_of
+from .trace_records import CONST, PARAM, Call, Ref, TraceStep, Typed, tensor_of
 
 _NAMESPACES_PASSED = ("prim",)
 _MOVING = frozenset((torch.ops.aten.to.device, torch.ops.aten.to.dtype_layout, torch.ops.aten._to_copy.default))
@@ -41,7 +41,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.state = state
         self.counters = counters
         self.train = train
-        self.steps: list[Step] = []
+        self.steps: list[TraceStep] = []
         self.calls: list[Call] = [Call("", 0, -1)]
         self.stack: list[int] = [0]
         self.refs: dict[int, Ref] = {}
@@ -102,7 +102,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def add(self, op: Op, inputs: Iterable[Ref], weights: Sequence[Ref] = (), label: str = "") -> int:
         """One more step; its number."""
-        self.steps.append(Step(op, tuple(inputs), tuple(weights), self.stack[-1], label))
+        self.steps.append(TraceStep(op, tuple(inputs), tuple(weights), self.stack[-1], label))
         return len(self.steps) - 1
 
     def intern(self, op: Op) -> Op:

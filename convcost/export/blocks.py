@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..ops.combine import Add, Mul
+from ..ops.pool import AdaptiveAvgPool
 from .keys import Keys, projection_key
 from .layers import Values
 from .tree import Block, Box, Item, Join, Leaf, boxes, leaves
@@ -126,11 +128,6 @@ def _is_residual(box: Box) -> bool:
 
 # --- names
 
-_SHORT = {
-    "conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "conv_transpose2d": "up_conv", "batch_norm1d": "bn",
-    "batch_norm2d": "bn", "batch_norm3d": "bn", "layer_norm": "ln", "group_norm": "gn", "linear": "linear",
-    "relu6": "relu",
-}  # fmt: skip
 _GENERAL = {
     "features", "part", "stage", "stages", "module", "modules", "model", "net", "conv", "layer", "layers", "block",
     "blocks", "unit",
@@ -154,12 +151,12 @@ def _wanted(block: Block) -> str:
         return stems.pop()
     inside = list(leaves(block.representative.items))
     if len(inside) <= 4:
-        return "_".join(_SHORT.get(leaf.op.op, leaf.op.op) for leaf in inside)
+        return "_".join(leaf.op.abbreviation or leaf.op.op for leaf in inside)
     join = next((item for item in block.representative.items if isinstance(item, Join)), None)
     ops = [leaf.op for leaf in inside]
-    if join is not None and join.merge.op.op == "mul" and any(op.op.startswith("adaptive_avg_pool") for op in ops):
+    if join is not None and isinstance(join.merge.op, Mul) and any(isinstance(op, AdaptiveAvgPool) for op in ops):
         return "squeeze_excite"
-    if join is not None and join.merge.op.op == "add":
+    if join is not None and isinstance(join.merge.op, Add):
         return _residual([op for op in ops if op.group == "conv"])
     shared = _common_start(min(stems), max(stems))
     if len(shared) >= LEAST and shared not in _GENERAL:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from ..graph import Reference
+from ..ops.combine import Add
 from .layers import Values
 from .tree import Box, Item, Join, Leaf, Refs
-
-MERGING = ("add", "sub", "mul", "div", "concat")
 
 
 def enter(box: Box) -> None:
@@ -53,7 +52,7 @@ def _items(join: Join) -> int:
 
 
 def _join(leaf: Leaf, found: list[Item], ends: dict[Reference, int], entry: Refs, values: Values) -> Join | None:
-    if leaf.op.op not in MERGING or len(leaf.reads) < 2 or leaf.count != 1 or not found:
+    if not leaf.op.merges_branches or len(leaf.reads) < 2 or leaf.count != 1 or not found:
         return None
     places = [ends.get(ref) for ref in leaf.reads]
     places = [at if at is not None and at < len(found) and _result(found[at]) == ref[0] else None
@@ -108,7 +107,7 @@ def _kind(leaf: Leaf, source: Reference, bodies: list[list[Item]], values: Value
     equal = values.tensor(source).shape == values.tensor(leaf.reads[0]).shape
     if not bodies[1]:
         return "residual" if equal else "branches"
-    return "residual" if not equal and leaf.op.op == "add" else "branches"
+    return "residual" if not equal and isinstance(leaf.op, Add) else "branches"
 
 
 def _starts_from(item: Item) -> Refs:

@@ -27,7 +27,7 @@ class Values:
         self.params = 0
         memo: dict[Any, tuple[Tensors, int, int]] = {}
         for node in graph.nodes:
-            key = (node.op, self.arriving(node.inputs if node.owner != GIVEN else node.inputs[: node.op.arity[0]]))
+            key = (node.op, node.own_inputs(self.arriving(node.inputs)))
             if key not in memo:
                 given = node.op.outputs(key[1])
                 params = sum(weight.elements for weight in node.op.weights() if weight.kind == "parameter")
@@ -56,15 +56,14 @@ def calls(graph: Graph, values: Values) -> list[Leaf]:
     memo: dict[Any, tuple[str, dict[str, Any]]] = {}
     found = []
     for position, node in enumerate(graph.nodes):
-        least = node.op.arity[0]
-        reads = node.inputs if node.owner != GIVEN else node.inputs[:least]
+        reads = node.own_inputs(node.inputs)
         key = (identity(node.op), values.arriving(reads))
         if key not in memo:
             memo[key] = written(node.op, key[1], node.name)
         verb, fields = memo[key]
         leaf = Leaf(position, node.op, verb, fields, reads, len(values.outputs[position]))
         if node.owner == GIVEN:
-            leaf.values = node.inputs[least:]
+            leaf.values = node.inputs[len(reads) :]
         elif node.owner >= 0 and node.op.weights():
             leaf.owner = node.owner
         found.append(leaf)

@@ -15,6 +15,7 @@ from .base import (
     OUTPUT,
     POINT,
     Counts,
+    ExplanationStep,
     Group,
     Kernels,
     Op,
@@ -22,7 +23,6 @@ from .base import (
     Positive,
     Reach,
     Saved,
-    Step,
     Tensors,
     register,
 )
@@ -89,6 +89,7 @@ class Relu6(_InPlace, frozen=True):
 
     op = "relu6"
     nn_class = "ReLU6"
+    abbreviation = "relu"
 
 
 @register
@@ -154,9 +155,9 @@ class ScaledTanh(_Activation, frozen=True):
         return 3  # multiply, tanh, multiply
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import ScaledTanh as Twin
+        from .torch_modules import layers
 
-        return Twin(self.amplitude, self.slope)
+        return layers.ScaledTanh(self.amplitude, self.slope)
 
 
 @register
@@ -335,12 +336,12 @@ class Maxout(_Activation, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {"activation": PER_ELEMENT["maxout"].count(inputs[0].elements, outputs[0].elements)}
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         x, y = inputs[0], outputs[0]
         dim = axis(self.op, x.shape, self.dim)
-        return (Step("output channels", "C/pieces", f"{x.shape[dim]}/{self.pieces}", y.shape[dim]),)
+        return (ExplanationStep("output channels", "C/pieces", f"{x.shape[dim]}/{self.pieces}", y.shape[dim]),)
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import Maxout as Twin
+        from .torch_modules import layers
 
-        return Twin(self.pieces, self.dim)
+        return layers.Maxout(self.pieces, self.dim)

@@ -7,7 +7,7 @@ from .base import FRESH, Kernels, Placement, Saved, Tensors, register
 from .pool import AdaptivePool, indices_bytes, with_indices
 
 
-class _AdaptiveMaxPool(AdaptivePool, frozen=True):
+class AdaptiveMaxPool(AdaptivePool, frozen=True):
     """Max pooling to a size; with ``return_indices`` the second output says where each maximum was."""
 
     return_indices: bool = False
@@ -27,7 +27,7 @@ class _AdaptiveMaxPool(AdaptivePool, frozen=True):
 
 
 @register
-class AdaptiveMaxPool1d(_AdaptiveMaxPool, frozen=True):
+class AdaptiveMaxPool1d(AdaptiveMaxPool, frozen=True):
     """1-D max pooling to a size: (N, C, L) -> (N, C, output_size)."""
 
     op = "adaptive_max_pool1d"
@@ -36,7 +36,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool, frozen=True):
 
 
 @register
-class AdaptiveMaxPool2d(_AdaptiveMaxPool, frozen=True):
+class AdaptiveMaxPool2d(AdaptiveMaxPool, frozen=True):
     """2-D max pooling to a size: (N, C, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_max_pool2d"
@@ -45,7 +45,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool, frozen=True):
 
 
 @register
-class AdaptiveMaxPool3d(_AdaptiveMaxPool, frozen=True):
+class AdaptiveMaxPool3d(AdaptiveMaxPool, frozen=True):
     """3-D max pooling to a size: (N, C, D, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_max_pool3d"

@@ -49,6 +49,7 @@ class CausalMask(Op, frozen=True):
     op = "causal_mask"
     keeps = NOTHING
     group = "attention"
+    within_attention = True
     inplace: ClassVar[bool] = True
 
     def check(self, inputs: Tensors) -> None:
@@ -75,9 +76,9 @@ class CausalMask(Op, frozen=True):
         return POINT
 
     def to_torch(self) -> Any:
-        from .torch_modules.windows import CausalMask as Twin
+        from .torch_modules import windows
 
-        return Twin()
+        return windows.CausalMask()
 
 
 def attend(heads: Heads, depth: int, dropout_p: float = 0.0, is_causal: bool = False) -> list[Part]:
@@ -145,6 +146,7 @@ class MultiheadAttention(Composite, frozen=True):
     op = "multihead_attention"
     group = "attention"
     arity = (1, 3)
+    inferred_fields = ("embed_dim",)
 
     num_heads: Positive
     bias: bool = True

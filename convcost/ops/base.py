@@ -86,7 +86,7 @@ INPUT = Saved(inputs=(0,))
 OUTPUT = Saved(outputs=(0,))
 
 
-class Step(msgspec.Struct, frozen=True):
+class ExplanationStep(msgspec.Struct, frozen=True):
     """One line of an explanation: ``label``: ``formula`` = ``substitution`` = ``value``.
 
     ``unit`` tells renderers how to print a number: "count", "bytes", "shape" or "".
@@ -119,15 +119,25 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     modelled: ClassVar[bool] = True
     """False for operators without a rule: they are named in a report's coverage."""
     nn_class: ClassVar[str] = ""
-    """The module of torch.nn that is its twin, if it takes all fields of the bound op by their names."""
+    """The class of torch.nn that it is in PyTorch, if that takes all fields of the bound op by their names."""
     method: ClassVar[str] = ""
-    """The method of torch.Tensor that its twin calls with all fields by their names; with ``inplace``, ``method_``."""
+    """The method of torch.Tensor that it is in PyTorch, with all fields by their names; with ``inplace``, ``method_``.
+    """
     keeps: ClassVar[Saved | None] = None
     """What autograd keeps of every call; an op without it has a rule ``saved``."""
     passes_gradient: ClassVar[bool] = True
     """False if its results need no gradient, whatever its inputs do."""
     input_dtype: ClassVar[str] = "float32"
     """The dtype of its input where nobody says another; an embedding reads int64 indices."""
+    inferred_fields: ClassVar[tuple[str, ...]] = ()
+    """The fields that ``bind`` fills from what arrives, such as ``in_channels``. A difference in these alone follows
+    from the layers before, and a comparison says so."""
+    merges_branches: ClassVar[bool] = False
+    """True if the spec writer may write it as the ``merge`` of branches."""
+    within_attention: ClassVar[bool] = False
+    """True if it may stand between the matrix products and the softmax of attention: it scales, masks or moves."""
+    abbreviation: ClassVar[str] = ""
+    """What it is called in the name of a short block (``conv_bn_relu``). Default: ``op``."""
 
     @property
     def reported_group(self) -> Group:
@@ -160,6 +170,19 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         """Multiply-accumulates."""
         return 0
 
+    @property
+    def uncounted(self) -> str:
+        """Why the counters of PyTorch and fvcore count none of its multiply-accumulates. Default "": they count all."""
+        return ""
+
+    def torch_flops(self, inputs: Tensors, outputs: Tensors) -> int:
+        """What torch.utils.flop_counter counts for it. Default: 2 for each multiply-accumulate."""
+        return 0 if self.uncounted else 2 * self.macs(inputs, outputs)
+
+    def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
+        """What fvcore 0.1.5 counts for it. Default: 1 for each multiply-accumulate."""
+        return 0 if self.uncounted else self.macs(inputs, outputs)
+
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         """Elementary operations that are not multiply-accumulates, by kind. ``{}`` says: none."""
         raise NotImplementedError
@@ -179,6 +202,14 @@ class Op(msgspec.Struct, frozen=True, gc=False):
             None if it is not known: a memory report names the op.
         """
         return self.keeps
+
+    def gradient_in_result(self, inputs: Tensors, outputs: Tensors) -> tuple[bool, ...]:
+        """For each input, whether its gradient lies in that of the only result, so that backward allocates nothing.
+
+        Default: where the result is a view of all elements of the first input. A view of a part gets zeros around it.
+        """
+        view = self.placement(inputs, True)[0].kind == "view"
+        return tuple([view and x.elements == outputs[0].elements for x in inputs])
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
         """Most bytes that a call holds at once beside its inputs, outputs and weights, where no gradient is wanted.
@@ -215,7 +246,7 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         """What a user should know who wants to train."""
         return ()
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         """The arithmetic of the output shape, the parameters and the MACs with the numbers filled in."""
         return ()
 
@@ -269,8 +300,8 @@ def register(cls: OpClass) -> OpClass:
     """Class decorator: enter an op under its ``op`` name.
 
     Raises:
-        TypeError: if the name is taken, or the class has no twin, or no rule for ``outputs``, ``work`` or what autograd
-            keeps.
+        TypeError: if the name is taken; if the class has no PyTorch module, or no rule for ``outputs``, ``work`` or
+            what autograd keeps; or if ``inferred_fields`` names a field that it does not have.
     """
     for rule in ("outputs", "work"):
         if getattr(cls, rule) is getattr(Op, rule):
@@ -278,7 +309,11 @@ def register(cls: OpClass) -> OpClass:
     if cls.keeps is None and cls.saved is Op.saved:
         raise TypeError(f"{cls.__name__} does not say what autograd keeps: it needs keeps, or a rule 'saved'")
     if cls.to_torch is Op.to_torch and not (cls.nn_class or cls.method):
-        raise TypeError(f"{cls.__name__} has no PyTorch twin: it needs an nn_class, a method, or a twin of its own")
+        raise TypeError(
+            f"{cls.__name__} has no PyTorch module: it needs an nn_class, a method, or a to_torch of its own"
+        )
+    if not set(cls.inferred_fields) <= set(cls.__struct_fields__):
+        raise TypeError(f"{cls.__name__} lacks some of its inferred_fields {cls.inferred_fields}")
     if cls.op in REGISTRY:
         raise TypeError(f"an op {cls.op!r} is registered already: {REGISTRY[cls.op].__name__}")
     REGISTRY[cls.op] = cls

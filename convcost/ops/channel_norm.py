@@ -12,15 +12,15 @@ from ..tensor import Tensor, Weight
 from ..units import shape as times
 from .base import (
     Counts,
+    ExplanationStep,
     Kernels,
     Op,
     Positive,
     Saved,
-    Step,
     Tensors,
     register,
 )
-from .norm import AffineNorm, affine_steps, affine_weights, count, normalised_count, statistics_of
+from .norm import AffineNorm, affine_steps, affine_weights, count, fvcore_norm_flops, normalised_count, statistics_of
 from .windows import need_rank
 
 
@@ -30,6 +30,7 @@ class _ChannelNorm(AffineNorm, frozen=True):
     Statistics are taken in training, and in eval where none are tracked.
     """
 
+    inferred_fields = ("num_features",)
     rank: ClassVar[int]
 
     eps: float = 1e-5
@@ -71,17 +72,22 @@ class _ChannelNorm(AffineNorm, frozen=True):
             total += count("running_statistics", 0, sets)
         return {"normalisation": total}
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         channels = self.num_features or 0
         steps = affine_steps((channels,), self.affine, self._has_bias)
         if not self.track_running_stats:
             return steps
         formula = "2*C + 1 (running mean, running variance, counter)"
-        return (*steps, Step("buffers", formula, f"2*{channels} + 1", 2 * channels + 1))
+        return (*steps, ExplanationStep("buffers", formula, f"2*{channels} + 1", 2 * channels + 1))
 
 
 class _BatchNorm(_ChannelNorm, frozen=True):
     """Batch normalisation: a mean and variance per channel, over the batch and all positions. arXiv 1502.03167."""
+
+    abbreviation = "bn"
+
+    def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
+        return fvcore_norm_flops(inputs[0], self.affine, train or not self.track_running_stats)
 
     def _sets(self, x: Tensor) -> int:
         return x.shape[1]

@@ -13,13 +13,13 @@ from .base import (
     IN_PLACE,
     NOTHING,
     Counts,
+    ExplanationStep,
     Group,
     Kernels,
     Op,
     Placement,
     Reach,
     Saved,
-    Step,
     Tensors,
     register,
 )
@@ -123,6 +123,9 @@ class _Elementwise(Op, frozen=True):
 class _Arithmetic(_Elementwise, frozen=True):
     """An elementwise operation that can overwrite its first input."""
 
+    merges_branches = True
+    within_attention = True
+
     inplace: bool = False
 
     def check(self, inputs: Tensors) -> None:
@@ -169,12 +172,19 @@ class Add(_Arithmetic, frozen=True):
 
     op = "add"
 
+    def gradient_in_result(self, inputs: Tensors, outputs: Tensors) -> tuple[bool, ...]:
+        return tuple([x.shape == outputs[0].shape for x in inputs])
+
 
 @register
 class Sub(_Arithmetic, frozen=True):
     """Subtracts from the first input all others, broadcast to one shape."""
 
     op = "sub"
+
+    def gradient_in_result(self, inputs: Tensors, outputs: Tensors) -> tuple[bool, ...]:
+        # What is subtracted gets the negative.
+        return tuple([not k and x.shape == outputs[0].shape for k, x in enumerate(inputs)])
 
 
 @register
@@ -215,6 +225,7 @@ class Concat(Op, frozen=True):
     keeps = NOTHING
     arity = (1, None)
     autocast = "promote"
+    merges_branches = True
 
     dim: int = 1
 
@@ -241,15 +252,18 @@ class Concat(Op, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {}
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def gradient_in_result(self, inputs: Tensors, outputs: Tensors) -> tuple[bool, ...]:
+        return (True,) * len(inputs)  # each a part of it
+
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         at = axis(self.op, inputs[0].shape, self.dim)
         label, formula = ("channels", "C_1 + C_2 + ...") if at == 1 else (f"dimension {at}", "sum of the inputs'")
-        return (Step(label, formula, " + ".join(str(x.shape[at]) for x in inputs), outputs[0].shape[at]),)
+        return (ExplanationStep(label, formula, " + ".join(str(x.shape[at]) for x in inputs), outputs[0].shape[at]),)
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import Concat as Twin
+        from .torch_modules import layers
 
-        return Twin(self.dim)
+        return layers.Concat(self.dim)
 
 
 @register
@@ -302,16 +316,16 @@ class Matmul(Op, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return GLOBAL
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         *_, rows, columns = outputs[0].shape
         leading = "*".join(map(str, outputs[0].shape[:-2])) or "1"
         filled = f"{leading}*{rows}*{inputs[0].shape[-1]}*{columns}"
-        return (Step("MACs", "leading dimensions*M*K*N", filled, self.macs(inputs, outputs)),)
+        return (ExplanationStep("MACs", "leading dimensions*M*K*N", filled, self.macs(inputs, outputs)),)
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import Matmul as Twin
+        from .torch_modules import layers
 
-        return Twin(self.transpose_b)
+        return layers.Matmul(self.transpose_b)
 
 
 @register
@@ -320,6 +334,7 @@ class Scale(Op, frozen=True):
 
     op = "scale"
     keeps = NOTHING
+    within_attention = True
 
     factor: float
 

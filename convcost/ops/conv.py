@@ -13,6 +13,7 @@ from ..tensor import Shape, Tensor, Weight
 from .base import (
     INPUT,
     Counts,
+    ExplanationStep,
     Kernels,
     Margins,
     NonNegative,
@@ -21,7 +22,6 @@ from .base import (
     Reach,
     Saved,
     Sizes,
-    Step,
     Tensors,
     register,
 )
@@ -46,6 +46,7 @@ class Convolution(Op, frozen=True):
     autocast = "low"
     cudnn = True
     keeps = INPUT
+    inferred_fields = ("in_channels",)
     rank: ClassVar[int]
 
     def _bound_channels(self, x: Tensor, channels: int | None, out_channels: int, groups: int) -> int:
@@ -67,6 +68,8 @@ class _Conv(Convolution, frozen=True):
     ``padding`` is a number, one for each dimension, "same" (stride 1 only) or "valid". ``groups`` = channels makes it
     depthwise. ``connections`` lists, for each output channel, the input channels that it reads (LeNet-5's C3).
     """
+
+    abbreviation = "conv"
 
     out_channels: Positive
     kernel_size: Sizes
@@ -162,6 +165,10 @@ class _Conv(Convolution, frozen=True):
         batch, _, *spatial = outputs[0].shape
         return batch * prod(spatial) * self._pairs() * prod(self._kernel)
 
+    def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
+        # It has no formula for the operator behind padding "same" and "valid".
+        return 0 if isinstance(self.padding, str) else self.macs(inputs, outputs)
+
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {"bias": outputs[0].elements} if self.bias else {}
 
@@ -176,7 +183,7 @@ class _Conv(Convolution, frozen=True):
         counts = self.outputs(inputs)[0].shape[2:]
         return unread_warnings(inputs[0], self._window, counts)
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         x, y = inputs[0], outputs[0]
         kernel = "*".join(map(str, self._kernel))
         per_output, per_output_filled = "C_in", f"{self.in_channels}"
@@ -191,14 +198,14 @@ class _Conv(Convolution, frozen=True):
         steps = list(size_steps(x, y, self._window))
         steps += self._fit_steps(x, y)
         weights = self._pairs() * prod(self._kernel)
-        steps.append(Step("weights", f"{pairs}*{symbols}", f"{filled}*{kernel}", weights))
+        steps.append(ExplanationStep("weights", f"{pairs}*{symbols}", f"{filled}*{kernel}", weights))
         if self.bias:
-            steps.append(Step("biases", "C_out", f"{self.out_channels}", self.out_channels))
+            steps.append(ExplanationStep("biases", "C_out", f"{self.out_channels}", self.out_channels))
             total = weights + self.out_channels
-            steps.append(Step("params", "weights + biases", f"{weights:,} + {self.out_channels:,}", total))
+            steps.append(ExplanationStep("params", "weights + biases", f"{weights:,} + {self.out_channels:,}", total))
         spatial = "*".join(map(str, y.shape[2:]))
         steps.append(
-            Step(
+            ExplanationStep(
                 "MACs",
                 "N*positions*weights",
                 f"{y.shape[0]}*{spatial}*{weights:,}",
@@ -207,7 +214,7 @@ class _Conv(Convolution, frozen=True):
         )
         return tuple(steps)
 
-    def _fit_steps(self, x: Tensor, y: Tensor) -> list[Step]:
+    def _fit_steps(self, x: Tensor, y: Tensor) -> list[ExplanationStep]:
         """Where the window does not fit: what is never read, and the paddings with which it would fit."""
         for size, result, axis in zip(x.shape[2:], y.shape[2:], self._window, strict=True):
             if (size + axis.before + axis.after - axis.extent) % axis.stride == 0:
@@ -218,8 +225,8 @@ class _Conv(Convolution, frozen=True):
             would = ", ".join(map(str, fits)) or "none"
             wanted = f"({size} + 2P - {axis.extent}) % {axis.stride} = 0" + ("" if fits else " for no P")
             return [
-                Step("never read at the end", "N - last position read", reason, missed),
-                Step("paddings that fit", "(N + 2P - K) % S = 0", wanted, would, ""),
+                ExplanationStep("never read at the end", "N - last position read", reason, missed),
+                ExplanationStep("paddings that fit", "(N + 2P - K) % S = 0", wanted, would, ""),
             ]
         return []
 

@@ -10,12 +10,12 @@ from ..errors import OpError
 from ..tensor import Shape, Tensor, Weight
 from .base import (
     Counts,
+    ExplanationStep,
     Margins,
     Op,
     Positive,
     Reach,
     Sizes,
-    Step,
     Tensors,
     register,
 )
@@ -28,6 +28,8 @@ class _ConvTranspose(Convolution, frozen=True):
 
     Its multiply-accumulates count over the *input* positions, since every input value meets every kernel value once.
     """
+
+    abbreviation = "up_conv"
 
     out_channels: Positive
     kernel_size: Sizes
@@ -99,9 +101,9 @@ class _ConvTranspose(Convolution, frozen=True):
         ones = (1,) * self.rank
         return Reach("window", self._extent, ones, self._each("padding"), self._each("stride"))
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         x, y = inputs[0], outputs[0]
-        steps: list[Step] = []
+        steps: list[ExplanationStep] = []
         sizes = zip(
             x.shape[2:], y.shape[2:], self._each("stride"), self._each("padding"), self._extent,
             self._each("output_padding"), strict=True,
@@ -109,7 +111,7 @@ class _ConvTranspose(Convolution, frozen=True):
         for axis, (size, result, stride, padding, extent, extra) in zip("dhw"[3 - self.rank :], sizes, strict=True):
             formula = "(N - 1)*S - 2P + D(K - 1) + 1 + output_padding"
             steps.append(
-                Step(
+                ExplanationStep(
                     f"output {axis}",
                     formula,
                     f"({size} - 1)*{stride} - 2*{padding} + {extent} + {extra}",
@@ -119,7 +121,7 @@ class _ConvTranspose(Convolution, frozen=True):
         kernel = "*".join(map(str, self._each("kernel_size")))
         weights = self._per_position()
         steps.append(
-            Step(
+            ExplanationStep(
                 "weights",
                 "C_in*(C_out/groups)*K",
                 f"{self.in_channels}*({self.out_channels}/{self.groups})*{kernel}",
@@ -127,9 +129,9 @@ class _ConvTranspose(Convolution, frozen=True):
             )
         )
         if self.bias:
-            steps.append(Step("biases", "C_out", f"{self.out_channels}", self.out_channels))
+            steps.append(ExplanationStep("biases", "C_out", f"{self.out_channels}", self.out_channels))
             steps.append(
-                Step(
+                ExplanationStep(
                     "params",
                     "weights + biases",
                     f"{weights:,} + {self.out_channels:,}",
@@ -138,7 +140,9 @@ class _ConvTranspose(Convolution, frozen=True):
             )
         spatial = "*".join(map(str, x.shape[2:]))
         formula = "N*input positions*weights"
-        steps.append(Step("MACs", formula, f"{x.shape[0]}*{spatial}*{weights:,}", self.macs(inputs, outputs)))
+        steps.append(
+            ExplanationStep("MACs", formula, f"{x.shape[0]}*{spatial}*{weights:,}", self.macs(inputs, outputs))
+        )
         return tuple(steps)
 
 

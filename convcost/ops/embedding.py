@@ -10,7 +10,20 @@ import msgspec
 from ..errors import OpError
 from ..tensor import FLOATING, Shape, Tensor, Weight
 from ..units import shape as times
-from .base import INPUT, NOTHING, UNKNOWN, Counts, Group, Op, Placement, Positive, Reach, Step, Tensors, register
+from .base import (
+    INPUT,
+    NOTHING,
+    UNKNOWN,
+    Counts,
+    ExplanationStep,
+    Group,
+    Op,
+    Placement,
+    Positive,
+    Reach,
+    Tensors,
+    register,
+)
 from .combine import counted
 from .layout import axis
 
@@ -46,9 +59,9 @@ class Embedding(Op, frozen=True):
     def weights_read(self, inputs: Tensors, weight_bytes: int) -> int:
         return weight_bytes // self.num_embeddings * inputs[0].elements
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         rows, width = self.num_embeddings, self.embedding_dim
-        return (Step("params", "num_embeddings*embedding_dim", f"{rows}*{width}", rows * width),)
+        return (ExplanationStep("params", "num_embeddings*embedding_dim", f"{rows}*{width}", rows * width),)
 
 
 @register
@@ -91,13 +104,15 @@ class Parameter(Op, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return UNKNOWN
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        return (Step("params", "product of the shape", "*".join(map(str, self.shape)) or "1", prod(self.shape)),)
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
+        return (
+            ExplanationStep("params", "product of the shape", "*".join(map(str, self.shape)) or "1", prod(self.shape)),
+        )
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import Parameter as Twin
+        from .torch_modules import layers
 
-        return Twin(self.shape)
+        return layers.Parameter(self.shape)
 
 
 def _tokens(op: str, x: Tensor) -> tuple[int, int]:
@@ -116,6 +131,7 @@ class ClassToken(Op, frozen=True):
     op = "class_token"
     keeps = NOTHING
     autocast = "float32"  # its weight stays float32, and so the result is promoted
+    inferred_fields = ("embed_dim",)
 
     embed_dim: Positive | None = None
 
@@ -141,14 +157,14 @@ class ClassToken(Op, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return UNKNOWN
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        tokens = Step("tokens", "L + 1", f"{inputs[0].shape[1]} + 1", outputs[0].shape[1])
-        return (tokens, Step("params", "C", f"{self.embed_dim}", self.embed_dim or 0))
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
+        tokens = ExplanationStep("tokens", "L + 1", f"{inputs[0].shape[1]} + 1", outputs[0].shape[1])
+        return (tokens, ExplanationStep("params", "C", f"{self.embed_dim}", self.embed_dim or 0))
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import ClassToken as Twin
+        from .torch_modules import layers
 
-        return Twin((1, 1, self.embed_dim or 0))
+        return layers.ClassToken((1, 1, self.embed_dim or 0))
 
 
 @register
@@ -161,6 +177,7 @@ class PositionEmbedding(Op, frozen=True):
     op = "position_embedding"
     keeps = NOTHING
     autocast = "float32"  # its weight stays float32, and so the result is promoted
+    inferred_fields = ("tokens", "embed_dim")
 
     tokens: Positive | None = None
     embed_dim: Positive | None = None
@@ -185,9 +202,9 @@ class PositionEmbedding(Op, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return counted(self.op, outputs[0].elements)
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         tokens, width = self.tokens or 0, self.embed_dim or 0
-        return (Step("params", "L*C", f"{tokens}*{width}", tokens * width),)
+        return (ExplanationStep("params", "L*C", f"{tokens}*{width}", tokens * width),)
 
     def to_torch(self) -> Any:
         from .torch_modules.layers import AddWeight
@@ -205,6 +222,7 @@ class LayerScale(Op, frozen=True):
     op = "layer_scale"
     keeps = INPUT
     autocast = "float32"  # its weight stays float32, and so the result is promoted
+    inferred_fields = ("shape",)
 
     init: float = 1e-6
     dim: int = 1
@@ -236,8 +254,8 @@ class LayerScale(Op, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return counted(self.op, outputs[0].elements)
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
-        return (Step("params", "C", str(prod(self.shape or ())), prod(self.shape or ())),)
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
+        return (ExplanationStep("params", "C", str(prod(self.shape or ())), prod(self.shape or ())),)
 
     def to_torch(self) -> Any:
         from .torch_modules.layers import TimesWeight

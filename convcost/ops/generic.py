@@ -110,6 +110,7 @@ class Elementwise(_Pointwise, frozen=True, kw_only=True):
     """A function of each element, of one or several inputs that are broadcast to one shape."""
 
     op = "elementwise"
+    within_attention = True
 
 
 @register
@@ -148,6 +149,7 @@ class View(_Recorded, frozen=True, kw_only=True):
     op = "view"
     arity = (1, None)
     places = VIEW
+    within_attention = True
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return NOTHING
@@ -165,6 +167,7 @@ class Contiguous(Op, frozen=True):
 
     op = "contiguous"
     keeps = NOTHING
+    within_attention = True
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return inputs
@@ -172,10 +175,13 @@ class Contiguous(Op, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {}
 
-    def to_torch(self) -> Any:
-        from .torch_modules.operator_calls import Contiguous as Twin
+    def gradient_in_result(self, inputs: Tensors, outputs: Tensors) -> tuple[bool, ...]:
+        return (True,)
 
-        return Twin()
+    def to_torch(self) -> Any:
+        from .torch_modules import operator_calls
+
+        return operator_calls.Contiguous()
 
 
 @register
@@ -184,6 +190,7 @@ class Cast(Op, frozen=True):
 
     op = "cast"
     keeps = NOTHING
+    within_attention = True
 
     dtype: str
 
@@ -204,6 +211,7 @@ class Copy(_Recorded, frozen=True, kw_only=True):
     """Values moved and not changed: repeat, flip, pad, stack."""
 
     op = "copy"
+    within_attention = True
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return by_function(self.name, False, inputs, outputs, needs) or NOTHING  # values moved
@@ -353,6 +361,10 @@ class Operator(_Recorded, frozen=True, kw_only=True):
     @property
     def reported_group(self) -> Group:
         return self.books_in
+
+    @property
+    def uncounted(self) -> str:
+        return f"operator: counted by the rule registered for {self.function}, which it does not know"
 
     def macs(self, inputs: Tensors, outputs: Tensors) -> int:
         return self.mac_count

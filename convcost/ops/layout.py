@@ -18,11 +18,11 @@ from .base import (
     UNKNOWN,
     VIEW,
     Counts,
+    ExplanationStep,
     Op,
     Placement,
     Positive,
     Reach,
-    Step,
     Tensors,
     register,
 )
@@ -51,6 +51,7 @@ class View(Op, frozen=True):
     """An op without work: its outputs are views of its input."""
 
     keeps = NOTHING
+    within_attention = True
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return (Tensor(self._shape(inputs[0].shape), inputs[0].dtype),)
@@ -115,12 +116,14 @@ class Flatten(View, frozen=True):
             return POINT
         return MERGE if end >= 2 else UNKNOWN
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         shape = inputs[0].shape
         start, end = self._range(shape)
         names = {3: "NCL", 4: "NCHW", 5: "NCDHW"}.get(len(shape))
         formula = "*".join(names[start : end + 1]) if names else f"dimensions {start} to {end}"
-        return (Step("features", formula, "*".join(map(str, shape[start : end + 1])), outputs[0].shape[start]),)
+        return (
+            ExplanationStep("features", formula, "*".join(map(str, shape[start : end + 1])), outputs[0].shape[start]),
+        )
 
 
 @register
@@ -171,9 +174,9 @@ class Reshape(View, frozen=True):
         return MERGE if len(after) < len(before) else UNKNOWN
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import Reshape as Twin
+        from .torch_modules import layers
 
-        return Twin(self.shape)
+        return layers.Reshape(self.shape)
 
 
 @register

@@ -15,12 +15,12 @@ from .base import (
     POINT,
     UNKNOWN,
     Counts,
+    ExplanationStep,
     Kernels,
     Op,
     Positive,
     Reach,
     Saved,
-    Step,
     Tensors,
     register,
 )
@@ -39,6 +39,7 @@ class _LastDimension(Op, frozen=True):
     """(N, ..., in_features) -> (N, ..., out_features): every output meets every input of the last dimension."""
 
     group = "fc"
+    inferred_fields = ("in_features",)
 
     out_features: Positive
     in_features: Positive | None = None
@@ -81,15 +82,17 @@ class Linear(_LastDimension, frozen=True):
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {"bias": outputs[0].elements} if self.bias else {}
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         features, out = self.in_features or 0, self.out_features
         weights = features * out
-        steps = [Step("weights", "in_features*out_features", f"{features}*{out}", weights)]
+        steps = [ExplanationStep("weights", "in_features*out_features", f"{features}*{out}", weights)]
         if self.bias:
-            steps.append(Step("biases", "out_features", f"{out}", out))
-            steps.append(Step("params", "weights + biases", f"{weights:,} + {out:,}", weights + out))
+            steps.append(ExplanationStep("biases", "out_features", f"{out}", out))
+            steps.append(ExplanationStep("params", "weights + biases", f"{weights:,} + {out:,}", weights + out))
         leading = "*".join(map(str, inputs[0].shape[:-1]))
-        steps.append(Step("MACs", "leading dimensions*weights", f"{leading}*{weights:,}", self.macs(inputs, outputs)))
+        steps.append(
+            ExplanationStep("MACs", "leading dimensions*weights", f"{leading}*{weights:,}", self.macs(inputs, outputs))
+        )
         return tuple(steps)
 
 
@@ -106,6 +109,7 @@ class Bilinear(Op, frozen=True):
     arity = (2, 2)
     autocast = "low"
     keeps = Saved(inputs=(0, 1))
+    inferred_fields = ("in1_features", "in2_features")
 
     out_features: Positive
     bias: bool = True
@@ -133,6 +137,10 @@ class Bilinear(Op, frozen=True):
         weight = Weight("weight", (self.out_features, self.in1_features or 0, self.in2_features or 0))
         return (weight, Weight("bias", (self.out_features,))) if self.bias else (weight,)
 
+    @property
+    def uncounted(self) -> str:
+        return "bilinear: a product of three factors, an operator without a formula"
+
     def macs(self, inputs: Tensors, outputs: Tensors) -> int:
         first, second = (x.shape[-1] for x in inputs)
         return outputs[0].elements * (first * second + second)
@@ -143,19 +151,19 @@ class Bilinear(Op, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return UNKNOWN
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         first, second = (x.shape[-1] for x in inputs)
         out, weights = self.out_features, self.out_features * first * second
         biases = out * self.bias
         leading = "*".join(map(str, outputs[0].shape[:-1]))
         return (
-            Step(
+            ExplanationStep(
                 "params",
                 "out*in1*in2 + out" if self.bias else "out*in1*in2",
                 f"{out}*{first}*{second}" + f" + {out}" * self.bias,
                 weights + biases,
             ),
-            Step(
+            ExplanationStep(
                 "MACs",
                 "leading dimensions*out*(in1*in2 + in2)",
                 f"{leading}*{out}*({first}*{second} + {second})",
@@ -174,6 +182,10 @@ class Rbf(_LastDimension, frozen=True):
 
     op = "rbf"
 
+    @property
+    def uncounted(self) -> str:
+        return "rbf: squared distances, which are neither a convolution nor a matrix product"
+
     def weights(self) -> tuple[Weight, ...]:
         return (Weight("codes", (self.out_features, self.in_features or 0), "buffer"),)
 
@@ -190,14 +202,18 @@ class Rbf(_LastDimension, frozen=True):
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # subtract, square, sum
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         codes = f"{self.in_features}*{self.out_features}"
         return (
-            Step("codes (fixed)", "in_features*out_features", codes, (self.in_features or 0) * self.out_features),
-            Step("MACs", "N*in_features*out_features", f"{inputs[0].shape[0]}*{codes}", self.macs(inputs, outputs)),
+            ExplanationStep(
+                "codes (fixed)", "in_features*out_features", codes, (self.in_features or 0) * self.out_features
+            ),
+            ExplanationStep(
+                "MACs", "N*in_features*out_features", f"{inputs[0].shape[0]}*{codes}", self.macs(inputs, outputs)
+            ),
         )
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import Rbf as Twin
+        from .torch_modules import layers
 
-        return Twin(self.in_features or 0, self.out_features)
+        return layers.Rbf(self.in_features or 0, self.out_features)

@@ -16,7 +16,7 @@ import msgspec
 from ..errors import OpError
 from ..tensor import Shape, Tensor, Weight
 from ..units import shape as times
-from .base import Counts, Kernels, Op, Positive, Saved, Sizes, Step, Tensors, register
+from .base import Counts, ExplanationStep, Kernels, Op, Positive, Saved, Sizes, Tensors, register
 from .flop_counts import PER_ELEMENT
 
 
@@ -40,6 +40,11 @@ def normalised_count(elements: int, sets: int, statistics: bool, weight: bool, b
     return total + count("norm_weight", elements) * weight + count("norm_bias", elements) * bias
 
 
+def fvcore_norm_flops(x: Tensor, affine: bool, statistics: bool = True) -> int:
+    """What fvcore 0.1.5 counts for a norm: per element 4 with its statistics, 1 without, and 1 more if it is affine."""
+    return x.elements * ((4 if statistics else 1) + affine)
+
+
 def statistics_of(x: Tensor, sets: int, kinds: int = 2) -> Tensors:
     """What is kept for each set in ``kinds`` vectors, mean and 1/deviation: in float32 at least."""
     return (Tensor((sets,), "float64" if x.dtype == "float64" else "float32"),) * kinds
@@ -50,12 +55,12 @@ def affine_weights(shape: Shape, weight: bool, bias: bool) -> tuple[Weight, ...]
     return (Weight("weight", shape),) * weight + (Weight("bias", shape),) * bias
 
 
-def affine_steps(shape: Shape, weight: bool, bias: bool) -> tuple[Step, ...]:
+def affine_steps(shape: Shape, weight: bool, bias: bool) -> tuple[ExplanationStep, ...]:
     """The arithmetic of their number."""
     if not weight:
         return ()
     formula, filled = ("2*C", "2*") if bias else ("C", "")
-    return (Step("params", formula, filled + "*".join(map(str, shape)), (1 + bias) * prod(shape)),)
+    return (ExplanationStep("params", formula, filled + "*".join(map(str, shape)), (1 + bias) * prod(shape)),)
 
 
 class AffineNorm(_Norm, frozen=True):
@@ -64,6 +69,9 @@ class AffineNorm(_Norm, frozen=True):
     @property
     def _has_bias(self) -> bool:
         return bool(self.affine and self.bias)  # type: ignore[attr-defined]
+
+    def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
+        return fvcore_norm_flops(inputs[0], self.affine)  # type: ignore[attr-defined]
 
     def to_torch(self) -> Any:
         from .torch_modules.layers import layer
@@ -78,6 +86,7 @@ class _TrailingNorm(_Norm, frozen=True):
     """Normalisation over the last dimensions, (N, ..., *normalized_shape), with statistics for each leading index."""
 
     autocast = "float32"
+    inferred_fields = ("normalized_shape",)
 
     normalized_shape: Sizes | None = None
 
@@ -113,6 +122,7 @@ class LayerNorm(_TrailingNorm, frozen=True):
 
     op = "layer_norm"
     nn_class = "LayerNorm"
+    abbreviation = "ln"
 
     eps: float = 1e-5
     elementwise_affine: bool = True
@@ -121,6 +131,9 @@ class LayerNorm(_TrailingNorm, frozen=True):
     @property
     def _has_bias(self) -> bool:
         return self.elementwise_affine and self.bias
+
+    def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
+        return fvcore_norm_flops(inputs[0], self.elementwise_affine)
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return Saved(inputs=(0,), extra=statistics_of(inputs[0], self._sets(inputs[0])))
@@ -136,7 +149,7 @@ class LayerNorm(_TrailingNorm, frozen=True):
         total = normalised_count(x.elements, self._sets(x), True, self.elementwise_affine, self._has_bias)
         return {"normalisation": total}
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         return affine_steps(self._shape, self.elementwise_affine, self._has_bias)
 
 
@@ -179,7 +192,7 @@ class RmsNorm(_TrailingNorm, frozen=True):
         total = count("rms_norm", elements, self._sets(inputs[0]))
         return {"normalisation": total + count("norm_weight", elements) * self.elementwise_affine}
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         return affine_steps(self._shape, self.elementwise_affine, False)
 
 
@@ -189,7 +202,9 @@ class GroupNorm(AffineNorm, frozen=True):
 
     op = "group_norm"
     nn_class = "GroupNorm"
+    abbreviation = "gn"
     autocast = "float32"
+    inferred_fields = ("num_channels",)
 
     num_groups: Positive
     eps: float = 1e-5
@@ -228,7 +243,7 @@ class GroupNorm(AffineNorm, frozen=True):
         # Statistics; with gamma and beta, a kernel that folds all into a factor and an offset; their application.
         return 2 + self.affine
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         return affine_steps((self.num_channels or 0,), self.affine, self._has_bias)
 
 

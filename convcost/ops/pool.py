@@ -17,6 +17,7 @@ from .base import (
     NOTHING,
     UNKNOWN,
     Counts,
+    ExplanationStep,
     Kernels,
     Margins,
     Op,
@@ -25,7 +26,6 @@ from .base import (
     Reach,
     Saved,
     Sizes,
-    Step,
     Tensors,
     register,
 )
@@ -123,7 +123,7 @@ class _Window(Pooling, frozen=True):
     def warnings(self, inputs: Tensors) -> tuple[str, ...]:
         return unread_warnings(inputs[0], self._window, self._spatial(inputs[0]))
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         return size_steps(inputs[0], outputs[0], self._window, self._ceil)
 
 
@@ -244,14 +244,15 @@ class Subsample2d(_Window, frozen=True):
     op = "subsample2d"
     rank = 2
     counted = "subsample2d"
+    inferred_fields = ("in_channels",)
+
+    in_channels: Positive | None = None
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return Saved(inputs=(0,) * needs[0], extra=outputs)  # the sums, before they are scaled
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
         return 2 * outputs[0].bytes  # the sums, and their products with the weight
-
-    in_channels: Positive | None = None
 
     def bind(self, inputs: Tensors) -> Op:
         bound = super().bind(inputs)
@@ -282,14 +283,14 @@ class Subsample2d(_Window, frozen=True):
     def connection_count(self, inputs: Tensors, outputs: Tensors) -> int:
         return outputs[0].elements * (prod(self._kernel) + 1)
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         channels = self.in_channels or 0
-        return (*super().steps(inputs, outputs), Step("params", "2*C", f"2*{channels}", 2 * channels))
+        return (*super().steps(inputs, outputs), ExplanationStep("params", "2*C", f"2*{channels}", 2 * channels))
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import Subsample2d as Twin
+        from .torch_modules import layers
 
-        return Twin(self.in_channels or 0, self.kernel_size, self.stride)
+        return layers.Subsample2d(self.in_channels or 0, self.kernel_size, self.stride)
 
 
 class AdaptivePool(Pooling, frozen=True):
@@ -327,7 +328,9 @@ class AdaptivePool(Pooling, frozen=True):
         return Reach("window", window, window, (0,) * self.rank)
 
 
-class _AdaptiveAvgPool(AdaptivePool, frozen=True):
+class AdaptiveAvgPool(AdaptivePool, frozen=True):
+    """Average pooling to a given output size."""
+
     counted = "avg_pool"
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
@@ -335,7 +338,7 @@ class _AdaptiveAvgPool(AdaptivePool, frozen=True):
 
 
 @register
-class AdaptiveAvgPool1d(_AdaptiveAvgPool, frozen=True):
+class AdaptiveAvgPool1d(AdaptiveAvgPool, frozen=True):
     """1-D average pooling to a size: (N, C, L) -> (N, C, output_size)."""
 
     op = "adaptive_avg_pool1d"
@@ -344,16 +347,19 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool, frozen=True):
 
 
 @register
-class AdaptiveAvgPool2d(_AdaptiveAvgPool, frozen=True):
+class AdaptiveAvgPool2d(AdaptiveAvgPool, frozen=True):
     """2-D average pooling to a size: (N, C, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_avg_pool2d"
     nn_class = "AdaptiveAvgPool2d"
     rank = 2
 
+    def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
+        return inputs[0].elements  # it has no formula for 1 and 3 dimensions
+
 
 @register
-class AdaptiveAvgPool3d(_AdaptiveAvgPool, frozen=True):
+class AdaptiveAvgPool3d(AdaptiveAvgPool, frozen=True):
     """3-D average pooling to a size: (N, C, D, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_avg_pool3d"

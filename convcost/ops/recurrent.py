@@ -16,6 +16,7 @@ from .base import (
     FRESH,
     UNKNOWN,
     Counts,
+    ExplanationStep,
     Kernels,
     NonNegative,
     Op,
@@ -23,7 +24,6 @@ from .base import (
     Positive,
     Probability,
     Reach,
-    Step,
     Tensors,
     register,
 )
@@ -42,6 +42,7 @@ class _Recurrent(Op, frozen=True):
     arity = (1, 2)
     autocast = "low"
     cudnn = True
+    inferred_fields = ("input_size",)
 
     gates: ClassVar[int]
 
@@ -114,6 +115,9 @@ class _Recurrent(Op, frozen=True):
         steps = inputs[0].shape[0] * inputs[0].shape[1]
         return steps * sum(weight.elements for weight in self.weights() if len(weight.shape) == 2)
 
+    def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
+        return 0  # it has no formula; PyTorch's counter sees the matrix products inside
+
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         steps = inputs[0].shape[0] * inputs[0].shape[1]
         cells = steps * self.directions * self.num_layers * self.hidden_size
@@ -136,20 +140,20 @@ class _Recurrent(Op, frozen=True):
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return UNKNOWN
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         weights = self.weights()
         params = sum(weight.elements for weight in weights)
         matrices = [weight for weight in weights if len(weight.shape) == 2]
         length, batch = inputs[0].shape[:2]
         found = " + ".join("*".join(map(str, weight.shape)) for weight in matrices)
         total = sum(weight.elements for weight in matrices)
-        steps = [Step("weights", "sum of the matrices", found, total)]
+        steps = [ExplanationStep("weights", "sum of the matrices", found, total)]
         if self.bias:
             rows = f"2*{self.gates}*{self.hidden_size}*{self.num_layers}*{self.directions}"
-            steps.append(Step("biases", "2*gates*hidden_size*num_layers*directions", rows, params - total))
-            steps.append(Step("params", "weights + biases", f"{total:,} + {params - total:,}", params))
+            steps.append(ExplanationStep("biases", "2*gates*hidden_size*num_layers*directions", rows, params - total))
+            steps.append(ExplanationStep("params", "weights + biases", f"{total:,} + {params - total:,}", params))
         macs = self.macs(inputs, outputs)
-        return (*steps, Step("MACs", "N*L*weights", f"{length}*{batch}*{total:,}", macs))
+        return (*steps, ExplanationStep("MACs", "N*L*weights", f"{length}*{batch}*{total:,}", macs))
 
     def to_torch(self) -> Any:
         from .torch_modules.recurrent import recurrent

@@ -15,13 +15,13 @@ from .base import (
     NOTHING,
     UNKNOWN,
     Counts,
+    ExplanationStep,
     Kernels,
     Op,
     Positive,
     Reach,
     Saved,
     Sizes,
-    Step,
     Tensors,
     register,
 )
@@ -95,6 +95,14 @@ class _Resize(Op, frozen=True):
                 values *= adaptive_reads(size, result)
         return counted(f"upsample_{self.mode}", values, y.elements)
 
+    def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
+        # It has formulas for two spatial dimensions; resizing by areas is adaptive pooling there.
+        if len(outputs[0].shape) != 4:
+            return 0
+        if self.mode == "area":
+            return inputs[0].elements
+        return {"nearest": 1, "bilinear": 4}.get(self.mode, 0) * outputs[0].elements
+
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         """By whole factors it is a transposed convolution with a fixed kernel, whose positions it reads."""
         before, after = inputs[0].shape[2:], outputs[0].shape[2:]
@@ -110,13 +118,13 @@ class _Resize(Op, frozen=True):
         margin = tuple((size - factor) // 2 for size, factor in zip(extent, up, strict=True))
         return Reach("window", extent, ones, margin, up)
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         if self.size is not None:
             return ()
         before, after = inputs[0].shape[2:], outputs[0].shape[2:]
         parts = zip(AXES[len(before)], before, self._factors(len(before)), after, strict=True)
         return tuple(
-            Step(f"output {name}", "floor(N*factor)", f"floor({size}*{factor:g})", result)
+            ExplanationStep(f"output {name}", "floor(N*factor)", f"floor({size}*{factor:g})", result)
             for name, size, factor, result in parts
         )
 

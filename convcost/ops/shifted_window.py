@@ -15,13 +15,13 @@ from .base import (
     UNKNOWN,
     VIEW,
     Counts,
+    ExplanationStep,
     Kernels,
     NonNegative,
     Op,
     Placement,
     Positive,
     Reach,
-    Step,
     Tensors,
     register,
 )
@@ -88,15 +88,17 @@ class WindowPartition(_Moves, frozen=True):
         padded = any(size % self.window_size for size in inputs[0].shape[1:3])
         return 1 + padded + _apart(inputs[0], self.window_size)
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         _, height, width, _ = inputs[0].shape
         filled = f"ceil({height}/{self.window_size})*ceil({width}/{self.window_size})"
-        return (Step("windows per image", "ceil(H/w)*ceil(W/w)", filled, _windows(inputs[0], self.window_size)),)
+        return (
+            ExplanationStep("windows per image", "ceil(H/w)*ceil(W/w)", filled, _windows(inputs[0], self.window_size)),
+        )
 
     def to_torch(self) -> Any:
-        from .torch_modules.windows import WindowPartition as Twin
+        from .torch_modules import windows
 
-        return Twin(self.window_size)
+        return windows.WindowPartition(self.window_size)
 
 
 @register
@@ -147,9 +149,9 @@ class WindowReverse(_Moves, frozen=True):
         return _apart(inputs[1], self.window_size) + cut
 
     def to_torch(self) -> Any:
-        from .torch_modules.windows import WindowReverse as Twin
+        from .torch_modules import windows
 
-        return Twin(self.window_size)
+        return windows.WindowReverse(self.window_size)
 
 
 class _OnLogits(Op, frozen=True):
@@ -188,6 +190,7 @@ class RelativePositionBias(_OnLogits, frozen=True):
 
     op = "relative_position_bias"
     autocast = "float32"  # its weight stays float32, and so the result is promoted
+    inferred_fields = ("num_heads",)
 
     num_heads: Positive | None = None
 
@@ -210,15 +213,15 @@ class RelativePositionBias(_OnLogits, frozen=True):
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 3  # rows of the table by the index, heads first, add
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         window, heads = self.window_size, self.num_heads or 0
         params = (2 * window - 1) ** 2 * heads
-        return (Step("params", "(2w - 1)^2*heads", f"(2*{window} - 1)^2*{heads}", params),)
+        return (ExplanationStep("params", "(2w - 1)^2*heads", f"(2*{window} - 1)^2*{heads}", params),)
 
     def to_torch(self) -> Any:
-        from .torch_modules.windows import RelativePositionBias as Twin
+        from .torch_modules import windows
 
-        return Twin(self.window_size, self.num_heads or 0)
+        return windows.RelativePositionBias(self.window_size, self.num_heads or 0)
 
 
 @register
@@ -274,9 +277,9 @@ class WindowMask(_OnLogits, frozen=True):
         return 9 + regions + _apart(inputs[1], self.window_size)
 
     def to_torch(self) -> Any:
-        from .torch_modules.windows import WindowMask as Twin
+        from .torch_modules import windows
 
-        return Twin(self.window_size, self.shift)
+        return windows.WindowMask(self.window_size, self.shift)
 
 
 @register
@@ -305,11 +308,11 @@ class PatchMerge(_Moves, frozen=True):
         # F.pad (a copy, or zeros and a copy), then the concatenation.
         return 2 + any(size % self.factor for size in inputs[0].shape[1:3])
 
-    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[Step, ...]:
+    def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         channels = inputs[0].shape[3]
-        return (Step("channels", "factor^2*C", f"{self.factor}^2*{channels}", outputs[0].shape[3]),)
+        return (ExplanationStep("channels", "factor^2*C", f"{self.factor}^2*{channels}", outputs[0].shape[3]),)
 
     def to_torch(self) -> Any:
-        from .torch_modules.windows import PatchMerge as Twin
+        from .torch_modules import windows
 
-        return Twin(self.factor)
+        return windows.PatchMerge(self.factor)

@@ -30,6 +30,8 @@ MAX_PARTS = 1_000
 class _Slices(View, frozen=True, kw_only=True):
     """Consecutive parts of one dimension, each an output of its own. Keyword-only, since ``dim`` comes last."""
 
+    within_attention = False
+
     dim: int = 1
 
     def _sizes(self, size: int) -> Shape:
@@ -258,9 +260,9 @@ class Pad(Op, frozen=True):
         return _shifted(before[len(before) - spatial :])
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import Pad as Twin
+        from .torch_modules import layers
 
-        return Twin(self.padding)
+        return layers.Pad(self.padding)
 
 
 @register
@@ -308,9 +310,9 @@ class Crop(View, frozen=True):
         return _shifted(tuple(-start for start in self._window(inputs)[0]))
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import Crop as Twin
+        from .torch_modules import layers
 
-        return Twin(self.offset, self.size)
+        return layers.Crop(self.offset, self.size)
 
 
 @register

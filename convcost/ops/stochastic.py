@@ -49,6 +49,7 @@ class Dropout(_Random, frozen=True):
 
     op = "dropout"
     nn_class = "Dropout"
+    within_attention = True
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return counted("dropout", outputs[0].elements) if train and self.p else {}
@@ -149,6 +150,6 @@ class StochasticDepth(Op, frozen=True):
         return Saved(extra=(mask,)) if self.p else NOTHING
 
     def to_torch(self) -> Any:
-        from .torch_modules.layers import StochasticDepth as Twin
+        from .torch_modules import layers
 
-        return Twin(self.p, self.mode)
+        return layers.StochasticDepth(self.p, self.mode)

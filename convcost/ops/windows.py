@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import OpError
 from ..tensor import Shape, Tensor
-from .base import Reach, Step
+from .base import ExplanationStep, Reach
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 """What the spatial dimensions are called, by their number."""
@@ -152,7 +152,7 @@ def adaptive_reads(size: int, result: int) -> int:
     return size + result - gcd(size, result)
 
 
-def size_steps(x: Tensor, y: Tensor, view: Window, ceil_mode: bool = False) -> tuple[Step, ...]:
+def size_steps(x: Tensor, y: Tensor, view: Window, ceil_mode: bool = False) -> tuple[ExplanationStep, ...]:
     """The arithmetic of the output size; one step for all dimensions that are alike."""
     alike: dict[tuple[int, int, Axis], list[str]] = {}
     for name, size, result, axis in zip(AXES[len(view)], x.shape[2:], y.shape[2:], view, strict=True):
@@ -160,7 +160,7 @@ def size_steps(x: Tensor, y: Tensor, view: Window, ceil_mode: bool = False) -> t
     return tuple(_size_step(" and ".join(names), *key, ceil_mode) for key, names in alike.items())
 
 
-def _size_step(names: str, size: int, result: int, axis: Axis, ceil_mode: bool) -> Step:
+def _size_step(names: str, size: int, result: int, axis: Axis, ceil_mode: bool) -> ExplanationStep:
     room = size + axis.before + axis.after - axis.extent
     symmetric = axis.before == axis.after
     padded, padding = ("2P", f"2*{axis.before}") if symmetric else ("P", f"{axis.before + axis.after}")
@@ -177,7 +177,7 @@ def _size_step(names: str, size: int, result: int, axis: Axis, ceil_mode: bool) 
     formula = f"{rounding}((N + {padded} - {extent}) / S) + 1"
     if one != "1":
         formula += " - 1 (a last window past the input)"
-    return Step(f"output {names}", formula, substitution, result)
+    return ExplanationStep(f"output {names}", formula, substitution, result)
 
 
 def _plural(number: int, noun: str) -> str:

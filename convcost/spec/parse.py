@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from ..errors import nearest
 from ..ops import REGISTRY
@@ -194,7 +195,7 @@ class _Compiler(Names):
             self.calls.arguments.append((layer, written))
         for key, given in named.items():
             mark = written.key_marks[key]
-            texts: Iterable[str] = words_of.texts()
+            texts: Callable[[], Iterable[str]] = words_of.texts
             if layer.kind == "op":
                 cls = op_class(layer.verb)
                 if key not in cls.__struct_fields__:
@@ -202,20 +203,20 @@ class _Compiler(Names):
                     continue
                 if key == "inplace" and cls.op != layer.verb:
                     self.fail(mark, f"{layer.verb} says already that it works in place; leave 'inplace' out")
-                texts = words_of.field_texts(cls, key)
-                if texts is words_of.ANY_TEXT or words_of.literal_kind(cls, key):
+                texts = partial(words_of.field_texts, cls, key)
+                if texts() is words_of.ANY_TEXT or words_of.literal_kind(cls, key):
                     continue
             self.check_names(given, written.marks[key], self.known, texts)
 
     def check_argument(self, layer: Layer, mark: Mark) -> None:
-        texts: Iterable[str] = words_of.texts()
+        texts: Callable[[], Iterable[str]] = words_of.texts
         if layer.kind == "op":
             fields = op_class(layer.verb).__struct_fields__
             if not fields or fields == ("inplace",):
                 self.fail(mark, f"{layer.verb} has no fields, so it takes no value")
                 return
-            texts = words_of.field_texts(op_class(layer.verb), fields[0])
-            if texts is words_of.ANY_TEXT:
+            texts = partial(words_of.field_texts, op_class(layer.verb), fields[0])
+            if texts() is words_of.ANY_TEXT:
                 return
         assert layer.argument is not None
         self.check_names(layer.argument, mark, self.known, texts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..errors import nearest
 from ..ops import REGISTRY
@@ -60,7 +60,7 @@ class Names(Head):
             elif isinstance(item, Mapping) and len(item) == 1:
                 name, given = next(iter(item.items()))
                 default = self.term(given, item.marks[name])
-                self.check_names(default, item.marks[name], readable, vocabulary.texts())
+                self.check_names(default, item.marks[name], readable, vocabulary.texts)
             else:
                 self.fail(mark, "a parameter is a name, or 'name: default'")
                 continue
@@ -79,15 +79,18 @@ class Names(Head):
         readable = set(taken)
         for name, value in inner.items():
             found[name] = self.term(value, inner.marks[name])
-            self.check_names(found[name], inner.marks[name], readable, vocabulary.texts())
+            self.check_names(found[name], inner.marks[name], readable, vocabulary.texts)
             readable.add(name)
         return found, known
 
     def term(self, value: Value, mark: Mark) -> Term:
         return term(value, lambda message: self.fail(mark, message))
 
-    def check_names(self, value: Term, mark: Mark, known: set[str], texts: Iterable[str] = ()) -> None:
-        """Report names that nothing in the file defines. A word alone may also be an op, a block, a layer or a text."""
+    def check_names(self, value: Term, mark: Mark, known: set[str], texts: Callable[[], Iterable[str]] = tuple) -> None:
+        """Report names that nothing in the file defines. A word alone may also be an op, a block, a layer or a text.
+
+        ``texts`` is called where no other meaning is found: those of all ops take a millisecond.
+        """
         alone = set(words(value))
         for name in value.names:
             if name in SHAPE_NAMES:
@@ -97,11 +100,11 @@ class Names(Head):
             if name in known:
                 continue
             stem = name.rstrip("0123456789").rstrip("_")
-            if name in alone and (is_op(name) or name in self.block_names or name in texts or name in self.local):
+            if name in alone and (is_op(name) or name in self.block_names or name in self.local or name in texts()):
                 continue
             if name in alone and stem != name and (stem in self.local or stem in self.block_names):
                 continue  # a repetition, or a layer by its word and number
-            candidates = [*CONSTANTS, *FUNCTIONS, *SHAPE_NAMES, *texts, *known]
+            candidates = [*CONSTANTS, *FUNCTIONS, *SHAPE_NAMES, *texts(), *known]
             if name in alone:
                 candidates += [*self.block_names, *REGISTRY]
             self.fail(mark, f"unknown name {name!r}{nearest(name, candidates)}")

@@ -97,8 +97,8 @@ def test_the_twin_calculates_what_is_counted(word, fields, each):
     values = [-7.0, -2.5, -1.0, -0.25, 0.0, 0.5, 1.5, 3.0, 6.5]
     formula = VALUES[f"{word} tanh" if fields.get("approximate") else word]
     expected = torch.tensor([formula(x) for x in values], dtype=torch.float64)
-    twin = built(word, fields)[0].to_torch().double()
-    torch.testing.assert_close(twin(torch.tensor(values, dtype=torch.float64)), expected)
+    module = built(word, fields)[0].to_torch().double()
+    torch.testing.assert_close(module(torch.tensor(values, dtype=torch.float64)), expected)
 
 
 def test_twins_of_activations_over_several_values():
@@ -107,8 +107,8 @@ def test_twins_of_activations_over_several_values():
     for word in ("softmax", "attention_softmax", "log_softmax"):
         for dim in (0, -1):
             expected = x.exp() / x.exp().sum(dim, keepdim=True)
-            twin = make(word, {"dim": dim}).to_torch()
-            torch.testing.assert_close(twin(x), expected.log() if word == "log_softmax" else expected)
+            module = make(word, {"dim": dim}).to_torch()
+            torch.testing.assert_close(module(x), expected.log() if word == "log_softmax" else expected)
     for dim in (2, -1):
         assert make("maxout", {"pieces": 2, "dim": dim}).to_torch()(x).tolist() == [[[5.0, 2.0]], [[3.0, 4.0]]]
     assert make("maxout", {"pieces": 2, "dim": 0}).to_torch()(x).tolist() == [[[1.0, 5.0, 3.0, 4.0]]]

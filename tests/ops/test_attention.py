@@ -30,9 +30,9 @@ def computed(op, tensors, weights):
     values = {}
     for part, step in zip(bound.parts(inputs), expanded(bound, inputs), strict=True):
         arriving = [tensors[k] if name == "input" else values[name] for name, k in part.inputs]
-        twin = step.op.to_torch().eval()
-        twin.load_state_dict(weights.get(part.name, {}))
-        values[part.name] = twin(*arriving)
+        module = step.op.to_torch().eval()
+        module.load_state_dict(weights.get(part.name, {}))
+        values[part.name] = module(*arriving)
         assert tuple(values[part.name].shape) == step.outputs[0].shape
     return values[part.name]
 

@@ -28,6 +28,8 @@ NOT_PROPORTIONAL = {
 
 # Their last states have the batch in the second dimension, as PyTorch's have.
 STATES_BEHIND = {"rnn", "gru", "lstm"}
+# People seldom write any field of theirs.
+NOTHING_TO_WRITE = {"class_token", "position_embedding", "layer_norm", "rms_norm"}
 # Queries, keys and values lie apart as (3, N, ...), as PyTorch copies them.
 BATCH_SECOND = {("multihead_attention", "permute"), ("multihead_attention", "contiguous")}
 
@@ -72,8 +74,7 @@ def test_bound_and_in_place_fields_come_last(name):
     """A spec's bare value sets the first field, so that one must be what people write."""
     fields = REGISTRY[name].__struct_fields__
     assert "inplace" not in fields[:-1]
-    bound = ("in_channels", "in_features", "num_features", "num_channels", "embed_dim")
-    assert not fields or len(fields) == 1 or fields[0] not in bound or fields == ("tokens", "embed_dim")
+    assert not fields or fields[0] not in REGISTRY[name].inferred_fields or name in NOTHING_TO_WRITE
 
 
 @pytest.mark.parametrize("example", PLAIN)
@@ -135,6 +136,17 @@ def test_bind_is_idempotent_and_free_of_the_batch(example):
     assert op.bind(example.inputs) == op
     if example.op not in FIXED:
         assert ready(op, doubled(example.inputs)) == op
+
+
+@pytest.mark.parametrize("example", PARAMETERS)
+def test_bind_fills_the_inferred_fields_and_no_others(example):
+    op = make(example.op, example.fields)
+    bound = op.bind(example.inputs)
+    empty = {field for field in op.__struct_fields__ if getattr(op, field) is None}
+    filled = {field for field in empty if getattr(bound, field) is not None}
+    if "stride" in filled and bound.stride == op.kernel_size:
+        filled.remove("stride")  # a pooling's, whatever arrives
+    assert filled == set(op.inferred_fields) - set(example.fields)
 
 
 @pytest.mark.parametrize("example", PARAMETERS)

@@ -253,8 +253,8 @@ def test_radial_basis_output_of_lenet():
 
 def test_radial_basis_is_the_squared_distance_to_codes():
     torch = pytest.importorskip("torch")
-    twin = built("rbf", {"out_features": 3}, (2, 4))[0].to_torch()
-    assert {*twin.codes.unique().tolist()} <= {-1, 1}
-    twin.codes.copy_(torch.tensor([[1.0, 1, 1, 1], [-1, -1, -1, -1], [1, -1, 1, -1]]))
+    module = built("rbf", {"out_features": 3}, (2, 4))[0].to_torch()
+    assert {*module.codes.unique().tolist()} <= {-1, 1}
+    module.codes.copy_(torch.tensor([[1.0, 1, 1, 1], [-1, -1, -1, -1], [1, -1, 1, -1]]))
     # (1 - 2)^2 + (1 - 0)^2 + 2*(1 - 1)^2 and so on.
-    assert twin(torch.tensor([[2.0, 0.0, 1.0, 1.0]])).tolist() == [[1 + 1, 9 + 1 + 4 + 4, 1 + 1 + 0 + 4]]
+    assert module(torch.tensor([[2.0, 0.0, 1.0, 1.0]])).tolist() == [[1 + 1, 9 + 1 + 4 + 4, 1 + 1 + 0 + 4]]

@@ -147,8 +147,8 @@ def test_stochastic_depth_keeps_the_mean(mode):
     """What survives, with probability 3/4, is divided by it; images (row) or batches fall together."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
-    twin = make("stochastic_depth", {"p": 0.25, "mode": mode}).to_torch()
-    values = torch.cat([twin(torch.ones(4, 2, 3)) for _ in range(1000)]).flatten(1)
+    module = make("stochastic_depth", {"p": 0.25, "mode": mode}).to_torch()
+    values = torch.cat([module(torch.ones(4, 2, 3)) for _ in range(1000)]).flatten(1)
     assert torch.equal(values, values[:, :1].expand_as(values))
     assert {round(value, 4) for value in values.unique().tolist()} == {0, 1.3333}
     assert abs(values.mean() - 1) < 0.05

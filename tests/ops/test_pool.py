@@ -183,10 +183,10 @@ def test_subsampling_of_lenet(channels, size, params, links):
 
 def test_subsampling_sums_scales_and_shifts():
     torch = pytest.importorskip("torch")
-    twin = built("subsample2d", k(2), (1, 2, 4, 4))[0].to_torch()
+    module = built("subsample2d", k(2), (1, 2, 4, 4))[0].to_torch()
     with torch.no_grad():
-        twin.weight.copy_(torch.tensor([1.0, 0.5]))
-        twin.bias.copy_(torch.tensor([0.0, 3.0]))
-        y = twin(torch.arange(32.0).view(1, 2, 4, 4))
+        module.weight.copy_(torch.tensor([1.0, 0.5]))
+        module.bias.copy_(torch.tensor([0.0, 3.0]))
+        y = module(torch.arange(32.0).view(1, 2, 4, 4))
     # The first window of the second map holds 16, 17, 20 and 21.
     assert y[0, :, 0, 0].tolist() == [0 + 1 + 4 + 5, 0.5 * (16 + 17 + 20 + 21) + 3]

@@ -49,12 +49,12 @@ def test_shapes_and_macs_are_pytorchs(op, fields):
         return
     built, inputs, outputs, _ = run(op, (7, 2, 5), hidden_size=6, **fields)
     with torch.device("meta"):
-        twin = built.to_torch()
+        module = built.to_torch()
         with FlopCounterMode(display=False) as counter:
-            found = twin(torch.empty(7, 2, 5))
+            found = module(torch.empty(7, 2, 5))
     assert [tuple(x.shape) for x in found] == [x.shape for x in outputs]
     assert 2 * built.macs(inputs, outputs) == counter.get_total_flops()
-    assert [(name, tuple(x.shape)) for name, x in twin.named_parameters()] == [
+    assert [(name, tuple(x.shape)) for name, x in module.named_parameters()] == [
         (weight.name, weight.shape) for weight in built.weights()
     ]
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from convcost.tensor import FLOATING
-from ops.test_torch_modules import STEPS, WITHOUT_GRADIENT, filled, together, twin
+from ops.test_torch_modules import STEPS, WITHOUT_GRADIENT, filled, module_of, together
 
 torch = pytest.importorskip("torch")
 
@@ -37,7 +37,7 @@ def test_what_is_kept(op, inputs, device):
         pytest.skip("nothing that a gradient flows through")
     if device == "cpu" and op.op == "operator":
         pytest.skip("a registered operator has no kernel")
-    module = twin(op, device, train=True)
+    module = module_of(op, device, train=True)
     arrays = filled(inputs, device)
     before = [key(x) for x in arrays]
     own = {key(x) for x in (*module.parameters(), *module.buffers())}

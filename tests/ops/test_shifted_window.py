@@ -115,8 +115,8 @@ def test_parameters_are_those_of_torchvisions_module():
     ("size", "shift"),
     [((8, 8), 0), ((8, 12), 2), ((9, 6), 0), ((4, 8), 3), ((8, 4), 1), ((4, 4), 2), ((3, 2), 2)],
 )
-def test_twins_together_are_torchvisions_attention(size, shift):
-    """The shifted-window attention of the shipped Swin, from twins, with torchvision's weights."""
+def test_modules_together_are_torchvisions_attention(size, shift):
+    """The shifted-window attention of the shipped Swin, from our ops' PyTorch modules, with torchvision's weights."""
     torch = pytest.importorskip("torch")
     needs_torchvision()
     from torchvision.models.swin_transformer import ShiftedWindowAttention

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops.test_torch_modules import STEPS, filled, twin
+from ops.test_torch_modules import STEPS, filled, module_of
 
 torch = pytest.importorskip("torch")
 
@@ -18,7 +18,7 @@ UNKNOWN = {"lstm", "gru", "rnn", "unmodelled"}  # cuDNN's own, or PyTorch's loop
 def test_what_a_call_holds(op, inputs):
     if op.op in UNKNOWN:
         pytest.skip("not modelled")
-    module = twin(op, "meta", train=False)
+    module = module_of(op, "meta", train=False)
     arrays = filled(inputs, "meta")
     names = [(str(k), x) for k, x in enumerate(arrays)]
     watch = Lifetimes((*module.parameters(), *module.buffers()), names)

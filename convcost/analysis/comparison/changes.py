@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from .alignment import Pair, align, is_given
-from .layer_keys import TAKEN_OVER, Placed, default_text
+from .layer_keys import Placed, default_text, inferred_fields
 
 Kind = Literal["inserted", "removed", "changed", "moved", "resized"]
 
@@ -132,7 +132,7 @@ def _pair(old: Placed, new: Placed, is_moved: bool) -> Change | None:
     same_cost = old.params == new.params and old.macs == new.macs and (memory is None or memory[0] == memory[1])
     if is_moved:
         kind: Kind = "moved"
-    elif any(change.field not in TAKEN_OVER for change in fields):
+    elif any(change.field not in inferred_fields(new.op) for change in fields):
         kind = "changed"
     elif fields or not same_cost:
         kind = "resized"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,12 +15,6 @@ from ...graph import OWN
 from ...ops import REGISTRY
 from ...ops.base import Op
 from ..layers import LayerRecord
-
-TAKEN_OVER = frozenset(
-    ("in_channels", "in_features", "in1_features", "in2_features", "num_features", "num_channels", "input_size",
-     "embed_dim", "tokens")
-)  # fmt: skip
-"""Fields that an op takes over from what arrives: they follow from the layers before."""
 
 _PLAIN = re.compile(r"[\w.+/-]+\Z")
 
@@ -46,13 +40,21 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def own(self) -> dict[str, str]:
-        """The fields that somebody wrote: those without what is taken over from the layers before."""
-        return {key: value for key, value in self.fields.items() if key not in TAKEN_OVER}
+        """The fields that somebody wrote: those without what is inferred from the layers before."""
+        inferred = inferred_fields(self.op)
+        return {key: value for key, value in self.fields.items() if key not in inferred}
 
     @property
     def structure(self) -> tuple[str, ...]:
         """A key that equal layers share, whatever they are called."""
         return (self.op, *(f"{key}={value}" for key, value in self.fields.items()))
+
+
+def inferred_fields(op: str) -> Collection[str]:
+    """The fields that an op fills from what arrives; those of all ops for one that is not registered (in a lock)."""
+    if op in REGISTRY:
+        return REGISTRY[op].inferred_fields
+    return {field for known in REGISTRY.values() for field in known.inferred_fields}
 
 
 def placed(layers: Sequence[LayerRecord]) -> list[Placed]:

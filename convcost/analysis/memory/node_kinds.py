@@ -10,9 +10,6 @@ from ...ops.base import Op, Placement, Tensors
 from ...tensor import FLOATING, Weight
 from ..layers import Cost
 
-_PASSED_ON = frozenset(("add", "sub", "contiguous"))
-"""Ops whose gradient is that of their result."""
-
 
 class Kind:
     """The nodes that share a record of costs, and so an op on equal inputs.
@@ -24,11 +21,10 @@ class Kind:
     def __init__(self, node: Node, cost: Cost, train: bool) -> None:
         self.op: Op = node.op
         self.cost = cost
-        given = node.owner == GIVEN
-        self.own: Tensors = cost.inputs[: node.op.arity[0]] if given else cost.inputs
+        self.own: Tensors = node.own_inputs(cost.inputs)
         self.sizes = tuple([output.bytes for output in cost.outputs])
         self.placed: tuple[Placement, ...] = placements(node.op, self.own, train)
-        weights = () if given else node.op.weights()
+        weights = () if node.owner == GIVEN else node.op.weights()
         self.learned: tuple[Weight, ...] = tuple([weight for weight in weights if weight.kind == "parameter"])
 
     @cached_property
@@ -40,11 +36,4 @@ class Kind:
     @cached_property
     def passed_on(self) -> tuple[bool, ...]:
         """For each input, whether its gradient lies in that of the only result, so that nothing is allocated for it."""
-        op, inputs, result = self.op, self.cost.inputs, self.cost.outputs[0]
-        if op.op == "concat":
-            return (True,) * len(inputs)
-        if op.op in _PASSED_ON:
-            return tuple([x.shape == result.shape and not (op.op == "sub" and k) for k, x in enumerate(inputs)])
-        # A view of all of its input is read back in another way; a view of a part gets zeros around it.
-        view = placements(op, inputs, True)[0].kind == "view"
-        return tuple([view and x.elements == result.elements for x in inputs])
+        return self.op.gradient_in_result(self.cost.inputs, self.cost.outputs)

@@ -9,6 +9,9 @@ from math import prod
 from ...analysis.conventions import CONVENTIONS
 from ...analysis.layers import LayerRecord
 from ...analysis.report import Report
+from ...ops.base import Op
+from ...ops.combine import Matmul
+from ...ops.conv import Convolution
 from .module_run import Places, Ran, same_shapes
 from .reasons import fvcore_reason, likely_macs, torch_reason
 from .results import Check, Difference, Explained
@@ -20,16 +23,12 @@ Shapes = Sequence[tuple[int, ...]]
 MAX_CHOICES = 12
 """Among so many layers of one module every choice is tried."""
 
-WHOLE_THERE = {
-    "aten::scaled_dot_product_attention": ("attention", "matmul"),
-    "aten::baddbmm": ("", "matmul"),
-    "aten::_convolution_mode": ("", "conv"),
-    "aten::lstm": ("", "lstm"),
-    "aten::gru": ("", "gru"),
-    "aten::rnn_tanh": ("", "rnn"),
-    "aten::rnn_relu": ("", "rnn"),
+WHOLE_THERE: dict[str, tuple[str, type[Op]]] = {
+    "aten::scaled_dot_product_attention": ("attention", Matmul),
+    "aten::baddbmm": ("", Matmul),
+    "aten::_convolution_mode": ("", Convolution),
 }
-"""Operators that fvcore has no formula for, and which layers they are here: their group ("": any), their op's word."""
+"""Operators that fvcore has no formula for, and which layers they are here: their group ("": any) and op."""
 
 
 def against_module(report: Report, ran: Ran) -> tuple[Check, ...]:
@@ -172,19 +171,19 @@ def _adds_up(gap: int, gains: Sequence[int]) -> bool:
 
 def _rounding(layers: Sequence[LayerRecord]) -> list[int]:
     """What each matrix product gains where 2 per multiply-accumulate is written with 4 digits."""
-    products = [layer.macs for layer in layers if layer.op == "matmul"]
+    products = [layer.macs for layer in layers if isinstance(layer.node.op, Matmul)]
     return [int(float(f"{2 * macs:.3e}") / 2) - macs for macs in products[:MAX_CHOICES]]
 
 
 def _norm_weights(layers: Sequence[LayerRecord]) -> list[int]:
     """What each norm without weights of its own would count more with them."""
-    norms = [layer for layer in layers if layer.group == "norm" and "norm" in layer.op and not layer.node.op.weights()]
+    norms = [layer for layer in layers if layer.node.op.group == "norm" and not layer.node.op.weights()]
     return [layer.cost.inputs[0].elements for layer in norms[:MAX_CHOICES]]
 
 
 def _covered(op: str, layers: Sequence[LayerRecord]) -> list[str]:
-    group, word = WHOLE_THERE[op]
-    return [layer.name for layer in layers if layer.op.startswith(word) and group in ("", layer.group)]
+    group, kind = WHOLE_THERE[op]
+    return [layer.name for layer in layers if isinstance(layer.node.op, kind) and group in ("", layer.group)]
 
 
 def _likely(layers: Sequence[LayerRecord], theirs: float) -> str:

@@ -12,20 +12,18 @@ from ...tensor import Tensor
 
 def torch_reason(layer: LayerRecord, theirs: int) -> str:
     """Why PyTorch's counter gives what its convention says, and not our multiply-accumulates; "" if it should not."""
-    if layer.op == "rbf":
-        return "rbf: squared distances, which are neither a convolution nor a matrix product, are 0 there"
-    if layer.op == "operator":
-        return f"operator: counted by the rule registered for {layer.fields['function']}, which it does not know"
-    return ""
+    return layer.node.op.uncounted
 
 
 def fvcore_reason(layer: LayerRecord, theirs: int) -> str:
     """The same for fvcore, whose figure is ``theirs``."""
-    padding = layer.fields.get("padding")
-    if isinstance(padding, str):
-        return f"{layer.op} with padding {padding!r}: an operator that it has no formula for"
-    word = layer.op.rstrip("123d")
-    if not layer.macs and theirs and word.endswith(("norm", "pool", "upsample", "interpolate")):
+    node, cost = layer.node, layer.cost
+    if layer.macs and not node.op.fvcore_flops(node.own_inputs(cost.inputs), cost.outputs, False):
+        padding = layer.fields.get("padding")
+        call = f"{layer.op} with padding {padding!r}" if isinstance(padding, str) else layer.op
+        return node.op.uncounted or f"{call}: an operator that it has no formula for"
+    if not layer.macs and theirs:
+        word = layer.op.rstrip("123d")
         made, read = layer.cost.outputs[0].elements, layer.cost.inputs[0].elements
         side, elements = ("input", read) if theirs % read == 0 else ("output", made)
         return f"{word}: {theirs // elements} per element of the {side}, and no multiply-accumulates here"

@@ -11,7 +11,7 @@ from ..sheet import Column, Document, Line, Paragraph, Sheet
 
 if TYPE_CHECKING:
     from ...analysis.explain import Explanation
-    from ...ops.base import Step
+    from ...ops.base import ExplanationStep
 
 MAX_VALUE = 18
 """Characters of a field's value on the command line: numbers stay below 10^18."""
@@ -37,14 +37,14 @@ def document(explanations: Sequence[Explanation]) -> Document:
     return Document(tuple(parts))
 
 
-def step_cells(step: Step) -> tuple[str, str, str, str]:
+def step_cells(step: ExplanationStep) -> tuple[str, str, str, str]:
     """What a step is about, its formula, the formula with numbers, and its value, as texts."""
     # Spaces around the signs, so that a narrow terminal breaks lines between the numbers.
     formula, substitution = (text.replace("*", " * ") for text in (step.formula, step.substitution))
     return step.label, formula, substitution, _value(step)
 
 
-def _value(step: Step) -> str:
+def _value(step: ExplanationStep) -> str:
     value: Any = step.value
     if isinstance(value, tuple):
         return units.shape(value)
