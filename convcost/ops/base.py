@@ -130,8 +130,8 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     input_dtype: ClassVar[str] = "float32"
     """The dtype of its input where nobody says another; an embedding reads int64 indices."""
     inferred_fields: ClassVar[tuple[str, ...]] = ()
-    """The fields that ``bind`` fills from what arrives, such as ``in_channels``. A difference in these alone follows
-    from the layers before, and a comparison says so."""
+    """The fields that ``bind`` takes over from what arrives, such as ``in_channels``. Layers that differ in these alone
+    differ because of the layers before them: a comparison calls them resized, and not changed."""
     merges_branches: ClassVar[bool] = False
     """True if the spec writer may write it as the ``merge`` of branches."""
     within_attention: ClassVar[bool] = False

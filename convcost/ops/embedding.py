@@ -222,7 +222,6 @@ class LayerScale(Op, frozen=True):
     op = "layer_scale"
     keeps = INPUT
     autocast = "float32"  # its weight stays float32, and so the result is promoted
-    inferred_fields = ("shape",)
 
     init: float = 1e-6
     dim: int = 1

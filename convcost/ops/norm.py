@@ -86,7 +86,6 @@ class _TrailingNorm(_Norm, frozen=True):
     """Normalisation over the last dimensions, (N, ..., *normalized_shape), with statistics for each leading index."""
 
     autocast = "float32"
-    inferred_fields = ("normalized_shape",)
 
     normalized_shape: Sizes | None = None
 

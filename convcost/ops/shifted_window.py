@@ -190,7 +190,6 @@ class RelativePositionBias(_OnLogits, frozen=True):
 
     op = "relative_position_bias"
     autocast = "float32"  # its weight stays float32, and so the result is promoted
-    inferred_fields = ("num_heads",)
 
     num_heads: Positive | None = None
 

@@ -85,12 +85,14 @@ def is_operator(word: str) -> bool:
     return word in REGISTRY and literal_kind(REGISTRY[word], "arguments") != ""
 
 
-@cache
 def texts() -> frozenset[str]:
     """Every text that some field of some op takes; a block may hand one on."""
-    return frozenset(
-        word for cls in REGISTRY.values() for field in cls.__struct_fields__ for word in field_texts(cls, field)
-    )
+    return _texts(tuple(REGISTRY.values()))
+
+
+@cache
+def _texts(ops: tuple[type[Op], ...]) -> frozenset[str]:
+    return frozenset(word for cls in ops for field in cls.__struct_fields__ for word in field_texts(cls, field))
 
 
 @cache
