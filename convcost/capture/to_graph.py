@@ -9,7 +9,7 @@ import msgspec
 import torch
 from torch import nn
 
-from ..graph import GIVEN, OWN, About, Graph, Node, Reference
+from ..graph import GIVEN, OWN, About, Graph, Node, Observation, Reference
 from ..ops import activation, combine, generic
 from ..ops.base import Group, Op
 from ..ops.embedding import Parameter
@@ -54,8 +54,9 @@ class State:
 
 
 def assemble(
-    trace: Trace, state: State, inputs: Sequence[tuple[str, Tensor]], outputs: Sequence[Ref], about: About
-) -> Graph:
+    trace: Trace, state: State, inputs: Sequence[tuple[str, Tensor]], outputs: Sequence[Ref], about: About,
+    observation: Observation | None = None,
+) -> Graph:  # fmt: skip
     """The graph of a recorded pass."""
     steps = _with_indices(_attention(trace.steps), outputs)
     owned = _owned(steps, state)
@@ -72,6 +73,7 @@ def assemble(
         batch_free=False,
         mode="train" if trace.train else "eval",
         dtype=state.dtype,
+        observation=observation,
     )
 
 
