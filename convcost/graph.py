@@ -159,10 +159,10 @@ class Graph:
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"a graph does not change after it is made; {name!r} cannot be deleted")
 
-    def with_about(self, about: About) -> Graph:
-        """The same network with another name or description."""
+    def renamed(self, name: str) -> Graph:
+        """The same network under another name; this one stays as it is."""
         graph = Graph.__new__(Graph)
-        vars(graph).update(vars(self), about=about)
+        vars(graph).update(vars(self), about=msgspec.structs.replace(self.about, name=name))
         return graph
 
     def __len__(self) -> int:

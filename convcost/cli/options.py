@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
-import msgspec
 
 from ..analysis import Report, analyze
 from ..analysis.settings import MAX_SIZE
@@ -248,7 +247,7 @@ def named_apart(reports: Sequence[Report]) -> None:
 
     for report, name in zip(reports, distinct([report.about.name for report in reports]), strict=True):
         if name != report.about.name:
-            report.graph = report.graph.with_about(msgspec.structs.replace(report.about, name=name))
+            report.graph = report.graph.renamed(name)
 
 
 def not_to_a_terminal(output: str | None) -> None:

@@ -19,7 +19,7 @@ class Optimizer(msgspec.Struct, frozen=True):
 
     Args:
         name: what ``--optimizer`` calls it.
-        note: what it keeps, in a few words.
+        note: what it keeps for the parameters, in a few words.
         copies: how many tensors of the parameter's size and dtype it keeps for each parameter.
         temporaries: how many tensors of the parameter's size a step allocates for a while, for all parameters at once:
             with the foreach kernels, which PyTorch prefers on CUDA.
@@ -51,9 +51,9 @@ class Optimizer(msgspec.Struct, frozen=True):
 
 
 BLOCK = 256
-"""Values that share one scale in 8-bit Adam. Source: bitsandbytes, blockwise quantisation."""
+"""Scalars that share one scale in 8-bit Adam. Source: bitsandbytes, blockwise quantisation."""
 SMALL = 4096
-"""Tensors with fewer elements stay in float32. Source: bitsandbytes, min_8bit_size."""
+"""Tensors with fewer scalars keep moments in float32. Source: bitsandbytes, min_8bit_size."""
 
 
 def _adam8bit(elements: int) -> int:
@@ -62,20 +62,20 @@ def _adam8bit(elements: int) -> int:
     return 2 * (elements + 4 * -(-elements // BLOCK))
 
 
-NO_OPTIMIZER = Optimizer("none", "no optimizer step: forward and backward only")
+NO_OPTIMIZER = Optimizer("none", "nothing; there is no optimizer step")
 
 OPTIMIZERS: dict[str, Optimizer] = {
     each.name: each
     for each in (
-        Optimizer("sgd", "keeps nothing", torch_class="SGD"),
-        Optimizer("momentum", "SGD with momentum: one copy of the parameters", copies=1,
-                  torch_class="SGD", torch_arguments={"momentum": 0.9}),
-        Optimizer("adam", "first and second moments: two copies of the parameters", copies=2, temporaries=1,
+        Optimizer("sgd", "nothing", torch_class="SGD"),
+        Optimizer("momentum", "one copy of the parameters: a running sum of gradients", copies=1, torch_class="SGD",
+                  torch_arguments={"momentum": 0.9}),
+        Optimizer("adam", "two copies of the parameters: first and second moments", copies=2, temporaries=1,
                   temporaries_alone=2, torch_class="Adam"),
-        Optimizer("adamw", "first and second moments: two copies of the parameters", copies=2, temporaries=1,
+        Optimizer("adamw", "two copies of the parameters: first and second moments", copies=2, temporaries=1,
                   temporaries_alone=2, torch_class="AdamW"),
-        Optimizer("adam8bit", "two moments of one byte for each value, and a scale of each for every 256 values",
-                  state=_adam8bit),
+        Optimizer("adam8bit", f"two moments of one byte for each scalar, each with a float32 scale for every {BLOCK} "
+                  f"scalars; float32 moments for tensors of less than {SMALL:,}", state=_adam8bit),
         NO_OPTIMIZER,
     )
 }  # fmt: skip
