@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -88,39 +88,48 @@ class Allocation(msgspec.Struct, frozen=True, gc=False):
     died: int | None = None
 
 
+class Observation(Protocol):
+    """The run of the network that a graph stands for: its allocations, recorded already or when they are asked for."""
+
+    @property
+    def allocations(self) -> tuple[Allocation, ...]:
+        """The allocations in order."""
+
+
+class RecordedRun(msgspec.Struct, frozen=True):
+    """An observation that is complete."""
+
+    allocations: tuple[Allocation, ...]
+
+
 class Graph:
-    """A network as a list of nodes in order of execution.
+    """A network as a list of nodes in order of execution. It does not change after it is made.
 
     Args:
         nodes: in execution order; a node reads only graph inputs and earlier nodes.
         inputs: name and tensor of each input, at batch 1 where ``batch_free``.
-        outputs: what the network returns, as references.
+        outputs: what the network returns, as references; default: the first output of the last node.
         about: name, title, reference, claims.
         batch_free: True if the batch enters at analysis (specs); False if the shapes are fixed (captures).
+        check: False if the caller knows that the graph is in order.
         mode: "eval" or "train" if the graph holds for one of them only (captures).
         dtype: that of the parameters, if it is fixed (captures).
-        check: False if whoever makes the graph knows that it is in order.
-        repeats: first and behind-the-last position of each run of repetitions, written as one.
-        lengths: how many nodes the last repetition of each has, if it is known (specs).
-        observe: runs the network that the graph was captured from, and gives its allocations.
+        repeats: first position of each run of repetitions that is written as one, and the position after its last.
+        observation: a run of the network, if it was captured in evaluation mode. It holds no module.
 
     Raises:
         OpError: if a node reads something that does not come before it, or a name occurs twice.
     """
 
-    __slots__ = (
-        "__dict__",
-        "about",
-        "batch_free",
-        "dtype",
-        "inputs",
-        "lengths",
-        "mode",
-        "nodes",
-        "observe",
-        "outputs",
-        "repeats",
-    )
+    nodes: tuple[Node, ...]
+    inputs: tuple[tuple[str, Tensor], ...]
+    outputs: tuple[Reference, ...]
+    about: About
+    batch_free: bool
+    mode: str | None
+    dtype: str | None
+    repeats: tuple[tuple[int, int], ...]
+    observation: Observation | None
 
     def __init__(
         self,
@@ -133,21 +142,33 @@ class Graph:
         mode: str | None = None,
         dtype: str | None = None,
         repeats: Sequence[tuple[int, int]] = (),
-        lengths: Sequence[int] = (),
-        observe: Callable[[], tuple[Allocation, ...]] | None = None,
+        observation: Observation | None = None,
     ) -> None:
-        self.nodes = tuple(nodes)
-        self.inputs = tuple(inputs)
-        self.outputs: tuple[Reference, ...] = tuple(outputs) if outputs is not None else ((len(self.nodes) - 1, 0),)
-        self.about = about or About(name="network")
-        self.batch_free = batch_free
-        self.mode = mode
-        self.dtype = dtype
-        self.repeats = tuple(repeats)
-        self.lengths = tuple(lengths)
-        self.observe = observe
+        vars(self).update(
+            nodes=tuple(nodes),
+            inputs=tuple(inputs),
+            outputs=tuple(outputs) if outputs is not None else ((len(nodes) - 1, 0),),
+            about=about or About(name="network"),
+            batch_free=batch_free,
+            mode=mode,
+            dtype=dtype,
+            repeats=tuple(repeats),
+            observation=observation,
+        )
         if check:
             _check_order(self.nodes, len(self.inputs), self.outputs)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a graph does not change after it is made; {name!r} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a graph does not change after it is made; {name!r} cannot be deleted")
+
+    def renamed(self, name: str) -> Graph:
+        """The same network under another name; this one stays as it is."""
+        graph = Graph.__new__(Graph)
+        vars(graph).update(vars(self), about=msgspec.structs.replace(self.about, name=name))
+        return graph
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -158,10 +179,14 @@ class Graph:
     def __repr__(self) -> str:
         return f"<Graph {self.about.name!r}: {len(self.nodes)} nodes>"
 
-    @cached_property
+    @property
     def observed(self) -> tuple[Allocation, ...] | None:
-        """The allocations of a run, in order; None if there is nothing to run (specs)."""
-        return self.observe() if self.observe is not None else None
+        """The allocations of a run, in order; None if no run was observed (specs, captures in training mode).
+
+        Raises:
+            SourceError: the module, which ran when it was captured, does not run again.
+        """
+        return self.observation.allocations if self.observation is not None else None
 
     @cached_property
     def scopes(self) -> list[tuple[int, ...]]:

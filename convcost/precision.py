@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from .errors import UsageError, nearest
-from .tensor import FLOATING, Tensor
+from .tensor import FLOATING, ITEM_BYTES, Tensor
 
 AutocastClass = Literal["low", "float32", "promote", "keep"]
 """What autocast does with the inputs of an op: cast them to the low precision, cast them to float32, cast them to the
@@ -50,6 +50,14 @@ class Precision(msgspec.Struct, frozen=True):
         else:
             wanted = self.compute if autocast == "low" else "float32"
         return tuple([Tensor(x.shape, wanted) if x.dtype in FLOATING else x for x in inputs])
+
+    def copied(self, autocast: AutocastClass, inputs: tuple[Tensor, ...]) -> tuple[bool, ...]:
+        """For each input of an op, whether autocast gives the op a copy of it in another dtype."""
+        return tuple([seen.dtype != x.dtype for x, seen in zip(inputs, self.cast(autocast, inputs), strict=True)])
+
+    def weight_copy_bytes(self, autocast: AutocastClass, elements: int) -> int:
+        """Bytes of the copy that autocast makes of parameters with so many scalars; 0 if the op uses them as stored."""
+        return elements * ITEM_BYTES[self.compute] if self.mixed and autocast == "low" else 0
 
 
 PRECISIONS: dict[str, Precision] = {

@@ -33,6 +33,7 @@ sys.path.insert(0, str(ROOT))
 import click  # noqa: E402
 
 import convcost.cli  # noqa: E402
+from convcost.analysis.memory.optimizers import OPTIMIZERS  # noqa: E402
 from convcost.cli.group import COMMANDS  # noqa: E402
 from convcost.hardware import KEYS, REQUIRED, TEXTS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
@@ -68,8 +69,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Each file with the text that it should have."""
     yield ROOT / "convcost" / "spec.schema.json", json_schema.text()
     for path in pages():
-        # A page may define an op of its own; it is gone after the page.
-        with empty_folder(), mock.patch.dict(REGISTRY):
+        # A page may register things of its own; they are gone after the page.
+        with empty_folder(), mock.patch.dict(REGISTRY), mock.patch.dict(OPTIMIZERS):
             yield path, page(path.read_text("utf-8"))
 
 
@@ -207,6 +208,16 @@ def _operations(operations: Operations) -> str:
     return ", ".join(f"{number} {name}" for name, number in operations)
 
 
+def optimizers() -> str:
+    """Every optimizer with its state."""
+    lines = ["| `--optimizer` | State | In `convcost profile` |", "|---|---|---|"]
+    for name, row in OPTIMIZERS.items():
+        arguments = "".join(f", {key}={value}" for key, value in row.torch_arguments.items())
+        runs = f"`torch.optim.{row.torch_class}(parameters, lr=0.0{arguments})`" if row.torch_class else "-"
+        lines.append(f"| `{name}` | {row.note} | {runs} |")
+    return "\n".join(lines) + "\n"
+
+
 def hardware_keys() -> str:
     """Every key of a hardware file."""
     lines = ["| Key | Meaning |", "|---|---|"]
@@ -278,6 +289,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "help of every command": commands,
     "operation counts": counts,
     "hardware keys": hardware_keys,
+    "optimizers": optimizers,
     "every op": ops,
 }
 

@@ -63,8 +63,8 @@ def sequence(seed: int, requests: int, limit: int | None = None) -> Asked:
 
 def network(name: str, mode: Literal["inference", "train"], limit: int | None = None) -> Asked:
     """What convcost says that a network asks for."""
-    script = convcost.memory(convcost.load(name), BATCH, mode=mode).script
-    return Asked(script.events, script.sizes, limit)
+    schedule = convcost.memory(convcost.load(name), BATCH, mode=mode).schedule
+    return Asked(schedule.events, schedule.sizes, limit)
 
 
 def recorded(folder: Path, wanted: Asked) -> list[Row]:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -20,7 +19,7 @@ from torch.utils._pytree import tree_map_only
 from ..errors import ConvcostError, SourceError, UsageError
 from ..graph import About, Graph
 from ..tensor import Tensor
-from .lifetimes import observe
+from .lifetimes import CapturedRun, ModuleRun
 from .meta_copy import meta_copy
 from .rules.modules import folded
 from .to_graph import State, assemble
@@ -86,9 +85,8 @@ def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], ab
     result = _run(module, trace, moved_args, moved_kwargs)
     outputs: list[Ref] = [trace.ref(x) for x in _tensors(result)]
     about = about or About(type(module).__name__, type(module).__name__, source="PyTorch module")
-    graph = assemble(trace, state, inputs, outputs, about)
-    graph.observe = partial(observe, module, moved_args, moved_kwargs)
-    return graph
+    observation = None if trace.train else CapturedRun(ModuleRun(module, moved_args, moved_kwargs))
+    return assemble(trace, state, inputs, outputs, about, observation)
 
 
 def _materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -1,11 +1,13 @@
-"""When storages come and go in a forward pass on the meta device: every allocation, and its release as it happens."""
+"""Observing the memory of a captured module: every allocation of a forward pass on the meta device, and its release."""
 
 from __future__ import annotations
 
 import gc
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -14,12 +16,12 @@ from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import SourceError
-from ..graph import Allocation
+from ..graph import Allocation, RecordedRun
 from .rules.generic import tensors_in
 
 
 class Lifetimes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the storages that operators give and, by weak references, when nobody holds them any more.
+    """Records the storages that operators allocate and, by weak references, when each is released.
 
     Args:
         given: tensors that exist before the run and are not counted: parameters and buffers.
@@ -73,6 +75,42 @@ class Lifetimes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return tuple(Allocation(size, label, born, died) for size, label, born, died in self._made)
 
 
+class ModuleRun(NamedTuple):
+    """A module on the meta device, and what it is called with."""
+
+    module: nn.Module
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+
+_WAITING: WeakKeyDictionary[CapturedRun, ModuleRun] = WeakKeyDictionary()
+"""The modules of graphs whose allocations nobody has asked for yet. An entry goes with its graph, or after the run."""
+
+
+class CapturedRun:
+    """The ``Observation`` of a captured module. The module itself waits in this file, and not in the graph.
+
+    It runs when its allocations are first asked for, since that takes as long as the capture; they are then plain data.
+    """
+
+    def __init__(self, run: ModuleRun) -> None:
+        _WAITING[self] = run
+
+    @cached_property
+    def allocations(self) -> tuple[Allocation, ...]:
+        """The allocations of one forward pass without gradients.
+
+        Raises:
+            SourceError: the module, which ran when it was captured, does not run again.
+        """
+        allocations = observe(*_WAITING[self])
+        del _WAITING[self]
+        return allocations
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RecordedRun, (self.allocations,)  # a copy in another process has no module
+
+
 def observe(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Allocation, ...]:
     """The allocations of one forward pass of a module on the meta device, without gradients.
 
@@ -112,4 +150,4 @@ def observe(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     return allocations
 
 
-__all__ = ["Lifetimes", "observe"]
+__all__ = ["CapturedRun", "Lifetimes", "ModuleRun", "observe"]

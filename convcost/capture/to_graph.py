@@ -9,7 +9,7 @@ import msgspec
 import torch
 from torch import nn
 
-from ..graph import GIVEN, OWN, About, Graph, Node, Reference
+from ..graph import GIVEN, OWN, About, Graph, Node, Observation, Reference
 from ..ops import activation, combine, generic
 from ..ops.adaptive_max_pool import AdaptiveMaxPool
 from ..ops.base import Group, Op
@@ -55,8 +55,9 @@ class State:
 
 
 def assemble(
-    trace: Trace, state: State, inputs: Sequence[tuple[str, Tensor]], outputs: Sequence[Ref], about: About
-) -> Graph:
+    trace: Trace, state: State, inputs: Sequence[tuple[str, Tensor]], outputs: Sequence[Ref], about: About,
+    observation: Observation | None = None,
+) -> Graph:  # fmt: skip
     """The graph of a recorded pass."""
     steps = _with_indices(_attention(trace.steps), outputs)
     owned = _owned(steps, state)
@@ -73,6 +74,7 @@ def assemble(
         batch_free=False,
         mode="train" if trace.train else "eval",
         dtype=state.dtype,
+        observation=observation,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..analysis.memory import Memory, memory
-from ..analysis.memory.batch_scaling import Scaled
+from ..analysis.memory.batch_scaling import ScaledMemory
 from ..analysis.memory.fit import WORKSPACE, Room, largest_batch, largest_size
 from ..errors import UsageError
 from ..graph import Graph
@@ -56,7 +56,7 @@ def command(
         return memory(graph, None, dtype, **setup)
 
     if batch is None:
-        network = Scaled(at, fixed.batch_free)
+        network = ScaledMemory(at, fixed.batch_free)
         fits = [largest_batch(network, room) for room in rooms]
     else:
         fits = [largest_size(lambda sides: at(batch, sides), room, fixed, size) for room in rooms]

@@ -18,7 +18,16 @@ from ..files import check_folder
 from ..precision import PRECISIONS
 from ..profiles.runs import EXECUTIONS, LAYERS
 from ..render import FORMATS, render
-from .options import SOURCE, InputSize, input_size, opened, output_options, profile_of, torch_needed
+from .options import (
+    SOURCE,
+    InputSize,
+    OptimizerName,
+    input_size,
+    opened,
+    output_options,
+    profile_of,
+    torch_needed,
+)
 
 if TYPE_CHECKING:
     from ..profiles.profile import Profile
@@ -76,8 +85,8 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
               metavar="NAME[,NAME...]",
               help=f"Precisions, of {', '.join(PRECISIONS)}; amp-* is autocast.")  # fmt: skip
 @click.option("--train", is_flag=True, help="Whole training steps: forward, backward and optimizer apart.")
-@click.option("--optimizer", default=None, metavar="NAME",
-              help="sgd, momentum, adam, adamw or none, with --train.  [default: sgd]")  # fmt: skip
+@click.option("--optimizer", type=OptimizerName(timed=True), default=None,
+              help="The optimizer, with --train.  [default: sgd]")  # fmt: skip
 @click.option("--execution", type=Several(EXECUTIONS), default="eager", show_default=True,
               metavar="NAME[,NAME...]", help="eager, compile (torch.compile) or cuda_graph.")  # fmt: skip
 @click.option("--channels-last", is_flag=True, help="Weights and inputs with the channels innermost.")

@@ -1,6 +1,6 @@
-"""A graph as a PyTorch module: the twin of each node's op, called in the graph's order.
+"""A graph as a PyTorch module: each node's op as it is in PyTorch, called in the graph's order.
 
-Nothing here asks a shape, a weight or a count of an op: what the network does is PyTorch's word alone.
+Shapes, weights and counts of ops are not used here: what the network does is PyTorch's doing alone.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ from ..graph import GIVEN, Graph, Node, Reference
 from .devices import device_of, dtype_of
 
 Values = dict[Reference, torch.Tensor]
+Refs = tuple[Reference, ...]
 
 
-class Block(nn.Module):
-    """Layers whose paths begin alike. It gives them their names; the network calls them."""
+class Container(nn.Module):
+    """Layers whose paths begin alike. It only gives them their names; the network calls the layers."""
 
 
-class Step:
-    """One node: the module that is called, what it is given, what is needed after it, and what no longer is."""
+class LayerCall:
+    """The call of one node's module in a run of the network.
 
-    def __init__(self, node: Node, module: nn.Module, given: Sequence[str]) -> None:
+    ``inputs`` are the values that the module is called with; ``given`` are its weights that are values, by name.
+    ``stored`` are its outputs that are read later, and ``released`` the values that nothing reads after it.
+    """
+
+    def __init__(self, node: Node, module: nn.Module, given: Sequence[str], stored: Refs, released: Refs) -> None:
         self.name = node.name
         self.module = module
         # Now, since later a layer may get others below its path.
@@ -33,8 +38,8 @@ class Step:
         own = len(node.inputs) - len(given)
         self.inputs = node.inputs[:own]
         self.given = tuple(zip(given, node.inputs[own:], strict=True))
-        self.kept: tuple[Reference, ...] = ()
-        self.done: tuple[Reference, ...] = ()
+        self.stored = stored
+        self.released = released
 
     def weights(self) -> list[torch.Tensor]:
         """The module's parameters and buffers, those that it shares included."""
@@ -43,19 +48,19 @@ class Step:
         return [tensor for tensor in found if tensor is not None]
 
     def run(self, values: Values) -> None:
-        """Call the module, and let go of what nobody else reads."""
+        """Call the module, and release the values that nothing reads after it."""
         arriving, weights = self.reads(values)
-        for ref in self.done:
+        for ref in self.released:
             del values[ref]
-        outputs = self.call(arriving, weights)
-        for ref in self.kept:
+        outputs = self.outputs(arriving, weights)
+        for ref in self.stored:
             values[ref] = outputs[ref[1]]
 
     def reads(self, values: Values) -> tuple[list[torch.Tensor], list[tuple[str, torch.Tensor]]]:
         """The inputs, and the weights that are values."""
         return [values[ref] for ref in self.inputs], [(name, values[ref]) for name, ref in self.given]
 
-    def call(self, arriving: Sequence[torch.Tensor], weights: Sequence[tuple[str, torch.Tensor]]) -> tuple[Any, ...]:
+    def outputs(self, arriving: Sequence[torch.Tensor], weights: Sequence[tuple[str, torch.Tensor]]) -> tuple[Any, ...]:
         """The module's outputs on what ``reads`` gave."""
         made = _called_with(self.module, weights, arriving) if weights else self.module(*arriving)
         return made if isinstance(made, tuple) else (made,)
@@ -64,25 +69,24 @@ class Step:
 class Network(nn.Module):
     """A graph as a module: it takes the graph's inputs in their order, and gives its output, or several as a tuple.
 
-    Its layers are modules under the paths of the graph's nodes. Shared weights are one parameter, and a value that
-    nobody reads any more is let go at once.
+    Its layers are modules under the paths of the graph's nodes. Shared weights are one parameter, and a value is
+    released after its last reader. ``calls`` are the layers' calls in order.
     """
 
-    def __init__(self, graph: Graph, steps: Sequence[Step]) -> None:
+    def __init__(self, graph: Graph, calls: Sequence[LayerCall]) -> None:
         super().__init__()
         self.title = graph.about.name
         self.input_names = tuple(name for name, _ in graph.inputs)
         self.output_refs = graph.outputs
-        self.steps = tuple(steps)
-        for step in steps:
-            _place(self, step.name.split("."), step.module)
-        _lifetimes(self.steps, graph)
+        self.calls = tuple(calls)
+        for call in calls:
+            _place(self, call.name.split("."), call.module)
 
     def extra_repr(self) -> str:
         return f"{self.title}: {', '.join(self.input_names)}"
 
-    def forward(self, *inputs: torch.Tensor, around: Callable[[Step, Values], None] = Step.run) -> Any:
-        """The network's output on these inputs; ``around`` is what runs a step, so that each can be watched.
+    def forward(self, *inputs: torch.Tensor, around: Callable[[LayerCall, Values], None] = LayerCall.run) -> Any:
+        """The network's output on these inputs; ``around`` runs each call, so that it can be watched.
 
         Raises:
             UsageError: too few inputs, or too many.
@@ -91,8 +95,8 @@ class Network(nn.Module):
             names = ", ".join(self.input_names) or "nothing"
             raise UsageError(f"{self.title} takes {len(self.input_names)} inputs ({names}), not {len(inputs)}")
         values = {(-1 - number, 0): x for number, x in enumerate(inputs)}
-        for step in self.steps:
-            around(step, values)
+        for call in self.calls:
+            around(call, values)
         outputs = tuple(values[ref] for ref in self.output_refs)
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -116,53 +120,54 @@ def build(graph: Graph, device: str | torch.device = "meta", dtype: str | None =
     if not isinstance(graph, Graph):
         raise UsageError(f"build takes a graph, not {graph!r:.80}; convcost.load(NAME) gives one")
     place, kind = device_of(device), dtype_of(dtype or graph.dtype or "float32")
-    steps: list[Step] = []
+    calls: list[LayerCall] = []
+    stored, released = _lifetimes(graph)
     with place:
-        for node in graph:
-            module = _twin(node)
+        for position, node in enumerate(graph):
+            module = _module(node)
             given = _without_weights(module) if node.owner == GIVEN else ()
-            steps.append(Step(node, module, given))
+            calls.append(LayerCall(node, module, given, stored.get(position, ()), released.get(position, ())))
             if node.owner >= 0:
-                _share(module, steps[node.owner].module)
-    network = Network(graph, steps)
+                _share(module, calls[node.owner].module)
+    network = Network(graph, calls)
     if kind != torch.float32:
         network.to(kind)
     return network.train(graph.mode == "train")
 
 
-def _twin(node: Node) -> nn.Module:
+def _module(node: Node) -> nn.Module:
     try:
-        twin: nn.Module = node.op.to_torch()
+        module: nn.Module = node.op.to_torch()
     except ConvcostError as error:
         raise SpecError([(node.where, node.name, str(error))]) from None
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise SpecError([(node.where, node.name, f"PyTorch cannot build this {node.op.op}: {first}")]) from error
-    return twin
+    return module
 
 
 def _place(parent: nn.Module, path: Sequence[str], module: nn.Module) -> None:
     """Make ``module`` what ``parent`` has under ``path``."""
     # Straight into the table: ``add_module`` refuses what a spec may call a layer, such as ``half`` or ``type``.
     for name in path[:-1]:
-        parent = parent._modules.setdefault(name, Block())  # type: ignore[assignment]
+        parent = parent._modules.setdefault(name, Container())  # type: ignore[assignment]
     parent._modules[path[-1]], before = module, parent._modules.get(path[-1])
     if before is not None:
         module._modules.update(before._modules)
 
 
-def _lifetimes(steps: Sequence[Step], graph: Graph) -> None:
+def _lifetimes(graph: Graph) -> tuple[dict[int, Refs], dict[int, Refs]]:
+    """By a node's position: its outputs that are read, and the values that nothing reads after it."""
     last: dict[Reference, int] = {}
     for position, node in enumerate(graph.nodes):
         last.update(dict.fromkeys(node.inputs, position))
-    last.update(dict.fromkeys(graph.outputs, len(steps)))
-    kept: dict[int, list[Reference]] = {}
-    done: dict[int, list[Reference]] = {}
+    last.update(dict.fromkeys(graph.outputs, len(graph.nodes)))
+    stored: dict[int, Refs] = {}
+    released: dict[int, Refs] = {}
     for ref, position in last.items():
-        kept.setdefault(ref[0], []).append(ref)
-        done.setdefault(position, []).append(ref)
-    for position, step in enumerate(steps):
-        step.kept, step.done = tuple(kept.get(position, ())), tuple(done.get(position, ()))
+        stored[ref[0]] = (*stored.get(ref[0], ()), ref)
+        released[position] = (*released.get(position, ()), ref)
+    return stored, released
 
 
 # --- weights of others
@@ -206,4 +211,4 @@ def _called_with(module: nn.Module, weights: Sequence[tuple[str, torch.Tensor]],
             del inner.__dict__[last]
 
 
-__all__ = ["Network", "Step", "Values", "build"]
+__all__ = ["LayerCall", "Network", "Values", "build"]

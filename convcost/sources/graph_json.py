@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..errors import OpError, SourceError, SpecError, as_written
-from ..graph import GIVEN, OWN, About, Allocation, Claim, Graph, Node, Reference
+from ..graph import GIVEN, OWN, About, Allocation, Claim, Graph, Node, RecordedRun, Reference
 from ..ops import REGISTRY, Composite, make
 from ..ops.base import Op, Tensors
 from ..spec.graph_builder import bind_op, check_size, check_values
@@ -165,7 +165,7 @@ class _Reader:
             mode=document.mode,
             dtype=document.dtype,
             repeats=self.repeats(),
-            observe=None if allocations is None else lambda: allocations,
+            observation=None if allocations is None else RecordedRun(allocations),
         )
 
     # --- what is known about it

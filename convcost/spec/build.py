@@ -94,11 +94,8 @@ class _Builder:
         recorded = self.spec.root.get("recorded") == "true"
         if not recorded:
             self.check_reached(expansion, outputs)
-        repeats = expansion.draft.repeats
-        graph = Graph(
-            expansion.draft.nodes, inputs, outputs, self.about(), check=False,
-            repeats=[(start, end) for start, end, _ in repeats], lengths=[length for _, _, length in repeats],
-        )  # fmt: skip
+        draft = expansion.draft
+        graph = Graph(draft.nodes, inputs, outputs, self.about(), check=False, repeats=draft.repeats)
         if not recorded:
             self.check_in_place(graph, expansion)
         return graph

@@ -166,10 +166,9 @@ class Expansion:
             raise OpError(f"repeat is {as_written(count)}; it must be a whole number, 0 or more")
         if count > MAX_NODES:
             raise OpError(f"repeat {count:,} would give more than {MAX_NODES:,} layers")
-        start = last = len(self.draft.nodes)
+        start = len(self.draft.nodes)
         for number in range(1, count + 1):
             self.step()
-            last = len(self.draft.nodes)
             override = layer.first if number == 1 else None
             if number == count and layer.last is not None:
                 override = {**(override or {}), **layer.last}
@@ -181,7 +180,7 @@ class Expansion:
             if layer.name:
                 frame.enter(f"{layer.name}_{number}", flow)
         if count > 1:
-            self.draft.repeats.append((start, len(self.draft.nodes), len(self.draft.nodes) - last))
+            self.draft.repeats.append((start, len(self.draft.nodes)))
         return flow
 
     def step(self, count: int = 1) -> None:

@@ -17,8 +17,8 @@ MAX_DIMENSIONS = 64
 MAX_ELEMENTS = 1 << 63
 
 Refs = tuple[Reference, ...]
-Repeat = tuple[int, int, int]
-"""First and behind-the-last position of a run of repetitions, and how many nodes the last one has."""
+Repeat = tuple[int, int]
+"""First position of a run of repetitions, and the position after its last."""
 
 
 class Template:
@@ -156,7 +156,7 @@ class Draft:
         if any(reference[0] < start and reference != entry for reference in result):
             return None
         relative = tuple((n - start, o) if n >= start else (-1, 0) for n, o in result)
-        repeats = [(a - start, b - start, n) for a, b, n in self.repeats if start <= a and b <= part.stop]
+        repeats = [(first - start, end - start) for first, end in self.repeats if start <= first and end <= part.stop]
         return Template(nodes, self.tensors[part], relative, repeats)
 
     def stamp(self, template: Template, prefix: str, entry: Reference) -> Refs:
@@ -179,7 +179,7 @@ class Draft:
             ]
         )
         self.tensors.extend(template.tensors)
-        self.repeats.extend([(a + start, b + start, n) for a, b, n in template.repeats])
+        self.repeats.extend([(first + start, end + start) for first, end in template.repeats])
         return tuple([(n + start, o) if n >= 0 else entry for n, o in template.result])
 
     def inside(self, full: str, end: int) -> list[tuple[int, Node]]:

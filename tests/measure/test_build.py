@@ -252,8 +252,8 @@ def test_values_die_after_their_last_reader():
         gc.collect()
         most.append(sum(ref() is not None for ref in alive))
 
-    for step in module.steps:
-        step.module.register_forward_hook(watch)
+    for call in module.calls:
+        call.module.register_forward_hook(watch)
     with torch.no_grad():
         module(*zeros(graph, device="cpu"))
     assert max(most) == 2, "what a layer reads and what it makes"

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 import convcost
-from convcost.analysis.memory.batch_scaling import Scaled
+from convcost.analysis.memory.batch_scaling import ScaledMemory
 from convcost.analysis.memory.fit import WORKSPACE, Room, largest_batch
 from convcost.hardware import Figure, Gpu
 
@@ -77,7 +77,7 @@ def test_the_batch_of_fit_runs_and_a_larger_one_does_not(name, gibibytes):
     try:
         limit = Gpu("limited", "limited", {"memory_bytes": Figure(gibibytes << 30, "set here"),
                                            "context_bytes": Figure(0, "outside of the fraction")})  # fmt: skip
-        found = largest_batch(Scaled(lambda batch: convcost.memory(graph, batch)), Room(limit))
+        found = largest_batch(ScaledMemory(lambda batch: convcost.memory(graph, batch)), Room(limit))
         run(graph, found.batch, "train")
         torch.cuda.empty_cache()
         with pytest.raises(torch.cuda.OutOfMemoryError):

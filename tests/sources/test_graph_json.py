@@ -56,8 +56,8 @@ def test_shipped_networks_come_back(name):
     )
     for how in ({"mode": "inference"}, {"batch": 2, "checkpoint": True}):
         ours, theirs = memory(again, **how), memory(graph, **how)
-        assert ours.script.events == theirs.script.events
-        assert ours.script.sizes == theirs.script.sizes
+        assert ours.schedule.events == theirs.schedule.events
+        assert ours.schedule.sizes == theirs.schedule.sizes
         assert ours.peak_bytes == theirs.peak_bytes
     assert again.about == graph.about
     assert again.scopes == graph.scopes

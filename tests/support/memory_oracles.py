@@ -73,8 +73,11 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
 
 
 def training_peak(module: nn.Module, shapes: Sequence[Sequence[int]], optimizer: str) -> int:
-    """Most bytes at once in a training step whose optimizer has its state already; everything counted."""
-    chosen = OPTIMIZERS[optimizer](module.parameters())
+    """Most bytes at once in a training step whose optimizer has its state already; everything counted.
+
+    ``optimizer`` is one of ``OPTIMIZERS``, or the name of a class of torch.optim.
+    """
+    chosen = OPTIMIZERS.get(optimizer, getattr(torch.optim, optimizer, None))(module.parameters())
     for parameter in module.parameters():
         parameter.grad = torch.empty_like(parameter)
     chosen.step()

@@ -1,9 +1,9 @@
-"""How much memory a network needs, for inference and for training: over time, its peak, and what is there then."""
+"""The memory of a network in inference and in training: its peak, what the peak consists of, and its course."""
 
 from __future__ import annotations
 
-from .events import PARTS, Alive, Moment, Script
+from .events import PARTS, Alive, Moment, Schedule
 from .memory import Memory, memory
 from .schedules import Setup
 
-__all__ = ["PARTS", "Alive", "Memory", "Moment", "Script", "Setup", "memory"]
+__all__ = ["PARTS", "Alive", "Memory", "Moment", "Schedule", "Setup", "memory"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
-from .events import Script
+from .events import Schedule
 
 MIN_BLOCK = 512
 SMALL = 1 << 20
@@ -94,18 +94,18 @@ class Allocator:
         other.limit = limit
         return other
 
-    def replay(self, script: Script) -> None:
-        """Serve a script.
+    def replay(self, schedule: Schedule) -> None:
+        """Serve a schedule.
 
         Raises:
             OutOfMemoryError: as ``serve``.
         """
-        self.serve(script.events, [rounded(size) for size in script.sizes])
+        self.serve(schedule.events, [rounded(size) for size in schedule.sizes])
 
-    def serves(self, script: Script) -> bool:
-        """Whether a script can be served within the limit."""
+    def serves(self, schedule: Schedule) -> bool:
+        """Whether a schedule can be served within the limit."""
         try:
-            self.replay(script)
+            self.replay(schedule)
         except OutOfMemoryError:
             return False
         return True

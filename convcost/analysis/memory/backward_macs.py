@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
+from .checkpoint_blocks import NodeRange
 from .storages import Storages
 
 
 class TrainingMacs(msgspec.Struct, frozen=True):
     """Multiply-accumulates of one training step, by pass.
 
-    ``input_gradient``: gradients of what layers read; those of the network's inputs are not wanted and not counted.
-    ``weight_gradient``: gradients of parameters. ``recomputed``: checkpointed blocks once more.
+    ``input_gradient``: gradients of what layers read; those of the network's inputs are not needed and not counted.
+    ``weight_gradient``: gradients of parameters. ``recomputed``: checkpointed blocks, which run once more.
     """
 
     forward: int
@@ -37,20 +36,20 @@ class TrainingMacs(msgspec.Struct, frozen=True):
         return 2 * self.total
 
 
-def training_macs(storages: Storages, times: Sequence[int], segments: tuple[tuple[int, int], ...] = ()) -> TrainingMacs:
-    """What a step of a network in training multiplies and adds; ``times`` says how often each node stands in it."""
+def training_macs(storages: Storages, checkpointed: tuple[NodeRange, ...] = ()) -> TrainingMacs:
+    """The multiply-accumulates of a training step; ``checkpointed`` blocks run twice."""
     needs = storages.needs
     forward = inputs = weights = 0
     for position, (node, kind) in enumerate(zip(storages.graph.nodes, storages.kinds, strict=True)):
-        macs = kind.cost.macs * times[position]
+        macs = kind.cost.macs
         if not macs:
             continue
         forward += macs
         if True not in needs[position]:
             continue
-        wanted = [needs[source][output] for source, output in node.inputs]
+        needed = [needs[source][output] for source, output in node.inputs]
         own = len(kind.own)
-        inputs += macs * sum(wanted[:own])
-        weights += macs * (bool(kind.learned) or True in wanted[own:])  # its own, or values of the graph
-    again = sum(storages.costs[position].macs for start, end in segments for position in range(start, end + 1))
+        inputs += macs * sum(needed[:own])
+        weights += macs * (bool(kind.parameters) or True in needed[own:])  # its own, or values of the graph
+    again = sum(storages.costs[position].macs for start, end in checkpointed for position in range(start, end + 1))
     return TrainingMacs(forward, inputs, weights, again)

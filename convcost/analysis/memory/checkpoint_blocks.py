@@ -1,25 +1,28 @@
-"""Which blocks of a network are checkpointed: run without keeping anything, and run again in the backward pass."""
+"""Which blocks of a network are checkpointed: run without saving tensors, and run again in the backward pass."""
 
 from __future__ import annotations
 
 from ...graph import Graph
 
+NodeRange = tuple[int, int]
+"""First and last position of nodes in a row."""
 
-def blocks(graph: Graph) -> tuple[tuple[int, int], ...]:
-    """First and last position of each outermost block; of ``layer1.0``, ``layer1.1``, as PyTorch numbers them, each.
 
-    A block with one node, or none with weights, is no block: nothing would be saved.
+def checkpointed_blocks(graph: Graph) -> tuple[NodeRange, ...]:
+    """The nodes of each outermost block, in order; ``layer1.0`` and ``layer1.1``, as PyTorch numbers them, are two.
+
+    A block of one node is left out: checkpointing would save nothing.
     """
-    found: list[tuple[int, int]] = []
-    start, word = 0, ""
+    blocks: list[NodeRange] = []
+    start, name = 0, ""
     for position in range(len(graph.nodes) + 1):
-        now = _block(graph.nodes[position].name) if position < len(graph.nodes) else ""
-        if now == word and now:
+        here = _block(graph.nodes[position].name) if position < len(graph.nodes) else ""
+        if here == name and here:
             continue
-        if word and position - start > 1:
-            found.append((start, position - 1))
-        start, word = position, now
-    return tuple(found)
+        if name and position - start > 1:
+            blocks.append((start, position - 1))
+        start, name = position, here
+    return tuple(blocks)
 
 
 def _block(name: str) -> str:

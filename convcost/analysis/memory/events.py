@@ -1,4 +1,4 @@
-"""A run as what it allocates and frees, in order: every figure and timeline is read off such a script."""
+"""A run as its allocations and frees, in order; every figure and timeline of memory is read from such a schedule."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Part = Literal["weights", "buffers", "optimizer", "gradients", "inputs", "saved"
 PARTS: tuple[Part, ...] = (
     "weights", "buffers", "optimizer", "gradients", "inputs", "saved", "values", "transient",
 )  # fmt: skip
-"""What memory is taken for: parameters, buffers, the optimizer's state, parameters' gradients, the network's inputs,
-what backward keeps, values that something still reads (and their gradients), and what a call gives back at its end."""
+"""What memory is allocated for: parameters, buffers, the optimizer's state, gradients of parameters, the network's
+inputs, tensors saved for backward, values that are still read (and their gradients), and temporaries of one call."""
 
 
 class Moment(msgspec.Struct, frozen=True, gc=False):
-    """The bytes that are there while a layer runs, ``bytes`` in all."""
+    """The memory while a layer runs: ``bytes`` in all."""
 
     layer: str
     phase: Phase
@@ -28,20 +28,20 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Alive(msgspec.Struct, frozen=True, gc=False):
-    """Memory that is there at a moment: who asked for it, what for, and how much."""
+    """An allocation that is live at a moment: which layer or tensor it belongs to, its part, and its bytes."""
 
     label: str
     part: Part
     bytes: int
 
 
-class Script:
-    """Allocations and frees in order, with marks at which the memory is looked at.
+class Schedule:
+    """Allocations and frees in order, with marks at which the memory is read.
 
-    ``sizes``, ``parts`` and ``labels`` describe each allocation by its number; ``events`` holds the number of what is
-    allocated, and its complement (``~number``) where that is freed; ``marks`` are (events so far, layer, phase).
-    ``before``: how many allocations come before the network runs; they are the first events, and nothing is freed or
-    marked among them.
+    ``sizes``, ``parts`` and ``labels`` describe each allocation by its number. ``events`` holds the number of an
+    allocation where it is made, and the complement of the number (``~number``) where it is freed. ``marks`` are
+    (events so far, layer, phase). ``initial``: how many allocations exist before the network runs. They are the first
+    events, and none of them is marked or freed there.
     """
 
     def __init__(self) -> None:
@@ -50,11 +50,15 @@ class Script:
         self.labels: list[str] = []
         self.events: list[int] = []
         self.marks: list[tuple[int, str, Phase]] = []
-        self.before = 0
-        self._there: dict[int, list[int]] = {}
+        self.initial = 0
+        self._live: dict[int, list[int]] = {}
+
+    def begin_run(self) -> None:
+        """The network runs from here on."""
+        self.initial = len(self.events)
 
     def allocate(self, size: int, part: Part, label: str) -> int:
-        """Take memory; its number."""
+        """Add an allocation of ``size`` bytes. Returns its number."""
         number = len(self.sizes)
         self.sizes.append(size)
         self.parts.append(part)
@@ -63,7 +67,7 @@ class Script:
         return number
 
     def allocate_all(self, sizes: Sequence[int], parts: Sequence[Part], labels: Sequence[str]) -> None:
-        """Take memory several times."""
+        """Add several allocations."""
         first = len(self.sizes)
         self.sizes += sizes
         self.parts += parts
@@ -71,59 +75,59 @@ class Script:
         self.events += range(first, len(self.sizes))
 
     def free(self, number: int) -> None:
-        """Give it back."""
+        """Free an allocation."""
         self.events.append(~number)
 
     def mark(self, layer: str, phase: Phase) -> None:
-        """Look at the memory here."""
+        """Mark the moment at which a layer runs."""
         self.marks.append((len(self.events), layer, phase))
 
-    def resized(self, sizes: list[int]) -> Script:
+    def resized(self, sizes: list[int]) -> Schedule:
         """The same events with other sizes."""
-        other = Script()
+        other = Schedule()
         other.sizes, other.parts, other.labels = sizes, self.parts, self.labels
-        other.events, other.marks, other.before, other._there = self.events, self.marks, self.before, self._there
+        other.events, other.marks, other.initial, other._live = self.events, self.marks, self.initial, self._live
         return other
 
     def levels(self, sizes: Sequence[int] | None = None) -> list[int]:
-        """Bytes that are there at each mark; ``sizes`` in place of its own."""
+        """Bytes that are allocated at each mark. ``sizes`` replaces the schedule's own sizes."""
         sizes = self.sizes if sizes is None else sizes
-        start = self.before
+        start = self.initial
         changes = [sizes[event] if event >= 0 else -sizes[~event] for event in self.events[start:]]
-        live = list(accumulate(changes, initial=sum(sizes[:start])))
-        return [live[until - start] for until, _, _ in self.marks]
+        allocated = list(accumulate(changes, initial=sum(sizes[:start])))
+        return [allocated[until - start] for until, _, _ in self.marks]
 
     def timeline(self, levels: Sequence[int]) -> tuple[Moment, ...]:
-        """The memory at each mark, of ``levels``."""
+        """The memory at each mark, from ``levels``."""
         return tuple([Moment(layer, phase, b) for (_, layer, phase), b in zip(self.marks, levels, strict=True)])
 
-    def there(self, mark: int) -> list[int]:
-        """The numbers of what is there at a mark, those before the network runs first."""
+    def live_at(self, mark: int) -> list[int]:
+        """The numbers of the allocations that are live at a mark, those from before the network runs first."""
         until = self.marks[mark][0]
-        if until not in self._there:
-            events = self.events[self.before : until]
+        if until not in self._live:
+            events = self.events[self.initial : until]
             freed = {~event for event in events if event < 0}
-            alive = [event for event in events if event >= 0 and event not in freed]
-            self._there[until] = [*range(self.before), *alive]
-        return self._there[until]
+            live = [event for event in events if event >= 0 and event not in freed]
+            self._live[until] = [*range(self.initial), *live]
+        return self._live[until]
 
     def largest(self, numbers: Sequence[int], count: int) -> list[Alive]:
-        """The ``count`` largest of allocations, largest first, without those of no bytes."""
+        """The ``count`` largest of these allocations, largest first. Allocations of 0 bytes are left out."""
         sizes = self.sizes
-        found = sorted(numbers, key=sizes.__getitem__, reverse=True)[:count]
-        return [Alive(self.labels[n], self.parts[n], sizes[n]) for n in found if sizes[n]]
+        ranked = sorted(numbers, key=sizes.__getitem__, reverse=True)[:count]
+        return [Alive(self.labels[n], self.parts[n], sizes[n]) for n in ranked if sizes[n]]
 
 
-def of_allocations(allocations: Sequence[Allocation], script: Script) -> None:
-    """Append a recorded run: its inputs come first, a mark follows each allocation."""
+def add_recorded(allocations: Sequence[Allocation], schedule: Schedule) -> None:
+    """Append the allocations of a recorded run, with a mark after each; a network's inputs come first."""
     numbers: dict[int, int] = {}
     ends = {each.died: k for k, each in enumerate(allocations) if each.died is not None}
     starts = {each.born: k for k, each in enumerate(allocations)}
     for event in sorted(starts.keys() | ends.keys()):
         if event in ends:
-            script.free(numbers[ends[event]])
+            schedule.free(numbers[ends[event]])
             continue
         each = allocations[starts[event]]
         part: Part = "inputs" if each.label.startswith("input_") else "values"
-        numbers[starts[event]] = script.allocate(each.bytes, part, each.label)
-        script.mark(each.label, "forward")
+        numbers[starts[event]] = schedule.allocate(each.bytes, part, each.label)
+        schedule.mark(each.label, "forward")

@@ -14,7 +14,7 @@ from ...graph import Graph
 from ...hardware import Gpu, load_gpu
 from ..settings import MAX_SIZE
 from .allocator import OWN_SEGMENT, Allocator, OutOfMemoryError, rounded, segment_size
-from .batch_scaling import Scaled
+from .batch_scaling import ScaledMemory
 from .memory import Memory, memory
 
 WORKSPACE = 256 << 20
@@ -116,12 +116,12 @@ def fit(
         return memory(graph, samples, dtype, mode, optimizer, input_size=size or input_size, **how)
 
     if batch is None:
-        return largest_batch(Scaled(at), room)
+        return largest_batch(ScaledMemory(at), room)
     return largest_size(lambda size: at(batch, size), room, graph, input_size)
 
 
-def largest_batch(network: Scaled, room: Room) -> Fit:
-    """The largest batch in this room. Whether one fits is the allocator's word, with its rounding and its fragments."""
+def largest_batch(network: ScaledMemory, room: Room) -> Fit:
+    """The largest batch that fits. The model of the allocator decides, with its rounding and its fragments."""
     served: dict[int, Allocator] = {}
     peak = network.peak
 
@@ -129,7 +129,7 @@ def largest_batch(network: Scaled, room: Room) -> Fit:
         """The largest batch whose peak is within a limit, if nothing else is taken than what is there."""
 
         def small_enough(batch: int) -> int:
-            taken = network.before_bytes
+            taken = network.initial_bytes
             taken += sum([count * takes(constant + batch * slope) for (constant, slope), count in peak.items()])
             return batch if taken <= limit else batch * limit // taken
 
@@ -206,7 +206,7 @@ def largest_size(at: Callable[[Any], Memory], room: Room, graph: Graph, input_si
 
     def tried(number: int) -> int:
         found = of(number)
-        return number if found is not None and Allocator(room.bytes).serves(found.script) else number - 1
+        return number if found is not None and Allocator(room.bytes).serves(found.schedule) else number - 1
 
     top = 1
     while top * STEP < MAX_SIDE and tried(top * 2) == top * 2:

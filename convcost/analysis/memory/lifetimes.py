@@ -1,45 +1,47 @@
-"""How long storages live: until their last reader, or as long as PyTorch's Python frames hold them."""
+"""How long storages live: until their last reader has run, or as long as PyTorch's Python frames hold them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from .storages import PERSISTENT, Storages
 
 FOREVER = 1 << 62
-"""When inputs and outputs die: the caller holds them."""
+"""The end of inputs and outputs, which the caller holds."""
 
 
-def by_position(storages: Storages, last: list[int]) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
-    """The storages that a node makes, and those that are there for the last time at it, by the node's position."""
-    born: dict[int, list[int]] = {}
-    dying: dict[int, list[int]] = {}
-    for k, (storage, end) in enumerate(zip(storages.table, last, strict=True)):
-        born.setdefault(storage.born, []).append(k)
-        dying.setdefault(end, []).append(k)
-    return born, dying
+def made_and_freed(storages: Storages, ends: Sequence[int]) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+    """By the position of a node: the storages that it allocates, and those that are freed after it."""
+    made: dict[int, list[int]] = {}
+    freed: dict[int, list[int]] = {}
+    for number, (storage, end) in enumerate(zip(storages.table, ends, strict=True)):
+        made.setdefault(storage.made_by, []).append(number)
+        freed.setdefault(end, []).append(number)
+    return made, freed
 
 
-def deaths(storages: Storages, eager: bool) -> list[int]:
-    """For each storage the position of the last node at which it is there.
+def lifetime_ends(storages: Storages, eager: bool) -> list[int]:
+    """For each storage the position of the last node that runs while it is live.
 
     Args:
-        eager: arguments of a block live until the block returns, as a Python frame holds them. Otherwise every storage
-            dies after its last reader: what a good runtime reaches.
+        eager: the arguments of a block live until the block returns, since a Python frame holds them. Otherwise every
+            storage is freed after its last reader, which is the best that a runtime can do.
     """
-    births = [storage.born for storage in storages.table]
-    last = births.copy()
+    starts = [storage.made_by for storage in storages.table]
+    ends = starts.copy()
     scopes = storages.graph.scopes if eager else [()] * len(storages.read)
     for position, (read, around) in enumerate(zip(storages.read, scopes, strict=True)):
         for number in read:
             if number == PERSISTENT:
                 continue
             until = position
-            if around and around[-2] > births[number]:  # made outside of the innermost block
+            if around and around[-2] > starts[number]:  # made outside of the innermost block
                 for k in range(0, len(around), 2):
-                    if around[k] > births[number]:  # the outermost block that it was handed to
+                    if around[k] > starts[number]:  # the outermost block that was given it
                         until = around[k + 1]
                         break
-            last[number] = max(last[number], until)
+            ends[number] = max(ends[number], until)
     for number in (*storages.inputs, *storages.outputs):
         if number != PERSISTENT:
-            last[number] = FOREVER
-    return last
+            ends[number] = FOREVER
+    return ends

@@ -1,8 +1,8 @@
-"""The account of a network's memory."""
+"""The memory of a network: peak, parts, timeline and multiply-accumulates, all read from its allocation schedule."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, get_args
 
@@ -16,10 +16,10 @@ from ..report import Report, analyze
 from ..settings import InputSize
 from .allocator import Allocator
 from .backward_macs import TrainingMacs, training_macs
-from .events import PARTS, Alive, Moment, Part, Script
+from .events import PARTS, Alive, Moment, Part, Schedule
 from .saved_tensors import saved_bytes
-from .schedules import Mode, Setup, Walks
-from .weight_tensors import Held
+from .schedules import Mode, Schedules, Setup
+from .weight_tensors import WeightTensor
 
 
 def memory(
@@ -40,9 +40,9 @@ def memory(
         graph: from ``convcost.load`` or ``convcost.capture``; a captured one in the mode that it is asked for.
         batch, dtype, input_size: as for ``analyze``. Mixed precision keeps weights and the state in float32.
         mode: "inference", a forward pass without gradients; or "train", one step from the second one on.
-        optimizer: "sgd", "momentum", "adam", "adamw", "adam8bit" or "none".
+        optimizer: a name in ``convcost.analysis.memory.optimizers.OPTIMIZERS``: "sgd", "adamw", "none", ...
         kernels: whose kernels run: "cuda", "cpu" or "meta" (PyTorch's shape-only device).
-        checkpoint: blocks keep only their inputs and run again in the backward pass.
+        checkpoint: blocks save only their inputs and run again in the backward pass.
         accumulate: micro-batches whose gradients are summed up before a step.
 
     Raises:
@@ -57,37 +57,54 @@ def memory(
     return Memory(report, Setup(mode, optimizer, kernels, checkpoint, accumulate))
 
 
+class Figures(msgspec.Struct, frozen=True):
+    """What is known of a network's memory before it is asked for, in place of the properties of the same names."""
+
+    schedule: Schedule
+    allocator: Allocator
+    weights: Sequence[WeightTensor]
+    optimizer_bytes: int
+    saved_for_backward_bytes: int
+    macs: TrainingMacs
+    unknown: tuple[str, ...]
+
+
 class Memory(Shown):
     """The memory of a network over time. All figures are exact integers of bytes.
 
-    ``peak_bytes`` holds everything that is there at the worst moment: weights, buffers, the optimizer's state,
-    gradients and values. It is not the sum of the terms, which are never all there at once.
+    ``peak_bytes`` is everything that is allocated at the worst moment: weights, buffers, the optimizer's state,
+    gradients and values. It is not the sum of the terms, which never exist all at once.
+
+    Args:
+        report: the network, at a batch and a dtype.
+        setup: how it runs.
+        known: figures that need not be worked out, such as those of another batch, scaled.
     """
 
-    def __init__(self, report: Report, setup: Setup, script: Script | None = None) -> None:
+    def __init__(self, report: Report, setup: Setup, known: Figures | None = None) -> None:
         self.report = report
         self.setup = setup
-        if script is not None:
-            self.script = script  # known already: that of another batch, scaled
-        self.walks = Walks(report, setup)
+        self.schedules = Schedules(report, setup)
+        if known is not None:
+            vars(self).update(msgspec.structs.asdict(known))  # where cached properties look first
 
     def __repr__(self) -> str:
         return f"<Memory {self.report.about.name!r}, {self.setup.mode}: peak {self.peak_bytes:,} bytes>"
 
-    @property
-    def weights(self) -> list[Held]:
+    @cached_property
+    def weights(self) -> Sequence[WeightTensor]:
         """Every distinct parameter and buffer, in the order of the layers."""
-        return self.walks.weights
+        return self.schedules.weights
 
     @cached_property
-    def script(self) -> Script:
-        """What is allocated and freed, in order."""
-        return self.walks.script(eager=True)
+    def schedule(self) -> Schedule:
+        """What is allocated and freed, in order, as eager PyTorch runs the network."""
+        return self.schedules.schedule(eager=True)
 
     @cached_property
     def levels(self) -> list[int]:
-        """The bytes that are there while each layer runs: those of ``timeline``."""
-        return self.script.levels()
+        """The bytes that are allocated while each layer runs: those of ``timeline``."""
+        return self.schedule.levels()
 
     @cached_property
     def _peak(self) -> tuple[int, int]:
@@ -106,45 +123,45 @@ class Memory(Shown):
 
     @cached_property
     def peak_ideal_bytes(self) -> int:
-        """The same if every value dies after its last reader: what a good runtime reaches."""
-        script = self.walks.script(eager=False)
-        return max(script.levels(), default=sum(script.sizes))  # without a layer nothing is ever let go
+        """The same if every value is freed after its last reader, which is the best that a runtime can do."""
+        schedule = self.schedules.schedule(eager=False)
+        return max(schedule.levels(), default=sum(schedule.sizes))  # without a layer nothing is ever freed
 
     @property
     def peak_layer(self) -> str:
-        """Where the peak is."""
-        return self.script.marks[self._peak[0]][1]
+        """The layer that runs at the peak."""
+        return self.schedule.marks[self._peak[0]][1]
 
     @property
     def peak_phase(self) -> str:
         """The pass that the peak is in: "forward", "backward" or "optimizer"."""
-        return self.script.marks[self._peak[0]][2]
+        return self.schedule.marks[self._peak[0]][2]
 
     @cached_property
     def timeline(self) -> tuple[Moment, ...]:
-        """The bytes that are there while each layer runs."""
-        return self.script.timeline(self.levels)
+        """The bytes that are allocated while each layer runs."""
+        return self.schedule.timeline(self.levels)
 
     @cached_property
-    def _there(self) -> list[int]:
-        return self.script.there(self._peak[0])
+    def _live_at_peak(self) -> list[int]:
+        return self.schedule.live_at(self._peak[0])
 
     @cached_property
     def alive(self) -> tuple[Alive, ...]:
-        """What is there at the peak, largest first."""
-        return self.largest_alive(len(self._there))
+        """The allocations that are live at the peak, largest first."""
+        return self.largest_alive(len(self._live_at_peak))
 
     def largest_alive(self, count: int) -> tuple[Alive, ...]:
-        """The ``count`` largest of what is there at the peak, largest first."""
-        return tuple(self.script.largest(self._there, count))
+        """The ``count`` largest allocations that are live at the peak, largest first."""
+        return tuple(self.schedule.largest(self._live_at_peak, count))
 
     @cached_property
     def bill(self) -> Mapping[Part, int]:
-        """What the bytes of the peak are for; they add up to it."""
+        """The bytes of the peak by part; they add up to it."""
         parts: dict[Part, int] = dict.fromkeys(PARTS, 0)
-        sizes, what = self.script.sizes, self.script.parts
-        for number in self._there:
-            parts[what[number]] += sizes[number]
+        schedule = self.schedule
+        for number in self._live_at_peak:
+            parts[schedule.parts[number]] += schedule.sizes[number]
         return parts
 
     def _sum(self, kind: str) -> int:
@@ -162,18 +179,18 @@ class Memory(Shown):
 
     @property
     def gradient_bytes(self) -> int:
-        """Bytes of the parameters' gradients once all are there; 0 for inference."""
+        """Bytes of the gradients of all parameters; 0 for inference."""
         return self.weight_bytes if self.setup.mode == "train" else 0
 
     @cached_property
     def optimizer_bytes(self) -> int:
         """Bytes of the optimizer's state; 0 for inference."""
-        return sum(self.walks.state_bytes)
+        return sum(self.schedules.state_bytes)
 
     @cached_property
     def saved_for_backward_bytes(self) -> int:
-        """Bytes that autograd keeps of one forward pass without checkpoints, parameters and buffers left out."""
-        return saved_bytes(self.walks.storages, self.walks.kept, self.walks.folded.times)
+        """Bytes that autograd saves in one forward pass without checkpoints, parameters and buffers left out."""
+        return saved_bytes(self.schedules.storages, self.schedules.saved)
 
     @property
     def activation_peak_bytes(self) -> int:
@@ -182,27 +199,26 @@ class Memory(Shown):
 
     @cached_property
     def unknown(self) -> tuple[str, ...]:
-        """Layers of which it is not known what autograd keeps: their share is missing in the figures."""
-        missing = [position for position, each in enumerate(self.walks.kept) if not each.known]
-        whole = sorted(k for position in missing for k in self.walks.folded.all_of(position))
-        return tuple([self.report.graph.nodes[k].name for k in whole])
+        """Layers of which it is not known what autograd saves: their share is missing in the figures."""
+        saved = zip(self.report.graph.nodes, self.schedules.saved, strict=True)
+        return tuple([node.name for node, each in saved if not each.known])
 
     @cached_property
     def macs(self) -> TrainingMacs:
         """Multiply-accumulates of a step, or of the forward pass."""
         if self.setup.mode == "inference":
             return TrainingMacs(self.report.totals.macs, 0, 0)
-        return training_macs(self.walks.storages, self.walks.folded.times, self.walks.segments)
+        return training_macs(self.schedules.storages, self.schedules.checkpointed)
 
     @cached_property
     def allocator(self) -> Allocator:
-        """PyTorch's caching allocator after it has served the script: its peaks, rounded as it rounds."""
+        """PyTorch's caching allocator after the run, with its peaks; sizes are rounded as it rounds them."""
         allocator = Allocator()
-        allocator.replay(self.script)
+        allocator.replay(self.schedule)
         return allocator
 
     def to_dict(self) -> dict[str, Any]:
-        """The account as in the JSON, of raw integers."""
+        """The figures as in the JSON, as raw integers."""
         report = self.report
         return {
             "architecture": {"name": report.about.name, "title": report.about.title, "source": report.about.source},

@@ -1,4 +1,4 @@
-"""What backward keeps: for each node, the storages that autograd holds for it."""
+"""The tensors that autograd saves for the backward pass: for each node, the storages that it holds until then."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ...graph import GIVEN, OWN
+from ...graph import GIVEN, OWN, Node
 from ...ops.base import Kernels, Saved
-from ...tensor import ITEM_BYTES
-from .node_kinds import Kind
+from .node_kinds import NodeKind
 from .storages import PERSISTENT, Storages, bytes_of
 
 
-class Kept(msgspec.Struct, frozen=True, gc=False):
-    """What autograd holds for a node: storages of the network's values, in order, and bytes that nobody else sees.
+class SavedTensors(msgspec.Struct, frozen=True, gc=False):
+    """What autograd saves for a node: storages of the network's values, in order, and bytes of tensors of its own.
 
     ``known`` is False for an operator without a rule.
     """
@@ -24,16 +23,16 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     known: bool = True
 
 
-NONE = Kept()
-UNKNOWN = Kept(known=False)
+NONE = SavedTensors()
+UNKNOWN = SavedTensors(known=False)
 
 
-def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
-    """What is held for each node of a network in training."""
+def saved_tensors(storages: Storages, kernels: Kernels) -> list[SavedTensors]:
+    """What is saved for each node of a network in training."""
     needs = storages.needs
-    low = storages.report.settings.precision.low
+    precision = storages.report.settings.precision
     cast_weights: set[int] = set()
-    rules: dict[tuple[Kind, tuple[bool, ...]], Saved | None] = {}
+    rules: dict[tuple[NodeKind, tuple[bool, ...]], Saved | None] = {}
     result = []
     for position, (node, kind) in enumerate(zip(storages.graph.nodes, storages.kinds, strict=True)):
         if True not in needs[position]:
@@ -51,28 +50,30 @@ def kept(storages: Storages, kernels: Kernels) -> list[Kept]:
         read, made = storages.read[position], storages.of[position]
         held = {made[k] for k in saved.outputs} if saved.outputs else set()
         for k in saved.inputs:
-            x = kind.cost.inputs[k]
-            if low is None or x.dtype == storages.tensor(*node.inputs[k]).dtype:
+            if kind.copied[k]:  # the op saw a copy, and autograd saves that
+                extra += kind.cost.inputs[k].bytes
+            else:
                 held.add(read[k])
-            else:  # mixed precision: a copy in another dtype is what the op saw
-                extra += x.bytes
         if node.owner == GIVEN:
             if node.op.group in ("conv", "fc", "norm"):
-                held.add(read[node.op.arity[0]])  # the weight; a bias is not kept
-        elif low and node.op.autocast == "low":
+                held.add(read[node.op.arity[0]])  # the weight; a bias is not saved
+        elif precision.mixed:
             owner = position if node.owner == OWN else node.owner
-            if owner not in cast_weights:  # autocast's copy of the weight; a bias is not kept
+            copy = 0 if owner in cast_weights else precision.weight_copy_bytes(node.op.autocast, _weight_elements(node))
+            if copy:
                 cast_weights.add(owner)
-                learned = [weight for weight in node.op.weights() if weight.name.startswith("weight")]
-                extra += sum(weight.elements for weight in learned) * ITEM_BYTES[low]
+                extra += copy
         held.discard(PERSISTENT)
-        result.append(Kept(tuple(sorted(held)), extra))
+        result.append(SavedTensors(tuple(sorted(held)), extra))
     return result
 
 
-def saved_bytes(storages: Storages, held: list[Kept], times: Sequence[int]) -> int:
-    """Bytes that backward keeps: each storage once; ``times`` says how often each node stands in the network."""
-    distinct: set[int] = set().union(*[each.storages for each in held])
-    kept = [storages.table[k] for k in distinct]
-    shared = sum([each.bytes * (times[each.born] if each.born >= 0 else 1) for each in kept])
-    return shared + sum([each.extra_bytes * count for each, count in zip(held, times, strict=True)])
+def _weight_elements(node: Node) -> int:
+    """Scalars of a node's weights without biases, whose copies are not saved."""
+    return sum([weight.elements for weight in node.op.weights() if weight.name.startswith("weight")])
+
+
+def saved_bytes(storages: Storages, saved: Sequence[SavedTensors]) -> int:
+    """Bytes of all saved tensors; a storage that several nodes save counts once."""
+    distinct: set[int] = set().union(*[each.storages for each in saved])
+    return sum([storages.table[k].bytes for k in distinct]) + sum([each.extra_bytes for each in saved])

@@ -10,8 +10,8 @@ from ...tensor import ITEM_BYTES
 from ..report import Report
 
 
-class Held(msgspec.Struct, frozen=True, gc=False):
-    """A parameter or buffer of a node: its full name, kind, scalars, dtype and bytes."""
+class WeightTensor(msgspec.Struct, frozen=True, gc=False):
+    """A parameter or buffer: full name, kind, scalars, dtype, bytes, and the position of the node that owns it."""
 
     name: str
     kind: str
@@ -21,21 +21,21 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     node: int
 
 
-def weights(report: Report) -> list[Held]:
-    """Every distinct tensor, in the order of the layers."""
+def weight_tensors(report: Report) -> list[WeightTensor]:
+    """Every distinct parameter and buffer, in the order of the layers."""
     stored = report.settings.precision.stored
-    known: dict[int, list[tuple[str, str, int, str, int]]] = {}  # by the identity of the op: equal layers share one
+    known: dict[int, list[tuple[str, str, int, str, int]]] = {}  # by the identity of the op, which equal layers share
 
     def tensors(op: Op) -> list[tuple[str, str, int, str, int]]:
         if id(op) not in known:
-            found = known[id(op)] = []
+            rows = known[id(op)] = []
             for weight in op.weights():
                 dtype, elements = weight.dtype or stored, weight.elements
-                found.append((f".{weight.name}", weight.kind, elements, dtype, elements * ITEM_BYTES[dtype]))
+                rows.append((f".{weight.name}", weight.kind, elements, dtype, elements * ITEM_BYTES[dtype]))
         return known[id(op)]
 
     return [
-        Held(node.name + name, kind, elements, dtype, size, position)
+        WeightTensor(node.name + name, kind, elements, dtype, size, position)
         for position, node in enumerate(report.graph.nodes)
         if node.owner == OWN
         for name, kind, elements, dtype, size in tensors(node.op)

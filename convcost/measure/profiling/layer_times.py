@@ -10,7 +10,7 @@ import msgspec
 import torch
 
 from ...ops.base import Op
-from ..build import Network, Step, Values
+from ..build import LayerCall, Network, Values
 from .clock import Bench, Call
 from .timing import Limits, between, mark_cost, timed
 
@@ -49,13 +49,13 @@ def in_place(
         passes: how often; fewer if ``seconds`` are over.
     """
     stretches: list[list[Any]] = []
-    host_ns, total = 0, max(1, len(network.steps))
+    host_ns, total = 0, max(1, len(network.calls))
 
-    def watched(step: Step, values: Values) -> None:
+    def watched(call: LayerCall, values: Values) -> None:
         if not stretches or len(stretches[-1]) > HELD:
             bench.lead(2 * host_ns * min(HELD, total) // total)
             stretches.append([bench.mark()])
-        step.run(values)
+        call.run(values)
         stretches[-1].append(bench.mark())
 
     rows: list[tuple[int, ...]] = []
@@ -79,9 +79,9 @@ def in_place(
 Key = tuple[Any, ...]
 
 
-def key_of(op: Op, step: Step, arriving: Sequence[torch.Tensor], more: Key) -> Key:
+def key_of(op: Op, call: LayerCall, arriving: Sequence[torch.Tensor], more: Key) -> Key:
     """What makes two layers take the same time: op, shapes, dtypes, layout and what else is the same for a run."""
-    own = tuple(str(x.dtype) for x in step.weights()[:1])
+    own = tuple(str(x.dtype) for x in call.weights()[:1])
     return (op, own, *((tuple(x.shape), str(x.dtype), x.stride()) for x in arriving), *more)
 
 
@@ -115,16 +115,16 @@ def isolated(
     failed: dict[str, int] = {}
     position = 0
 
-    def watched(step: Step, values: Values) -> None:
+    def watched(call: LayerCall, values: Values) -> None:
         nonlocal position
-        arriving, weights = step.reads(values)
+        arriving, weights = call.reads(values)
         place, op, position = None, ops[position], position + 1
         if launches[position - 1]:
-            key = key_of(op, step, arriving, more)
+            key = key_of(op, call, arriving, more)
             if key not in cache:
                 copies = [x.clone() for x in arriving]  # what works in place would change what the next layer reads
                 try:
-                    cache[key] = _alone(bench, lambda: step.call(copies, weights))
+                    cache[key] = _alone(bench, lambda: call.outputs(copies, weights))
                 except RuntimeError as error:
                     if bench.out_of_memory(error):
                         raise
@@ -133,7 +133,7 @@ def isolated(
             if key in cache:
                 place = used.setdefault(key, len(used))
         of_layer.append(place)
-        step.run(values)
+        call.run(values)
 
     with around(), _no_kept_casts():
         network(*inputs, around=watched)

@@ -8,23 +8,14 @@ from typing import Any
 
 import torch
 
+from ...analysis.memory.optimizers import NO_OPTIMIZER, optimizer_of, timed_optimizers
 from ...analysis.report import Report
-from ...errors import UsageError, nearest
+from ...errors import UsageError
 from ...precision import precision_of
 from ...profiles.runs import PHASES, Setting
 from ...tensor import FLOATING
 from ..build import Network, build
 from .clock import Call
-
-OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer] | None] = {
-    # A learning rate of 0 does the same work, and leaves the weights as they are however often it steps.
-    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.0),
-    "momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.0, momentum=0.9),
-    "adam": lambda parameters: torch.optim.Adam(parameters, lr=0.0),
-    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=0.0),
-    "none": None,
-}
-"""Optimizers that can be timed; "none": forward and backward only."""
 
 
 class Passes:
@@ -48,9 +39,7 @@ class Passes:
             self.model = torch.compile(self.network, dynamic=False)
         self._optimizer: torch.optim.Optimizer | None = None
         if setting.mode == "train":
-            make = OPTIMIZERS[setting.optimizer]
-            parameters = [x for x in self.network.parameters() if x.requires_grad]
-            self._optimizer = make(parameters) if make and parameters else None
+            self._optimizer = _optimizer(setting.optimizer, self.network)
 
     @contextmanager
     def around(self) -> Iterator[None]:
@@ -96,6 +85,28 @@ class Passes:
         return None
 
 
+def _optimizer(name: str, network: Network) -> torch.optim.Optimizer | None:
+    """The optimizer of the network's parameters, ready to step; None if nothing is to step."""
+    row = optimizer_of(name)
+    parameters = [x for x in network.parameters() if x.requires_grad]
+    if row.torch_class is None or not parameters:
+        return None
+    # A learning rate of 0 does the same work, and leaves the weights as they are however often it steps.
+    made: torch.optim.Optimizer = getattr(torch.optim, row.torch_class)(parameters, lr=0.0, **row.torch_arguments)
+    return made
+
+
+def _check_optimizer(name: str) -> None:
+    allowed = f"(allowed: {', '.join(timed_optimizers())})"
+    row = optimizer_of(name)
+    if row is NO_OPTIMIZER:
+        return
+    if row.torch_class is None:
+        raise UsageError(f"{name!r} cannot be timed: it names no class of torch.optim {allowed}")
+    if not hasattr(torch.optim, row.torch_class):
+        raise UsageError(f"{name!r} cannot be timed: PyTorch has no torch.optim.{row.torch_class} {allowed}")
+
+
 def check_setting(setting: Setting, device: torch.device) -> None:
     """Refuse what cannot be timed there.
 
@@ -104,11 +115,8 @@ def check_setting(setting: Setting, device: torch.device) -> None:
     """
     if setting.batch < 1:
         raise UsageError(f"batch is {setting.batch}; it must be 1 or more")
-    if setting.mode == "train" and setting.optimizer not in OPTIMIZERS:
-        raise UsageError(
-            f"{setting.optimizer!r} cannot be timed{nearest(setting.optimizer, OPTIMIZERS)} "
-            f"(allowed: {', '.join(OPTIMIZERS)})"
-        )
+    if setting.mode == "train":
+        _check_optimizer(setting.optimizer)
     if setting.execution == "cuda_graph" and device.type != "cuda":
         raise UsageError(f"CUDA graphs need a CUDA device, not {device.type}; leave --execution out")
     if setting.execution == "cuda_graph" and setting.mode == "train":
@@ -162,4 +170,4 @@ def _rows(report: Report, position: int) -> int:
     return min((int(getattr(op, "num_embeddings", 1)) for op in readers), default=1)
 
 
-__all__ = ["OPTIMIZERS", "Passes", "check_setting", "inputs_of"]
+__all__ = ["Passes", "check_setting", "inputs_of"]

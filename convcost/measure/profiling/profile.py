@@ -68,7 +68,7 @@ def profile(
             captured graph, else 1.
         dtype, input_size: as for ``analyze``; one dtype or several; ``amp-*`` is autocast.
         train: whole training steps, forward, backward and optimizer apart, in place of forward passes.
-        optimizer: "sgd", "momentum", "adam", "adamw" or "none".
+        optimizer: a name in ``convcost.analysis.memory.optimizers.OPTIMIZERS`` that PyTorch has: "sgd", "none", ...
         execution: of "eager", "compile" and "cuda_graph"; one or several.
         channels_last: weights and inputs with the channels innermost.
         tf32: whether float32 products may use TF32; None: what PyTorch does by itself.

@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ...tensor import Tensor
-from ..build import Network, Step
+from ..build import LayerCall, Network
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -66,37 +66,37 @@ class Watch:
         """Watch what happens meanwhile; ``counter`` is the one that is active."""
         self._counter = counter
         with ExitStack() as handles:
-            for step in self._network.steps:
-                before = step.module.register_forward_pre_hook(self._entering(step))
-                after = step.module.register_forward_hook(self._leaving(step))
+            for call in self._network.calls:
+                before = call.module.register_forward_pre_hook(self._entering(call))
+                after = call.module.register_forward_hook(self._leaving(call))
                 handles.callback(before.remove)
                 handles.callback(after.remove)
             yield
 
-    def _entering(self, step: Step) -> Callable[..., None]:
+    def _entering(self, call: LayerCall) -> Callable[..., None]:
         def enter(module: nn.Module, inputs: Any) -> None:
-            self.running = step.name
+            self.running = call.name
             self._before = counted(self._counter) if self._counter else 0
 
         return enter
 
-    def _leaving(self, step: Step) -> Callable[..., None]:
+    def _leaving(self, call: LayerCall) -> Callable[..., None]:
         def leave(module: nn.Module, inputs: Sequence[torch.Tensor], made: Any) -> None:
             flops = counted(self._counter) - self._before if self._counter else 0
             outputs = made if isinstance(made, tuple) else (made,)
-            self.observed[step.name] = self._seen_in(step, inputs, outputs, flops)
+            self.observed[call.name] = self._seen_in(call, inputs, outputs, flops)
             if self._keep:
                 self.kept += outputs
 
         return leave
 
     def _seen_in(
-        self, step: Step, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor], flops: int
+        self, call: LayerCall, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor], flops: int
     ) -> Observed:
         # Weights that arrive as values are plain attributes while the module runs.
-        attributes = [value for value in step.module.__dict__.values() if isinstance(value, torch.Tensor)]
-        weights = step.weights()
-        homes = {_home(x) for x in (*inputs, *weights, *step.module.buffers(recurse=False), *attributes)}
+        attributes = [value for value in call.module.__dict__.values() if isinstance(value, torch.Tensor)]
+        weights = call.weights()
+        homes = {_home(x) for x in (*inputs, *weights, *call.module.buffers(recurse=False), *attributes)}
         fresh = sum(_bytes(y) for y in outputs if _home(y) not in homes)
         own = [x for x in weights if id(x) not in self._seen]
         self._seen |= {id(x) for x in own}

@@ -7,7 +7,7 @@ import pytest
 import convcost
 from convcost import UsageError
 from convcost.analysis.memory.allocator import Allocator, OutOfMemoryError
-from convcost.analysis.memory.batch_scaling import Scaled
+from convcost.analysis.memory.batch_scaling import ScaledMemory
 from convcost.analysis.memory.fit import WORKSPACE, Room, largest_batch, last
 from convcost.analysis.settings import MANY
 from convcost.hardware import load_gpu
@@ -21,8 +21,8 @@ def test_the_batch_fits_and_the_next_does_not(name, how):
     found = convcost.fit(graph, "t4", **how)
     assert found.fits
     for batch, fits in ((found.batch, True), (found.batch + 1, False)):
-        script = convcost.memory(graph, batch, **how).script
-        assert Allocator(found.room.bytes).serves(script) is fits
+        schedule = convcost.memory(graph, batch, **how).schedule
+        assert Allocator(found.room.bytes).serves(schedule) is fits
 
 
 @pytest.mark.parametrize("how", [{}, {"checkpoint": True}, {"mode": "inference"}], ids=str)
@@ -37,26 +37,26 @@ def test_the_scaled_account_is_that_of_the_batch(how):
 
 
 @pytest.mark.parametrize("mode", ["inference", "train"])
-def test_every_allocation_of_any_batch_is_known_from_one_walk(mode):
+def test_every_allocation_at_any_batch_is_known_from_one(mode):
     for name, graph in load_shipped().items():
-        walks = {batch: convcost.memory(graph, batch, mode=mode) for batch in (MANY, 5, 64)}
-        scaled = Scaled(walks.__getitem__)
+        accounts = {batch: convcost.memory(graph, batch, mode=mode) for batch in (MANY, 5, 64)}
+        scaled = ScaledMemory(accounts.__getitem__)
         for batch in (5, 64):
-            assert scaled.script.events == walks[batch].script.events, name
-            assert scaled.sizes(batch) == walks[batch].script.sizes, name
+            assert scaled.schedule.events == accounts[batch].schedule.events, name
+            assert scaled.sizes(batch) == accounts[batch].schedule.sizes, name
 
 
-def test_two_walks_know_what_one_does():
+def test_two_batches_know_what_one_does():
     """Captures cannot be made at a batch beyond any."""
     graph = convcost.load("resnet18")
-    walks = []
+    batches = []
 
     def at(batch):
-        walks.append(batch)
+        batches.append(batch)
         return convcost.memory(graph, batch)
 
-    twice, once = Scaled(at, batch_free=False), Scaled(at)
-    assert walks == [2, 3, MANY]
+    twice, once = ScaledMemory(at, batch_free=False), ScaledMemory(at)
+    assert batches == [2, 3, MANY]
     assert (twice.sizes(0), twice.slope) == (once.sizes(0), once.slope)
     room = Room(load_gpu("t4"))
     assert largest_batch(twice, room).to_dict() == largest_batch(once, room).to_dict()
@@ -65,7 +65,7 @@ def test_two_walks_know_what_one_does():
 def test_another_order_at_another_batch_is_told():
     graphs = {2: convcost.load("resnet18"), 3: convcost.load("resnet34")}
     with pytest.raises(UsageError, match="resnet18 allocates in another order"):
-        Scaled(lambda batch: convcost.memory(graphs[batch], batch), batch_free=False)
+        ScaledMemory(lambda batch: convcost.memory(graphs[batch], batch), batch_free=False)
 
 
 def test_the_room_is_memory_without_context_and_workspaces():
@@ -77,7 +77,7 @@ def test_the_room_is_memory_without_context_and_workspaces():
 def test_the_margin_is_what_the_allocators_peak_leaves():
     found = convcost.fit(convcost.load("resnet18"), "t4")
     allocator = Allocator()
-    allocator.replay(found.memory.script)
+    allocator.replay(found.memory.schedule)
     assert found.margin_bytes == found.room.bytes - allocator.peak_allocated >= 0
 
 
@@ -101,8 +101,8 @@ def test_the_largest_resolution_of_a_batch():
     side = shape[2]
     assert (shape, side % 32) == ((32, 3, side, side), 0)
     for size, fits in ((side, True), (side + 32, False)):
-        script = convcost.memory(graph, 32, input_size=(3, size, size)).script
-        assert Allocator(found.room.bytes).serves(script) is fits
+        schedule = convcost.memory(graph, 32, input_size=(3, size, size)).schedule
+        assert Allocator(found.room.bytes).serves(schedule) is fits
 
 
 def test_a_network_of_one_resolution_says_so():
@@ -145,4 +145,4 @@ def test_a_good_guess_leaves_two_tries():
 def test_fragments_are_counted():
     memory = convcost.memory(convcost.load("resnet50"), 32)
     with pytest.raises(OutOfMemoryError):
-        Allocator(memory.peak_bytes).replay(memory.script)
+        Allocator(memory.peak_bytes).replay(memory.schedule)

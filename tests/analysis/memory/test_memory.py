@@ -8,8 +8,8 @@ import pytest
 
 import convcost
 from convcost import UsageError
-from convcost.analysis.memory.checkpoint_blocks import blocks
-from convcost.analysis.memory.events import Script
+from convcost.analysis.memory.checkpoint_blocks import checkpointed_blocks
+from convcost.analysis.memory.events import Schedule
 from convcost.sources.load import graph_from_text
 
 F = 4  # bytes of a float32
@@ -72,18 +72,20 @@ def test_the_bill_adds_up_to_the_peak():
 def test_everything_is_freed_that_a_step_does_not_leave():
     for how in ({}, {"checkpoint": True}, {"dtype": "amp-fp16"}):
         memory = convcost.memory(convcost.load("googlenet"), 2, **how)
-        script, left = memory.script, set()
-        for event in script.events:
+        schedule, left = memory.schedule, set()
+        for event in schedule.events:
             left.add(event) if event >= 0 else left.remove(~event)
-        parts = {script.parts[number] for number in left}
+        parts = {schedule.parts[number] for number in left}
         assert parts <= {"weights", "buffers", "optimizer", "gradients", "inputs", "values", "saved"}
         output = 2 * 1000 * F
-        assert sum(script.sizes[n] for n in left if script.parts[n] in ("values", "saved")) <= 2 * output
+        assert sum(schedule.sizes[n] for n in left if schedule.parts[n] in ("values", "saved")) <= 2 * output
 
 
 def test_gradients_of_all_parameters_are_there_in_the_end():
     memory = convcost.memory(convcost.load("resnet18"), 2)
-    made = [size for size, part in zip(memory.script.sizes, memory.script.parts, strict=True) if part == "gradients"]
+    made = [
+        size for size, part in zip(memory.schedule.sizes, memory.schedule.parts, strict=True) if part == "gradients"
+    ]
     assert sum(made) == memory.weight_bytes
 
 
@@ -98,7 +100,7 @@ def test_checkpoints_trade_memory_for_work():
 
 def test_blocks_are_the_outermost_ones_and_numbered_children():
     graph = convcost.load("resnet18")
-    names = [graph.nodes[start].name.partition(".")[0] for start, _ in blocks(graph)]
+    names = [graph.nodes[start].name.partition(".")[0] for start, _ in checkpointed_blocks(graph)]
     assert names == ["conv1", *(f"conv{stage}_{unit}" for stage in (2, 3, 4, 5) for unit in (1, 2))]
 
 
@@ -128,9 +130,9 @@ def test_mixed_precision_keeps_weights_and_optimizer_in_float32():
 
 def test_memory_grows_by_the_same_for_each_sample():
     graph = convcost.load("mobilenet_v2")
-    scripts = [convcost.memory(graph, batch).script for batch in (2, 3, 7)]
-    assert scripts[0].events == scripts[1].events == scripts[2].events
-    for two, three, seven in zip(*(script.sizes for script in scripts), strict=True):
+    schedules = [convcost.memory(graph, batch).schedule for batch in (2, 3, 7)]
+    assert schedules[0].events == schedules[1].events == schedules[2].events
+    for two, three, seven in zip(*(schedule.sizes for schedule in schedules), strict=True):
         assert seven - two == 5 * (three - two)
 
 
@@ -174,15 +176,17 @@ def test_what_is_not_known_is_named():
     assert memory.unknown == ("lstm_1",)
 
 
-def test_a_script_counts_what_is_there():
-    script = Script()
-    first = script.allocate(100, "values", "a")
-    script.mark("one", "forward")
-    second = script.allocate(30, "saved", "b")
-    script.free(first)
-    script.mark("two", "backward")
-    script.free(second)
-    script.mark("three", "optimizer")
-    assert script.levels() == [100, 30, 0]
-    assert script.levels([1, 2]) == [1, 2, 0]
-    assert [(each.label, each.part, each.bytes) for each in script.largest(script.there(1), 9)] == [("b", "saved", 30)]
+def test_a_schedule_counts_what_is_allocated():
+    schedule = Schedule()
+    first = schedule.allocate(100, "values", "a")
+    schedule.mark("one", "forward")
+    second = schedule.allocate(30, "saved", "b")
+    schedule.free(first)
+    schedule.mark("two", "backward")
+    schedule.free(second)
+    schedule.mark("three", "optimizer")
+    assert schedule.levels() == [100, 30, 0]
+    assert schedule.levels([1, 2]) == [1, 2, 0]
+    assert [(each.label, each.part, each.bytes) for each in schedule.largest(schedule.live_at(1), 9)] == [
+        ("b", "saved", 30)
+    ]

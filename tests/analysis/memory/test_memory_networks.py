@@ -106,7 +106,7 @@ def inputs_of(memory):
 def test_inference_peaks_of_specs_are_those_of_python_frames(name):
     memory = convcost.memory(SHIPPED[name], 2, mode="inference", kernels="meta")
     network = convcost.build(SHIPPED[name], device="meta").eval()
-    run = function_of(SHIPPED[name], [step.module for step in network.steps])
+    run = function_of(SHIPPED[name], [call.module for call in network.calls])
     inputs = inputs_of(memory)
     named = [(str(k), x) for k, x in enumerate(inputs)]
     watch = Lifetimes((*network.parameters(), *network.buffers()), named)
