@@ -38,6 +38,7 @@ from convcost.hardware import KEYS, REQUIRED, TEXTS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
 from convcost.ops.flop_counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
+from convcost.precision import PRECISIONS  # noqa: E402
 from convcost.spec import json_schema  # noqa: E402
 
 WIDTH = 80
@@ -68,8 +69,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Each file with the text that it should have."""
     yield ROOT / "convcost" / "spec.schema.json", json_schema.text()
     for path in pages():
-        # A page may define an op of its own; it is gone after the page.
-        with empty_folder(), mock.patch.dict(REGISTRY):
+        # A page may register things of its own; they are gone after the page.
+        with empty_folder(), mock.patch.dict(REGISTRY), mock.patch.dict(PRECISIONS):
             yield path, page(path.read_text("utf-8"))
 
 

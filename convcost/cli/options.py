@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +14,7 @@ import msgspec
 
 from ..analysis import Report, analyze
 from ..analysis.settings import MAX_SIZE
-from ..errors import MissingExtraError, UsageError
+from ..errors import MissingExtraError, UsageError, nearest
 from ..files import written
 from ..precision import PRECISIONS
 from ..sources.load import load
@@ -29,6 +29,49 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SIZE = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10}){,7}\Z")
+
+
+class OneOf(click.ParamType):  # type: ignore[type-arg]
+    """A word of a table that may grow after the command was made: ``known`` gives the words whenever they are needed.
+
+    ``several``: words separated by commas, as a tuple without repetitions.
+    """
+
+    name = "word"
+
+    def __init__(self, known: Callable[[], Collection[str]], several: bool = False) -> None:
+        self.known = known
+        self.several = several
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        words = value
+        if isinstance(value, str):
+            words = tuple(dict.fromkeys(word.strip() for word in value.split(","))) if self.several else (value,)
+        known = self.known()
+        for word in words:
+            if word not in known:
+                self.fail(f"{word!r}{nearest(word, known)} (allowed: {', '.join(known)})", param, ctx)
+        return words if self.several else words[0]
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """``[float32|float16]``."""
+        return f"[{'|'.join(self.known())}]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The words that begin so."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(word) for word in self.known() if word.startswith(incomplete)]
+
+
+class Listing(click.Option):
+    """An option whose help names the words that its type knows, in place of ``{known}``."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The option's line of the help."""
+        record = super().get_help_record(ctx)
+        assert isinstance(self.type, OneOf)
+        return record and (record[0], record[1].replace("{known}", ", ".join(self.type.known())))
 
 
 class InputSize(click.ParamType):  # type: ignore[type-arg]
@@ -107,7 +150,7 @@ def input_size(given: tuple[tuple[str | None, tuple[int, ...]], ...]) -> Any:
 def analysis_options(command: F) -> F:
     """``--batch``, ``--input``, ``--dtype``: what is analysed."""
     for option in (
-        click.option("--dtype", type=click.Choice(tuple(PRECISIONS)), default=None,
+        click.option("--dtype", type=OneOf(lambda: PRECISIONS), default=None,
                      help="Precision; amp-* is autocast.  [default: float32]"),
         click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
                      help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable)."),
