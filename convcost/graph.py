@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from operator import itemgetter
 
@@ -34,6 +35,14 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     inputs: tuple[Reference, ...]
     owner: int = OWN
     where: Where | None = None
+
+
+CLAIM_QUANTITIES = (
+    "params", "weights", "macs", "flops", "activation_bytes", "elements", "output_shape", "connections", "depth",
+)  # fmt: skip
+"""What published figures may be about; ``analysis.claims`` has a rule for each."""
+CLAIM_CONVENTIONS = ("with_input", "conv_and_fc", "conv", "fc")
+"""Which layers a published figure counts, if not all."""
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -151,6 +160,12 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<Graph {self.about.name!r}: {len(self.nodes)} nodes>"
+
+    def renamed(self, name: str) -> Graph:
+        """The same network under another name; this one stays as it is."""
+        other = copy(self)
+        other.about = msgspec.structs.replace(self.about, name=name)
+        return other
 
     @cached_property
     def observed(self) -> tuple[Allocation, ...] | None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
-import msgspec
 
 from ..analysis import Report, analyze
 from ..analysis.settings import MAX_SIZE
 from ..errors import MissingExtraError, UsageError, nearest
 from ..files import written
 from ..precision import PRECISIONS
-from ..sources.load import load
+from ..sources.load import load, load_document
 from ..units import STYLES
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class OneOf(click.ParamType):  # type: ignore[type-arg]
         known = self.known()
         for word in words:
             if word not in known:
-                self.fail(f"{word!r}{nearest(word, known)} (allowed: {', '.join(known)})", param, ctx)
+                self.fail(f"{word!r} is not one of {', '.join(known)}{nearest(word, known)}", param, ctx)
         return words if self.several else words[0]
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
@@ -228,10 +227,20 @@ def setup_of(train: bool, optimizer: str | None, checkpoint: bool, accumulate: i
     return {"mode": mode, "optimizer": optimizer or "adamw", "checkpoint": checkpoint, "accumulate": accumulate}
 
 
-def report_of(source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool | None = None) -> Report:
-    """The account of a SOURCE as these options ask for it. A PyTorch module is captured with them."""
+def report_of(
+    source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool | None = None,
+    profile: Profile | None = None,
+) -> Report:  # fmt: skip
+    """The account of a SOURCE as these options ask for it. A PyTorch module is captured with them.
+
+    Args:
+        profile: the saved profile that the source is, if it was read already.
+    """
     size = input_size(inputs)
-    graph = load(source, batch, size, bool(train))
+    if profile is None:
+        graph = load(source, batch, size, bool(train))
+    else:
+        graph = load_document(profile.network_document(), source, batch, size, bool(train))
     if graph.batch_free:
         return analyze(graph, batch, dtype, size, train)
     return analyze(graph, dtype=dtype, train=train)
@@ -258,18 +267,9 @@ def profile_of(source: str) -> Profile | None:
     """The saved profile that a SOURCE is; None for any other source."""
     if not source.endswith(".json"):
         return None
-    from ..profiles.files import is_profile, load_profile
+    from ..profiles.files import profile_in
 
-    return load_profile(source) if is_profile(source) else None
-
-
-def named_apart(reports: Sequence[Report]) -> None:
-    """Give networks of one name their numbers, "vgg16 #1" and "vgg16 #2", so that tables and charts tell them apart."""
-    from ..analysis.comparison.compare import distinct
-
-    for report, name in zip(reports, distinct([report.about.name for report in reports]), strict=True):
-        if name != report.about.name:
-            report.graph.about = msgspec.structs.replace(report.about, name=name)
+    return profile_in(source)
 
 
 def not_to_a_terminal(output: str | None) -> None:
