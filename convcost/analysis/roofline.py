@@ -27,7 +27,7 @@ FIRST_WITH_TF32 = (8, 0)
 """Ampere, by its compute capability."""
 
 ASSUMPTIONS = (
-    "What keeps to the following is never faster than the bound, and mostly slower.",
+    "Under these assumptions no run is faster than the bound.",
     "Each layer by itself reads its inputs and weights from memory once and writes its outputs once. What stays in a "
     "cache, or a kernel that fuses layers, moves less and can be faster.",
     "Every layer reaches its ceiling; those of hardware files are the vendor's dense peak rates. Multiply-accumulates "
