@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .analysis import Report, analyze
-from .analysis.quantities import BUDGETED, exact, quantity
+from .analysis.quantities import budget_keys, exact, quantity
 from .errors import UsageError
 from .gate.bounds import bound
 from .gate.check import broken
@@ -51,9 +51,10 @@ def assert_cost(
         UsageError: no bound, an unknown quantity, or a bound that is no figure.
     """
     __tracebackhide__ = True
+    known = budget_keys()
     if not bounds:
-        raise UsageError(f"assert_cost needs something to hold to, such as params='25.6M'; of {', '.join(BUDGETED)}")
-    allowed = {key: bound(written, quantity(key, BUDGETED).unit, "about") for key, written in bounds.items()}
+        raise UsageError(f"assert_cost needs something to hold to, such as params='25.6M'; of {', '.join(known)}")
+    allowed = {key: bound(written, quantity(key, known).unit, "about") for key, written in bounds.items()}
     report = _report(network, inputs, input_size, batch, dtype)
     found = {key: exact(key, report) for key in allowed}
     wrong = [key for key, value in found.items() if not allowed[key].holds(value)]
@@ -96,12 +97,12 @@ def _captured(module: Any, inputs: Any, input_size: Sequence[int], batch: int) -
 def _layers(report: Report, wrong: Sequence[str]) -> str:
     """The layers that are most of the first broken quantity that layers have."""
     from .render import render
-    from .render.documents.analysis import COLUMN_KEYS, SORTABLE, layer_sheet
+    from .render.documents.analysis import column_keys, layer_sheet, sortable
     from .render.sheet import Document
 
-    keys = [key for key in wrong if key in SORTABLE] or ["macs"]
+    keys = [key for key in wrong if key in sortable()] or ["macs"]
     columns = ["op", "output", *dict.fromkeys([*keys, "params", "macs"])]
-    sheet = layer_sheet(report, None, [key for key in columns if key in COLUMN_KEYS], keys[0], SHOWN)
+    sheet = layer_sheet(report, None, [key for key in columns if key in column_keys()], keys[0], SHOWN)
     text = io.StringIO()
     render(Document((sheet,)), "table", text)
     more = len(report.layers) - SHOWN

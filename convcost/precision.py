@@ -1,6 +1,7 @@
 """Precisions: which dtype weights are stored in, and which dtype each class of ops computes in.
 
-A new precision is one row of ``PRECISIONS`` (or one call of ``register_precision``).
+A new precision is one row of ``PRECISIONS`` (or one call of ``register_precision``). Its dtypes are rows of
+``tensor.ITEM_BYTES``; the rate of a GPU that holds for it is that of ``hardware.KEYS`` with its compute dtype.
 """
 
 from __future__ import annotations

@@ -29,7 +29,12 @@ ITEM_BYTES: dict[str, int] = {
 }
 """Bytes of one element, by PyTorch's name of the dtype."""
 
-FLOATING = ("float32", "float16", "bfloat16", "float64")
+FLOATING = tuple(dtype for dtype in ITEM_BYTES if dtype.startswith(("float", "bfloat")))
+"""The floating-point dtypes."""
+
+COMPUTABLE = tuple(dtype for dtype in FLOATING if ITEM_BYTES[dtype] > 1)
+"""The floating-point dtypes that PyTorch's layers compute in; float8 is a format of storage. An input or a constant in
+one of these takes the dtype that the network is analysed in."""
 
 
 class Tensor(msgspec.Struct, frozen=True, gc=False):

@@ -22,7 +22,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,11 +34,13 @@ import click  # noqa: E402
 
 import convcost.cli  # noqa: E402
 from convcost.analysis.memory.optimizers import OPTIMIZERS  # noqa: E402
+from convcost.analysis.quantities import QUANTITIES  # noqa: E402
 from convcost.cli.group import COMMANDS  # noqa: E402
 from convcost.hardware import KEYS, REQUIRED, TEXTS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
 from convcost.ops.flop_counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
+from convcost.precision import PRECISIONS  # noqa: E402
 from convcost.spec import json_schema  # noqa: E402
 
 WIDTH = 80
@@ -70,7 +72,9 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield ROOT / "convcost" / "spec.schema.json", json_schema.text()
     for path in pages():
         # A page may register things of its own; they are gone after the page.
-        with empty_folder(), mock.patch.dict(REGISTRY), mock.patch.dict(OPTIMIZERS):
+        with empty_folder(), ExitStack() as registries:
+            for registry in (REGISTRY, PRECISIONS, QUANTITIES, OPTIMIZERS):
+                registries.enter_context(mock.patch.dict(registry))
             yield path, page(path.read_text("utf-8"))
 
 

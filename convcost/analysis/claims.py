@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import OpError
 from ..graph import Claim, Graph
+from ..tensor import ITEM_BYTES
 from ..units import FIGURE, SCALES, is_figure
-from .layers import LayerRecord
+from .layers import SUMMED, LayerRecord
 from .records import Totals, Verdict
 from .settings import Settings
+
+CLAIMED_DTYPE = "float32"
+"""What published figures are for: at another dtype most are not checked."""
+
+_GROUPS = {"conv_and_fc": ("conv", "fc"), "conv": ("conv",), "fc": ("fc",)}
+"""The groups of layers that a convention counts; None: all."""
 
 _FIXED = ("params", "weights", "depth")
 """Quantities that depend on neither batch, nor input size, nor dtype."""
@@ -35,9 +43,9 @@ def _verdict(account: _Account, claim: Claim) -> Verdict:
         return Verdict(claim.quantity, claim.value, computed, word, claim.source, claim.layer, claim.convention, note)
 
     declared = {name: (1, *tensor.shape[1:]) for name, tensor in account.graph.inputs}
-    as_claimed = dict(account.settings.input_shapes) == declared and account.settings.dtype == "float32"
+    as_claimed = dict(account.settings.input_shapes) == declared and account.settings.dtype == CLAIMED_DTYPE
     if not as_claimed and claim.quantity not in _FIXED:
-        return verdict("unchecked", note="claimed for batch 1 at the declared input in float32")
+        return verdict("unchecked", note=f"claimed for batch 1 at the declared input in {CLAIMED_DTYPE}")
     try:
         computed = _computed(account, claim)
     except OpError as error:
@@ -79,37 +87,57 @@ def verdict_on(printed: str, exact: int) -> str | None:
 def _computed(account: _Account, claim: Claim) -> int | tuple[int, ...]:
     layers = account.layers
     if claim.layer is not None:
-        found = account.graph.find(claim.layer)
-        layers = layers[found.start : found.stop]
-    quantity = claim.quantity
-    if quantity == "output_shape":
-        shape = layers[-1].output_shapes[0] if claim.layer is not None else _output_shape(account)
-        return shape[1:]
-    if quantity == "depth":
-        return account.totals.depth
-    if quantity in ("activation_bytes", "elements"):
-        return _activation(account, layers, claim)
-    if quantity == "weights":
-        return sum(w.elements for layer in layers for w in layer.node.op.weights() if w.name.endswith("weight"))
-    if quantity == "connections":
-        return sum(layer.node.op.connection_count(layer.cost.inputs, layer.cost.outputs) for layer in layers)
-    if claim.convention in ("conv", "fc"):
-        layers = tuple(layer for layer in layers if layer.group == claim.convention)
-    return sum(int(getattr(layer, quantity)) for layer in layers)
+        positions = account.graph.find(claim.layer)
+        layers = layers[positions.start : positions.stop]
+    if claim.quantity in SUMMED and claim.quantity not in RULES:
+        groups = _GROUPS.get(claim.convention or "") if claim.convention in ("conv", "fc") else None
+        return sum(int(getattr(layer, claim.quantity)) for layer in layers if not groups or layer.group in groups)
+    return RULES[claim.quantity](account, layers, claim)
 
 
-def _activation(account: _Account, layers: tuple[LayerRecord, ...], claim: Claim) -> int:
-    groups = {"conv_and_fc": ("conv", "fc"), "conv": ("conv",), "fc": ("fc",)}.get(claim.convention or "")
-    counted = [layer for layer in layers if groups is None or layer.group in groups]
-    size = sum(layer.activation_bytes for layer in counted)
+Layers = tuple[LayerRecord, ...]
+
+
+def _activation_bytes(account: _Account, layers: Layers, claim: Claim) -> int:
+    groups = _GROUPS.get(claim.convention or "")
+    size = sum(layer.activation_bytes for layer in layers if groups is None or layer.group in groups)
     if claim.convention == "with_input" and claim.layer is None:
         size += account.totals.input_bytes
-    # Claims are checked in float32 only: four bytes an element.
-    return size if claim.quantity == "activation_bytes" else size // 4
+    return size
 
 
-def _output_shape(account: _Account) -> tuple[int, ...]:
+def _elements(account: _Account, layers: Layers, claim: Claim) -> int:
+    return _activation_bytes(account, layers, claim) // ITEM_BYTES[CLAIMED_DTYPE]
+
+
+def _weights(account: _Account, layers: Layers, claim: Claim) -> int:
+    return sum(w.elements for layer in layers for w in layer.node.op.weights() if w.name.endswith("weight"))
+
+
+def _connections(account: _Account, layers: Layers, claim: Claim) -> int:
+    return sum(layer.node.op.connection_count(layer.cost.inputs, layer.cost.outputs) for layer in layers)
+
+
+def _depth(account: _Account, layers: Layers, claim: Claim) -> int:
+    return account.totals.depth
+
+
+def _output_shape(account: _Account, layers: Layers, claim: Claim) -> tuple[int, ...]:
     position, output = account.graph.outputs[0]
+    if claim.layer is not None:
+        return layers[-1].output_shapes[0][1:]
     if position < 0:
-        return list(account.settings.input_shapes.values())[-1 - position]
-    return account.layers[position].output_shapes[output]
+        return list(account.settings.input_shapes.values())[-1 - position][1:]
+    return account.layers[position].output_shapes[output][1:]
+
+
+RULES: dict[str, Callable[[_Account, Layers, Claim], int | tuple[int, ...]]] = {
+    "activation_bytes": _activation_bytes,
+    "elements": _elements,
+    "weights": _weights,
+    "connections": _connections,
+    "depth": _depth,
+    "output_shape": _output_shape,
+}
+"""What is claimed and is no sum over the layers as they are: our figure of some layers. The words of
+``graph.CLAIM_QUANTITIES`` stand here or in ``layers.SUMMED``."""

@@ -8,7 +8,7 @@ from ..errors import OpError, SpecError
 from ..graph import GIVEN, OWN, Graph
 from ..ops.base import Op
 from ..precision import Precision
-from ..tensor import FLOATING, ITEM_BYTES, Tensor
+from ..tensor import COMPUTABLE, FLOATING, ITEM_BYTES, Tensor
 from .layers import Cost
 from .settings import Settings
 
@@ -64,7 +64,7 @@ def _cost(
     if stored != "float32" and _made_of_weights(op, inputs):
         # An embedding, a constant or a learned parameter comes in the model's dtype, whatever its indices have; what
         # makes floats of integers says itself which.
-        outputs = tuple(Tensor(x.shape, stored if x.dtype in FLOATING else x.dtype) for x in outputs)
+        outputs = tuple(Tensor(x.shape, stored if x.dtype in COMPUTABLE else x.dtype) for x in outputs)
     outputs = tuple([interned.setdefault(tensor, tensor) for tensor in outputs])
     params, buffers, weight_bytes, buffer_bytes = _weights(op, stored)
     macs = op.macs(inputs, outputs)

@@ -11,12 +11,6 @@ from ..graph import Graph, Node
 from ..ops.base import Group, Op
 from ..tensor import Tensor
 
-SUMMED = (
-    "params", "buffers", "macs", "flops", "activation_bytes", "weight_bytes", "buffer_bytes", "bytes_read",
-    "bytes_written", "launches",
-)  # fmt: skip
-"""Quantities that every layer has and that add up to the total of the same name."""
-
 
 class Cost(msgspec.Struct, frozen=True, gc=False):
     """What one op costs on its inputs; equal layers share one record.
@@ -41,6 +35,10 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
     bytes_read: int
     bytes_written: int
     launches: int
+
+
+SUMMED = tuple(key for key, kind in Cost.__annotations__.items() if kind == "int")
+"""What every layer has and adds up to the total of the same name."""
 
 
 class ReceptiveField(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -84,6 +85,12 @@ class Report(Shown):
         """The network with so many samples at once; nothing is worked out before it is asked for."""
         shapes = {name: (batch, *shape[1:]) for name, shape in self.settings.input_shapes.items()}
         return Report(self.graph, msgspec.structs.replace(self.settings, batch=batch, input_shapes=shapes))
+
+    def renamed(self, name: str) -> Report:
+        """The same account under another name, with all that is worked out already; this one stays as it is."""
+        other = copy(self)
+        other.graph = self.graph.renamed(name)
+        return other
 
     @cached_property
     def layers(self) -> tuple[LayerRecord, ...]:

@@ -12,7 +12,7 @@ import msgspec
 from ..display import Shown, plotted
 from ..errors import UsageError
 from ..graph import Graph
-from ..hardware import Gpu, load_gpu
+from ..hardware import Gpu, load_gpu, rate_of
 from ..ops.base import GROUPS, Group
 from ..precision import PRECISIONS, precision_of
 from ..tensor import FLOATING, ITEM_BYTES
@@ -21,18 +21,13 @@ from .report import Report, analyze
 from .settings import InputSize, Settings
 
 FP32, TF32 = "fp32_flops_per_s", "tf32_tensor_flops_per_s"
-LOW = {
-    "float16": "fp16_tensor_fp32_accumulate_flops_per_s",
-    "bfloat16": "bf16_tensor_fp32_accumulate_flops_per_s",
-}
-"""PyTorch sums products of half precision up in float32."""
 BANDWIDTH = "memory_bandwidth_bytes_per_s"
 
 FIRST_WITH_TF32 = (8, 0)
 """Ampere, by its compute capability."""
 
 ASSUMPTIONS = (
-    "What keeps to the following is never faster than the bound, and mostly slower.",
+    "Under these assumptions no run is faster than the bound.",
     "Each layer by itself reads its inputs and weights from memory once and writes its outputs once. What stays in a "
     "cache, or a kernel that fuses layers, moves less and can be faster.",
     "Every layer reaches its ceiling; those of hardware files are the vendor's dense peak rates. Multiply-accumulates "
@@ -85,24 +80,25 @@ def ceilings_of(gpu: Gpu, dtype: str, tf32: bool | None = None) -> Ceilings:
     Raises:
         UsageError: the file has no rate for this dtype; the message has what there is.
     """
-    low = precision_of(dtype).compute
-    if low not in ("float32", *LOW):
-        raise UsageError(f"hardware files have no rate of {dtype}; {_has(gpu)}")
-    if low in LOW and LOW[low] not in gpu.figures:
-        raise UsageError(f"{gpu.name} has no rate of {low}, {LOW[low]}; {_has(gpu)}")
-    if tf32 is not None and dtype in LOW:
+    precision = precision_of(dtype)
+    own, rates = precision.compute, _rates(gpu)
+    if own not in rates:
+        key = rate_of(own)
+        missing = f"{gpu.name} has no rate of {own}, {key}" if key else f"hardware files have no rate of {own}"
+        names = [each.name for each in PRECISIONS.values() if each.compute in rates]
+        raise UsageError(f"{missing}; the file of {gpu.name} is good for {', '.join(names)}")
+    if tf32 is not None and "float32" not in (own, precision.stored):
         raise UsageError(f"TF32 is a way to compute in float32; with {dtype} there is nothing to choose")
-    known = {kind: _of(gpu, key, key) for kind, key in LOW.items() if key in gpu.figures}
-    if low == "float32" or tf32 is False or _tf32_is_known(gpu):
-        known["float32"] = _float32(gpu, tf32)
-    own = known.pop(low)
-    return msgspec.structs.replace(own, others=known)
+    ceilings = {kind: _of(gpu, key, key) for kind, key in rates.items() if kind != "float32"}
+    if own == "float32" or tf32 is False or _tf32_is_known(gpu):
+        ceilings["float32"] = _float32(gpu, tf32)
+    return msgspec.structs.replace(ceilings.pop(own), others=ceilings)
 
 
-def _has(gpu: Gpu) -> str:
-    kinds = ["float32", *(kind for kind, key in LOW.items() if key in gpu.figures)]
-    kinds += [name for name, each in PRECISIONS.items() if each.mixed and each.compute in kinds]
-    return f"the file of {gpu.name} is good for {', '.join(kinds)}"
+def _rates(gpu: Gpu) -> dict[str, str]:
+    """The key of the rate of each dtype that a precision computes in, as far as the GPU's file has it."""
+    keys = {each.compute: rate_of(each.compute) for each in PRECISIONS.values()}
+    return {dtype: key for dtype, key in keys.items() if key in gpu.figures}
 
 
 def _tf32_is_known(gpu: Gpu) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from ..errors import UsageError, nearest
 from ..graph import Graph
 from ..precision import Precision, precision_of
-from ..tensor import FLOATING, Tensor
+from ..tensor import COMPUTABLE, Tensor
 
 MAX_SIZE = 10**9
 """The largest batch, and the largest side of an input."""
@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True):
         stored = self.precision.stored
         return tuple(
             [
-                Tensor(self.input_shapes[name], stored if tensor.dtype in FLOATING else tensor.dtype)
+                Tensor(self.input_shapes[name], stored if tensor.dtype in COMPUTABLE else tensor.dtype)
                 for name, tensor in graph.inputs
             ]
         )

@@ -10,6 +10,8 @@ from .layers import SUMMED, Cost
 from .records import GroupTotals, Totals
 from .settings import Settings
 
+_OF_GROUPS = tuple(key for key in GroupTotals.__struct_fields__ if key in SUMMED)
+
 Distinct = Sequence[tuple[Cost, int]]
 """The distinct costs of a network, each with the number of layers that have it."""
 
@@ -34,12 +36,10 @@ def totals(graph: Graph, settings: Settings, costs: Sequence[Cost], distinct: Di
 
 def breakdown(distinct: Distinct) -> dict[str, GroupTotals]:
     """Sums by group."""
-    sums = {group: [0, 0, 0, 0, 0] for group in GROUPS}
+    sums = {group: dict.fromkeys(GroupTotals.__struct_fields__, 0) for group in GROUPS}
     for cost, times in distinct:
         row = sums[cost.group]
-        row[0] += cost.params * times
-        row[1] += cost.macs * times
-        row[2] += cost.flops * times
-        row[3] += cost.activation_bytes * times
-        row[4] += times
-    return {group: GroupTotals(*row) for group, row in sums.items()}
+        for quantity in _OF_GROUPS:
+            row[quantity] += getattr(cost, quantity) * times
+        row["layers"] += times
+    return {group: GroupTotals(**row) for group, row in sums.items()}

@@ -14,7 +14,7 @@ from ..ops import activation, combine, generic
 from ..ops.adaptive_max_pool import AdaptiveMaxPool
 from ..ops.base import Group, Op
 from ..ops.embedding import Parameter
-from ..tensor import FLOATING, Tensor
+from ..tensor import COMPUTABLE, Tensor
 from .trace_records import CONST, INPUT, PARAM, Ref, TraceStep, tensor_of
 from .tracer import Trace
 
@@ -50,7 +50,7 @@ class State:
     def dtype(self) -> str:
         """The dtype of most parameters."""
         found = Counter(self.tensor(k).dtype for k, kind in enumerate(self.kinds) if kind == "parameter")
-        floating = [dtype for dtype, _ in found.most_common() if dtype in FLOATING]
+        floating = [dtype for dtype, _ in found.most_common() if dtype in COMPUTABLE]
         return floating[0] if floating else "float32"
 
 

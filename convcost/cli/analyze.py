@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..analysis.conventions import CONVENTIONS
-from ..errors import UsageError, nearest
+from ..errors import UsageError
 from ..render import FORMATS, render
-from ..render.documents.analysis import COLUMN_KEYS, DEFAULT_COLUMNS, SORTABLE, TIMES, document, layer_sheet, ranked
+from ..render.documents.analysis import DEFAULT_COLUMNS, TIMES, column_keys, document, layer_sheet, ranked, sortable
 from ..render.sheet import Document
 from .options import (
     SOURCE,
+    Listing,
+    OneOf,
     analysis_options,
     memory_options,
     not_to_a_terminal,
@@ -31,23 +33,6 @@ if TYPE_CHECKING:
     from ..analysis.roofline import Roofline
 
 
-class Columns(click.ParamType):  # type: ignore[type-arg]
-    """Keys of columns, separated by commas."""
-
-    name = "keys"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        keys = tuple(key.strip() for key in value.split(",")) if isinstance(value, str) else value
-        for key in keys:
-            if key not in COLUMN_KEYS:
-                self.fail(
-                    f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})",
-                    param,
-                    ctx,
-                )
-        return keys
-
-
 @click.command("analyze")
 @click.argument("source", type=SOURCE)
 @analysis_options
@@ -63,12 +48,14 @@ class Columns(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option(
     "--columns",
-    type=Columns(),
+    cls=Listing,
+    type=OneOf(column_keys, several=True),
     default=",".join(DEFAULT_COLUMNS),
-    help="Columns, separated by commas, of: " + ", ".join(COLUMN_KEYS) + ".",
+    metavar="KEYS",
+    help="Columns, separated by commas, of: {known}.",
 )
 @click.option(
-    "--sort", type=click.Choice((*SORTABLE, *TIMES)), default=None,
+    "--sort", type=OneOf(lambda: (*sortable(), *TIMES)), default=None,
     help="Largest first, without nesting; the times need --gpu.",
 )  # fmt: skip
 @click.option("--top", type=click.IntRange(min=1), default=None, help="Only so many layers, by --sort (default macs).")
@@ -173,4 +160,4 @@ def _csv(
 
 def _csv_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
     """Every quantity, unless columns were chosen."""
-    return tuple(key for key in COLUMN_KEYS if not key.endswith("%")) if columns == DEFAULT_COLUMNS else columns
+    return tuple(key for key in column_keys() if not key.endswith("%")) if columns == DEFAULT_COLUMNS else columns

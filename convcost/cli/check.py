@@ -15,11 +15,13 @@ from ..gate.config import Config, Source, configuration
 from ..gate.findings import CheckReport
 from ..render import render
 from ..sources.file_patterns import expand
-from ..sources.load import load
+from ..sources.load import load, load_document
 from .options import opened, output_options
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from ..profiles.profile import Profile
 
 FORMATS = ("table", "markdown", "json", "github", "junit")
 
@@ -110,8 +112,11 @@ def _known(sources: tuple[str, ...], settings: Config) -> None:
             raise UsageError(f"{source!r} is not among the sources of {settings.file}{nearest(source, names)}")
 
 
-def _report_of(source: Source) -> Report:
-    graph = load(source.source, source.batch, source.input_size)
+def _report_of(source: Source, profile: Profile | None) -> Report:
+    if profile is None:
+        graph = load(source.source, source.batch, source.input_size)
+    else:
+        graph = load_document(profile.network_document(), source.source, source.batch, source.input_size)
     if graph.batch_free:
         return analyze(graph, source.batch, source.dtype, source.input_size)
     return analyze(graph, dtype=source.dtype)

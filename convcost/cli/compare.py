@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..analysis import Report
-from ..analysis.comparison.compare import Comparison, compare
-from ..analysis.quantities import BATCHES, MEASURED, QUANTITIES
+from ..analysis.comparison.compare import Comparison, compare, named_apart
+from ..analysis.quantities import BATCHES, quantities
 from ..errors import ConvcostError, UsageError, lines
 from ..pages import Series, comparison_charts, measured_document, measurements, throughput_of
 from ..render import FORMATS, render
@@ -18,8 +18,9 @@ from ..render.sheet import Document
 from .options import (
     GPU,
     SOURCE,
+    Listing,
+    OneOf,
     analysis_options,
-    named_apart,
     not_to_a_terminal,
     opened,
     option_words,
@@ -47,10 +48,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--sort",
-    type=click.Choice((*QUANTITIES, *MEASURED, *BATCHES)),
+    cls=Listing,
+    type=OneOf(lambda: (*quantities(measured=True), *BATCHES)),
     default=None,
     metavar="QUANTITY",
-    help=f"Smallest first; without it, as given. Of {', '.join((*QUANTITIES, *MEASURED, *BATCHES))}.",
+    help="Smallest first; without it, as given. Of {known}.",
 )
 @click.option("--reverse", is_flag=True, help="The other way round: largest first.")
 @click.option(
@@ -86,7 +88,7 @@ def command(
     if format == "html":
         not_to_a_terminal(output)
     reports, profiles, failed = _reports(sources, batch, inputs, dtype)
-    named_apart(reports)
+    reports = named_apart(reports)
     times = measurements(profiles)
     own = [each.figures if each else {} for each in times]
     found = compare(reports, relative_to=relative_to, sort=sort, reverse=reverse, gpu=gpu, measured=own)
@@ -144,7 +146,7 @@ def _reports(
     for source in sources:
         try:
             profile = profile_of(source)
-            reports.append(report_of(source, batch, inputs, dtype))
+            reports.append(report_of(source, batch, inputs, dtype, profile=profile))
             profiles.append(profile)
         except ConvcostError as error:
             failed.append(source)

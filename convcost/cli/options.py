@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -13,10 +13,10 @@ import click
 
 from ..analysis import Report, analyze
 from ..analysis.settings import MAX_SIZE
-from ..errors import MissingExtraError, UsageError
+from ..errors import MissingExtraError, UsageError, nearest
 from ..files import written
 from ..precision import PRECISIONS
-from ..sources.load import load
+from ..sources.load import load, load_document
 from ..units import STYLES
 
 if TYPE_CHECKING:
@@ -28,6 +28,49 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SIZE = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10}){,7}\Z")
+
+
+class OneOf(click.ParamType):  # type: ignore[type-arg]
+    """A word of a table that may grow after the command was made: ``known`` gives the words whenever they are needed.
+
+    ``several``: words separated by commas, as a tuple without repetitions.
+    """
+
+    name = "word"
+
+    def __init__(self, known: Callable[[], Collection[str]], several: bool = False) -> None:
+        self.known = known
+        self.several = several
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        words = value
+        if isinstance(value, str):
+            words = tuple(dict.fromkeys(word.strip() for word in value.split(","))) if self.several else (value,)
+        known = self.known()
+        for word in words:
+            if word not in known:
+                self.fail(f"{word!r} is not one of {', '.join(known)}{nearest(word, known)}", param, ctx)
+        return words if self.several else words[0]
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """``[float32|float16]``."""
+        return f"[{'|'.join(self.known())}]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The words that begin so."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(word) for word in self.known() if word.startswith(incomplete)]
+
+
+class Listing(click.Option):
+    """An option whose help names the words that its type knows, in place of ``{known}``."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The option's line of the help."""
+        record = super().get_help_record(ctx)
+        assert isinstance(self.type, OneOf)
+        return record and (record[0], record[1].replace("{known}", ", ".join(self.type.known())))
 
 
 class InputSize(click.ParamType):  # type: ignore[type-arg]
@@ -106,7 +149,7 @@ def input_size(given: tuple[tuple[str | None, tuple[int, ...]], ...]) -> Any:
 def analysis_options(command: F) -> F:
     """``--batch``, ``--input``, ``--dtype``: what is analysed."""
     for option in (
-        click.option("--dtype", type=click.Choice(tuple(PRECISIONS)), default=None,
+        click.option("--dtype", type=OneOf(lambda: PRECISIONS), default=None,
                      help="Precision; amp-* is autocast.  [default: float32]"),
         click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
                      help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable)."),
@@ -206,10 +249,20 @@ def setup_of(train: bool, optimizer: str | None, checkpoint: bool, accumulate: i
     return {"mode": mode, "optimizer": optimizer or "adamw", "checkpoint": checkpoint, "accumulate": accumulate}
 
 
-def report_of(source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool | None = None) -> Report:
-    """The account of a SOURCE as these options ask for it. A PyTorch module is captured with them."""
+def report_of(
+    source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool | None = None,
+    profile: Profile | None = None,
+) -> Report:  # fmt: skip
+    """The account of a SOURCE as these options ask for it. A PyTorch module is captured with them.
+
+    Args:
+        profile: the saved profile that the source is, if it was read already.
+    """
     size = input_size(inputs)
-    graph = load(source, batch, size, bool(train))
+    if profile is None:
+        graph = load(source, batch, size, bool(train))
+    else:
+        graph = load_document(profile.network_document(), source, batch, size, bool(train))
     if graph.batch_free:
         return analyze(graph, batch, dtype, size, train)
     return analyze(graph, dtype=dtype, train=train)
@@ -236,18 +289,9 @@ def profile_of(source: str) -> Profile | None:
     """The saved profile that a SOURCE is; None for any other source."""
     if not source.endswith(".json"):
         return None
-    from ..profiles.files import is_profile, load_profile
+    from ..profiles.files import profile_in
 
-    return load_profile(source) if is_profile(source) else None
-
-
-def named_apart(reports: Sequence[Report]) -> None:
-    """Give networks of one name their numbers, "vgg16 #1" and "vgg16 #2", so that tables and charts tell them apart."""
-    from ..analysis.comparison.compare import distinct
-
-    for report, name in zip(reports, distinct([report.about.name for report in reports]), strict=True):
-        if name != report.about.name:
-            report.graph = report.graph.renamed(name)
+    return profile_in(source)
 
 
 def not_to_a_terminal(output: str | None) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..analysis.settings import MAX_SIZE
-from ..errors import UsageError, nearest
+from ..errors import UsageError
 from ..files import check_folder
 from ..precision import PRECISIONS
 from ..profiles.runs import EXECUTIONS, LAYERS
@@ -21,6 +21,8 @@ from ..render import FORMATS, render
 from .options import (
     SOURCE,
     InputSize,
+    Listing,
+    OneOf,
     OptimizerName,
     input_size,
     opened,
@@ -37,22 +39,6 @@ INTERRUPTED = 130
 
 SHOWN = ("source", "show", "depth", "plain", "verbose", "format", "units", "output")
 """What ``--show`` goes with."""
-
-
-class Several(click.ParamType):  # type: ignore[type-arg]
-    """Words separated by commas, each of a known list."""
-
-    name = "words"
-
-    def __init__(self, known: tuple[str, ...]) -> None:
-        self.known = known
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        words = tuple(word.strip() for word in value.split(",")) if isinstance(value, str) else value
-        for word in words:
-            if word not in self.known:
-                self.fail(f"{word!r}{nearest(word, self.known)} (allowed: {', '.join(self.known)})", param, ctx)
-        return tuple(dict.fromkeys(words))
 
 
 class Batch(click.ParamType):  # type: ignore[type-arg]
@@ -81,13 +67,13 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
               help="Samples at once; several; or doubled until the throughput saturates or memory ends.")  # fmt: skip
 @click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
               help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable).")  # fmt: skip
-@click.option("--dtype", "dtypes", type=Several(tuple(PRECISIONS)), default="float32", show_default=True,
-              metavar="NAME[,NAME...]",
-              help=f"Precisions, of {', '.join(PRECISIONS)}; amp-* is autocast.")  # fmt: skip
+@click.option("--dtype", "dtypes", cls=Listing, type=OneOf(lambda: PRECISIONS, several=True), default="float32",
+              show_default=True, metavar="NAME[,NAME...]",
+              help="Precisions, of {known}; amp-* is autocast.")  # fmt: skip
 @click.option("--train", is_flag=True, help="Whole training steps: forward, backward and optimizer apart.")
 @click.option("--optimizer", type=OptimizerName(timed=True), default=None,
               help="The optimizer, with --train.  [default: sgd]")  # fmt: skip
-@click.option("--execution", type=Several(EXECUTIONS), default="eager", show_default=True,
+@click.option("--execution", type=OneOf(lambda: EXECUTIONS, several=True), default="eager", show_default=True,
               metavar="NAME[,NAME...]", help="eager, compile (torch.compile) or cuda_graph.")  # fmt: skip
 @click.option("--channels-last", is_flag=True, help="Weights and inputs with the channels innermost.")
 @click.option("--tf32/--no-tf32", "tf32", default=None,

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
+from ..analysis.comparison.compare import named_apart
 from ..analysis.conventions import CONVENTIONS
 from ..errors import UsageError
 from ..pages import PICTURES, SUFFIXES, Subject, text_of
 from .options import (
     SOURCE,
     analysis_options,
-    named_apart,
     not_to_a_terminal,
     opened,
     option_words,
@@ -69,7 +69,8 @@ def command(
         return
     if gpu is not None and len(subjects) > 1:
         raise UsageError("--gpu adds the roofline of one network; several go into a folder: -o pages/")
-    named_apart([subject.report for subject in subjects])
+    reports = named_apart([subject.report for subject in subjects])
+    subjects = [subject._replace(report=report) for subject, report in zip(subjects, reports, strict=True)]
     text = text_of(subjects, words, convention, format, assets, output, chart)
     with opened(output) as out:
         out.write(text)
@@ -86,7 +87,7 @@ def _subject(
         last = next((run.setting for run in reversed(profile.measured) if run.layers), None)
         if last is not None:  # so that the times of layers stand beside the figures of the same setting
             batch, dtype = last.batch, last.dtype
-    report = report_of(source, batch, inputs, dtype, train)
+    report = report_of(source, batch, inputs, dtype, train, profile)
     return Subject(source, report, roofline_of(report, gpu, tf32), profile)
 
 

@@ -11,7 +11,7 @@ from ..graph import GIVEN, Graph, Node
 from ..ops import REGISTRY
 from ..spec.expressions import CONSTANTS, FUNCTIONS, KEYWORDS
 from ..spec.vocabulary import RESERVED, texts
-from ..tensor import FLOATING, Tensor
+from ..tensor import COMPUTABLE, Tensor
 from ..units import count
 from .blocks import choose, name_blocks
 from .emit import Scope, Writer
@@ -172,7 +172,7 @@ def _input_lines(graph: Graph, names: list[str]) -> list[str]:
 
 def _input(tensor: Tensor) -> str:
     shape = value_text(tensor.shape[1:])
-    return shape if tensor.dtype in FLOATING else f"{{shape: {shape}, dtype: {tensor.dtype}}}"
+    return shape if tensor.dtype in COMPUTABLE else f"{{shape: {shape}, dtype: {tensor.dtype}}}"
 
 
 def _outputs(graph: Graph, leaves: list[Leaf], writer: Writer, root: Box) -> list[str]:
@@ -220,7 +220,7 @@ def difference(graph: Graph, again: Graph) -> str | None:
 
 
 def _shape(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.shape[1:], "floating" if tensor.dtype in FLOATING else tensor.dtype
+    return tensor.shape[1:], "floating" if tensor.dtype in COMPUTABLE else tensor.dtype
 
 
 def _owner(node: Node) -> int:

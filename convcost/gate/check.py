@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,15 +13,20 @@ from .. import units
 from ..analysis import Report
 from ..analysis.comparison.changes import Change, changes
 from ..analysis.comparison.layer_keys import placed
-from ..analysis.quantities import LOCKED, MEASURED, exact, quantities
+from ..analysis.quantities import MEASURED, exact, lock_keys, quantities
 from ..errors import ConvcostError, OpError, SpecError, told
 from . import lock as locks
 from .config import Budget, Config, Source
 from .findings import Checked, CheckReport, Finding
 from .lock import Entry, Lock
 from .lock_text import Lines, entry, layers_of, values_of
+from .measured import Profiles
 
-Load = Callable[[Source], Report]
+if TYPE_CHECKING:
+    from ..profiles.profile import Profile
+
+Load = Callable[[Source, "Profile | None"], Report]
+"""(source, the saved profile that it is, if it is one) -> its report."""
 
 LARGEST = 3
 """How many of the costliest layers a broken budget names."""
@@ -37,7 +43,8 @@ def check(config: Config, load: Load, only: Sequence[str] = (), update: bool = F
     """Check every source of the settings, or ``only`` those.
 
     Args:
-        load: gives the report of a source; what it raises on purpose becomes a finding of this source.
+        load: gives the report of a source, and is handed the saved profile that the source is, if it is one; what it
+            raises on purpose becomes a finding of this source.
         update: accept what there is: the lock is not looked at but written anew (by the caller, from ``lock_text``).
     """
     findings = list(config.problems)
@@ -46,17 +53,18 @@ def check(config: Config, load: Load, only: Sequence[str] = (), update: bool = F
     chosen = [source for source in config.sources if not only or source.name in only]
     entries: dict[str, Lines] = {}
     checked = []
+    profiles = Profiles()
     for source in chosen:
         found: list[Finding] = []
         figures: dict[str, int] = {}
         try:
-            report = load(source)
+            report = load(source, profiles.own(source))
         except ConvcostError as error:
             found += _mistakes(error, str(source.where))
         else:
             figures = _figures(report)
             found += _unmodelled(report, source)
-            found += _budgets(config.budgets, source, report, figures)
+            found += _budgets(config.budgets, source, report, figures, profiles)
             if config.lock is not None:
                 entries[source.name] = entry(report)
                 if lock is not None and not update:
@@ -85,7 +93,7 @@ def _mistakes(error: ConvcostError, where: str) -> list[Finding]:
 
 
 def _figures(report: Report) -> dict[str, int]:
-    return {key: exact(key, report) for key in LOCKED}
+    return {key: exact(key, report) for key in lock_keys()}
 
 
 def _lock(config: Config, findings: list[Finding], update: bool) -> tuple[Lock | None, bool]:
@@ -116,7 +124,9 @@ def _unmodelled(report: Report, source: Source) -> list[Finding]:
 # --- budgets
 
 
-def _budgets(budgets: Sequence[Budget], source: Source, report: Report, figures: Mapping[str, int]) -> list[Finding]:
+def _budgets(
+    budgets: Sequence[Budget], source: Source, report: Report, figures: Mapping[str, int], profiles: Profiles
+) -> list[Finding]:
     own = {budget.quantity for budget in budgets if budget.source == source.name}
     found = []
     for budget in budgets:
@@ -124,8 +134,13 @@ def _budgets(budgets: Sequence[Budget], source: Source, report: Report, figures:
         if budget.source != source.name and (budget.source is not None or budget.quantity in own):
             continue
         try:
-            known = figures.get(budget.quantity)
-            value = _value(budget.quantity, source, report) if known is None else known
+            value: float
+            if budget.quantity in figures:
+                value = figures[budget.quantity]
+            elif budget.quantity in MEASURED:
+                value = profiles.figure(budget.quantity, source, report)
+            else:
+                value = exact(budget.quantity, report)
         except ConvcostError as error:
             found.append(Finding("error", f"{budget.quantity}: {error}", budget.quantity, where=str(budget.where)))
             continue
@@ -134,22 +149,15 @@ def _budgets(budgets: Sequence[Budget], source: Source, report: Report, figures:
     return found
 
 
-def _value(quantity: str, source: Source, report: Report) -> float:
-    if quantity not in MEASURED:
-        return exact(quantity, report)
-    from .measured import measured_figure  # with the reader of profiles, which only such a budget needs
-
-    return measured_figure(quantity, source, report)
-
-
 def broken(quantity: str, bound: object, value: float, report: Report, where: str | None = None) -> Finding:
     """The finding of a figure that is not what it may be, with the layers that are most of it."""
     exact, shown = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}", _shown(quantity, value)
     said = exact if shown.startswith(exact) else f"{exact} ({shown})"
     message = f"{quantity} is {said}, allowed is {bound}"
-    if quantity in ("params", "buffers", "macs", "flops", "activation_bytes"):
-        layers = sorted(report.layers, key=lambda layer: -getattr(layer, quantity))[:LARGEST]
-        costly = [(layer, getattr(layer, quantity)) for layer in layers if getattr(layer, quantity)]
+    of_layer = quantities(measured=True)[quantity].layer
+    if of_layer is not None:
+        parts = sorted(((of_layer(layer), layer) for layer in report.layers), key=lambda part: -part[0])[:LARGEST]
+        costly = [(layer, size) for size, layer in parts if size]
         if costly:
             names = ", ".join(f"{layer.name} {_shown(quantity, part)}" for layer, part in costly)
             message += f"; most of it in {names}"
@@ -228,7 +236,7 @@ def _differences(
         for key in ("params", "macs")
         if key not in failing and config.tolerance[key].exact and _moves(layers, key)
     ]  # fmt: skip
-    for key in sorted(failing, key=LOCKED.index):
+    for key in sorted(failing, key=lock_keys().index):
         message = _step(key, old.get(key, 0), figures[key])
         found.append(Finding("lock", message, key, old.get(key), figures[key], where))
     if found:
@@ -282,7 +290,7 @@ def _harmless(
     layers: Sequence[Change], old: Mapping[str, int], figures: Mapping[str, int], where: str
 ) -> list[Finding]:  # fmt: skip
     """What is another without a change that counts: moved layers, another activation, memory."""
-    other = [_step(key, old[key], figures[key]) for key in LOCKED if key in old and old[key] != figures[key]]
+    other = [_step(key, old[key], figures[key]) for key in lock_keys() if key in old and old[key] != figures[key]]
     if not layers and not other:
         return []
     named = ", ".join(f"{change.name} {change.kind}" for change in layers[:LARGEST])

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..analysis.quantities import BUDGETED, LOCKED, MEASURED, QUANTITIES, quantities
+from ..analysis.quantities import QUANTITIES, budget_keys, lock_keys, quantities
 from ..errors import SourceError, UsageError, Where, as_written, nearest
 from ..precision import PRECISIONS
 from .bounds import EXACT, Bound, Operator, Tolerance, bound, tolerance
@@ -216,7 +216,7 @@ class _Reader:
         return tuple(found)
 
     def budget(self, quantity: str, value: object, source: str | None, *path: str) -> list[Budget]:
-        known = (*BUDGETED, *MEASURED)
+        known = budget_keys(measured=True)
         if quantity not in known:
             self.fail(f"unknown quantity {quantity!r}{nearest(quantity, known)} (allowed: {', '.join(known)})", *path)
             return []
@@ -231,9 +231,9 @@ class _Reader:
     def tolerances(self) -> dict[str, Tolerance]:
         found = {"params": EXACT, "macs": EXACT}
         for key, value in self.mapping("tolerance").items():
-            if key not in LOCKED:
-                near = nearest(key, LOCKED)
-                self.fail(f"unknown quantity {key!r}{near} (allowed: {', '.join(LOCKED)})", "tolerance", key)
+            if key not in lock_keys():
+                near = nearest(key, lock_keys())
+                self.fail(f"unknown quantity {key!r}{near} (allowed: {', '.join(lock_keys())})", "tolerance", key)
                 continue
             try:
                 found[key] = tolerance(value, QUANTITIES[key].unit)

@@ -10,7 +10,7 @@ from zlib import crc32
 from .. import units
 from ..analysis import Report
 from ..analysis.comparison.layer_keys import Placed, fields_text, value_text
-from ..analysis.quantities import LOCKED, QUANTITIES
+from ..analysis.quantities import exact, lock_keys
 from ..errors import OpError
 from ..graph import OWN
 
@@ -25,7 +25,7 @@ def entry(report: Report) -> Lines:
     settings = report.settings
     inputs = ", ".join(f"{value_text(name)} {units.shape(shape)}" for name, shape in settings.input_shapes.items())
     lines = [f"input = {inputs}; {settings.dtype}; {settings.mode}"]
-    lines += [f"{key} = {QUANTITIES[key].value(report)}" for key in LOCKED]
+    lines += [f"{key} = {exact(key, report)}" for key in lock_keys()]
     lines += sorted(f"published = {text}" for text in published(report))
     return (*lines, "layers:", *_layers(report))
 

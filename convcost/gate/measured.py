@@ -1,30 +1,62 @@
-"""Measured figures of a source, for its budgets: from the saved profile that the settings name."""
+"""Saved profiles in a check: those that sources are, and those whose times budgets bound."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from ..analysis.quantities import MEASURED
 from ..analysis.report import Report
 from ..errors import OpError
-from ..profiles.files import is_profile, load_profile
-from ..profiles.measured import check_same, measured
 from .config import Source
 
+if TYPE_CHECKING:
+    from ..profiles.profile import Profile
 
-def measured_figure(key: str, source: Source, report: Report) -> float:
-    """A figure of ``MEASURED``: a time in nanoseconds, or samples in a second.
 
-    Raises:
-        OpError: the settings name no profile.
-        SourceError: its file cannot be read.
-        UsageError: it is of another network, or was not measured at this batch or dtype.
-    """
-    path = source.profile or (source.source if is_profile(source.source) else None)
-    if path is None:
-        example = f'{{source = "{source.name}", profile = "runs/{source.name}.json"}}'
-        raise OpError(
-            f"{MEASURED[key].heading.lower()} is measured, and {source.name} names no profile: save one with convcost "
-            f"profile {source.source} --save runs, and name its file, {example}"
-        )
-    profile = load_profile(path)
-    check_same(profile, report)
-    return measured(profile, source.batch, source.dtype).figures[key]
+class Profiles:
+    """The saved profiles of one check; each file is read once. Their reader is imported where there is one to read."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, Profile | None] = {}
+
+    def own(self, source: Source) -> Profile | None:
+        """The profile that a source is; None for any other source.
+
+        Raises:
+            SourceError: it has mistakes.
+        """
+        path = source.source
+        if not path.endswith(".json"):
+            return None
+        if path not in self._read:
+            from ..profiles.files import profile_in
+
+            self._read[path] = profile_in(path)
+        return self._read[path]
+
+    def figure(self, key: str, source: Source, report: Report) -> float:
+        """A figure of ``MEASURED``: a time in nanoseconds, or samples in a second.
+
+        Raises:
+            OpError: the settings name no profile.
+            SourceError: its file cannot be read.
+            UsageError: it is of another network, or was not measured at this batch or dtype.
+        """
+        from ..profiles.measured import check_same, measured
+
+        profile = self._named(source.profile) if source.profile is not None else self.own(source)
+        if profile is None:
+            example = f'{{source = "{source.name}", profile = "runs/{source.name}.json"}}'
+            raise OpError(
+                f"{MEASURED[key].heading.lower()} is measured, and {source.name} names no profile: save one with "
+                f"convcost profile {source.source} --save runs, and name its file, {example}"
+            )
+        check_same(profile, report)
+        return measured(profile, source.batch, source.dtype).figures[key]
+
+    def _named(self, path: str) -> Profile:
+        from ..profiles.files import load_profile
+
+        profile = self._read.get(path) or load_profile(path)
+        self._read[path] = profile
+        return profile

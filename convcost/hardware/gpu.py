@@ -67,12 +67,15 @@ DEFAULT_CONTEXT = Figure(
 class Key(msgspec.Struct, frozen=True):
     """A key of hardware files: what it means, and between which bounds a real GPU lies.
 
-    The bounds are a factor of ten beyond everything that exists: they catch gigabytes in place of bytes.
+    The bounds are a factor of ten beyond everything that exists: they catch gigabytes in place of bytes. ``dtypes``:
+    if it is a rate, the dtypes whose matrix products PyTorch computes at it. PyTorch adds up products of half precision
+    and of float8 in float32.
     """
 
     meaning: str
     low: int
     high: int
+    dtypes: tuple[str, ...] = ()
 
 
 _BYTES = (1 << 27, 10**14)
@@ -87,17 +90,25 @@ KEYS: dict[str, Key] = {
     "streaming_multiprocessors": Key("how many there are", 1, 10**4),
     "boost_clock_hz": Key("clock of the multiprocessors at boost", 10**8, 10**11),
     "power_w": Key("power limit", 1, 10**5),
-    "fp32_flops_per_s": Key("peak rate of float32 without tensor cores", *_RATE),
+    "fp32_flops_per_s": Key("peak rate of float32 without tensor cores", *_RATE, ("float32",)),
     "tf32_tensor_flops_per_s": Key("peak rate of TF32 on tensor cores, dense", *_RATE),
     "fp16_tensor_fp16_accumulate_flops_per_s": Key("of float16 summed up in float16, dense", *_RATE),
-    "fp16_tensor_fp32_accumulate_flops_per_s": Key("of float16 summed up in float32, dense", *_RATE),
-    "bf16_tensor_fp32_accumulate_flops_per_s": Key("of bfloat16 summed up in float32, dense", *_RATE),
+    "fp16_tensor_fp32_accumulate_flops_per_s": Key("of float16 summed up in float32, dense", *_RATE, ("float16",)),
+    "bf16_tensor_fp32_accumulate_flops_per_s": Key("of bfloat16 summed up in float32, dense", *_RATE, ("bfloat16",)),
     "fp8_tensor_fp16_accumulate_flops_per_s": Key("of float8 summed up in float16, dense", *_RATE),
-    "fp8_tensor_fp32_accumulate_flops_per_s": Key("of float8 summed up in float32, dense", *_RATE),
+    "fp8_tensor_fp32_accumulate_flops_per_s": Key(
+        "of float8 summed up in float32, dense", *_RATE, ("float8_e4m3fn", "float8_e5m2")
+    ),
     "int8_tensor_ops_per_s": Key("of int8, dense", *_RATE),
     "context_bytes": Key("memory that a CUDA context takes", 1 << 20, 10**11),
 }
 """Every number that a hardware file may have."""
+
+
+def rate_of(dtype: str) -> str | None:
+    """The key of the rate at which PyTorch multiplies matrices of a dtype; None if hardware files have no such rate."""
+    return next((key for key, row in KEYS.items() if dtype in row.dtypes), None)
+
 
 REQUIRED = ("memory_bytes", "memory_bandwidth_bytes_per_s", "fp32_flops_per_s")
 """Keys without which a file is of no use."""

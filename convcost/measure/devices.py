@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from ..errors import UsageError, nearest
-from ..tensor import FLOATING
+from ..precision import Precision
+from ..tensor import COMPUTABLE
 
 DEVICES = ("meta", "cpu", "cuda")
 
@@ -44,9 +45,23 @@ def dtype_of(name: str) -> torch.dtype:
     Raises:
         UsageError: it is not one of those that a network can have.
     """
-    if name not in FLOATING:
+    if name not in COMPUTABLE:
         raise UsageError(
-            f"a network cannot be built in {name!r}{nearest(name, FLOATING)} (allowed: {', '.join(FLOATING)})"
+            f"a network cannot be built in {name!r}{nearest(name, COMPUTABLE)} (allowed: {', '.join(COMPUTABLE)})"
         )
     dtype: torch.dtype = getattr(torch, name)
     return dtype
+
+
+def check_precision(precision: Precision) -> None:
+    """Make sure that PyTorch can run a network in a precision.
+
+    Raises:
+        UsageError: its layers do not compute in one of the dtypes.
+    """
+    for dtype in (precision.stored, precision.compute):
+        if dtype not in COMPUTABLE:
+            raise UsageError(
+                f"PyTorch's layers do not compute in {dtype}, so no network can run in {precision.name}; analyze, "
+                f"memory and fit do without (PyTorch computes in {', '.join(COMPUTABLE)})"
+            )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..errors import OpError, nearest
-from ..tensor import FLOATING, Tensor, Weight
+from ..tensor import COMPUTABLE, Tensor, Weight
 from .base import (
     FRESH,
     IN_PLACE,
@@ -340,7 +340,7 @@ class Buffer(Constant, frozen=True):
         return self.feeds
 
     def weights(self) -> tuple[Weight, ...]:
-        return (Weight("buffer", self.shape, "buffer", None if self.dtype in FLOATING else self.dtype),)
+        return (Weight("buffer", self.shape, "buffer", None if self.dtype in COMPUTABLE else self.dtype),)
 
     def to_torch(self) -> Any:
         from .torch_modules.operator_calls import Kept

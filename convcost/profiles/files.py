@@ -47,15 +47,23 @@ def load_profile(path: str | os.PathLike[str]) -> Profile:
 _KIND = re.compile(rb'"kind"\s*:\s*"profile"')
 
 
-def is_profile(path: str) -> bool:
-    """Whether a file is a saved profile, by its first lines."""
+def profile_in(path: str) -> Profile | None:
+    """The profile in a file; None for any other file, by its first lines, and for one that cannot be read.
+
+    Raises:
+        SourceError: it is a profile with mistakes, or of a newer version.
+    """
     if not path.endswith(".json"):
-        return False
+        return None
     try:
         with open(path, "rb") as file:
-            return _KIND.search(file.read(512)) is not None
+            content = file.read(512)
+            if not _KIND.search(content):
+                return None
+            content += file.read(MAX_BYTES + 1 - len(content))
     except OSError:
-        return False
+        return None
+    return from_bytes(content, path)
 
 
 def from_bytes(content: bytes, name: str) -> Profile:
@@ -79,10 +87,10 @@ def from_bytes(content: bytes, name: str) -> Profile:
     try:
         profile = msgspec.convert(found, Profile)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise SourceError(f"{name} is not a whole profile: {error}") from None
+        raise SourceError(f"{name} is not a complete profile: {error}") from None
     wrong = mistake(profile)
     if wrong:
-        raise SourceError(f"{name} is not a whole profile: {wrong}")
+        raise SourceError(f"{name} is not a complete profile: {wrong}")
     return profile
 
 

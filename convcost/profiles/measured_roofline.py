@@ -8,7 +8,7 @@ import msgspec
 
 from ..analysis.report import Report
 from ..analysis.roofline import Ceilings, Roofline, roofline
-from ..precision import precision_of
+from ..precision import PRECISIONS, precision_of
 from .profile import Profile
 from .runs import Ceiling, Environment, Run, Setting
 
@@ -53,7 +53,8 @@ def measured_ceilings(tops: Sequence[Ceiling], where: Environment, setting: Sett
     own = made(low)
     if own is None:
         return None
-    others = {dtype: found for dtype in ("float32", "bfloat16", "float16") if dtype != low and (found := made(dtype))}
+    dtypes = {each.compute for each in PRECISIONS.values()} - {low}
+    others = {dtype: found for dtype in sorted(dtypes) if (found := made(dtype))}
     return msgspec.structs.replace(own, others=others)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from ..display import Shown
 from ..version import __version__
 from .doubts import warnings
-from .figures import Figures
+from .layer_summary import LayerSummary
 from .runs import Ceiling, Environment, Run
 
 SCHEMA = 1
@@ -42,16 +42,16 @@ class Profile(msgspec.Struct, Shown, frozen=True, dict=True):
         return tuple(run for run in self.runs if run.measured)
 
     @cached_property
-    def figures(self) -> tuple[Figures, ...]:
+    def figures(self) -> tuple[LayerSummary, ...]:
         """What the raw times of each run say of its layers."""
-        return tuple(Figures(run, self.ceilings) for run in self.runs)
+        return tuple(LayerSummary(run, self.ceilings) for run in self.runs)
 
     @property
     def doubts(self) -> tuple[tuple[str, ...], ...]:
         """Of each run the reasons why its times may not be what the device can do."""
         return tuple(map(warnings, self.runs))
 
-    def figures_at(self, batch: int, dtype: str) -> Figures | None:
+    def figures_at(self, batch: int, dtype: str) -> LayerSummary | None:
         """The figures of the first run of this batch and dtype that has times of layers."""
         for found in self.figures:
             setting = found.run.setting
@@ -69,6 +69,10 @@ class Profile(msgspec.Struct, Shown, frozen=True, dict=True):
             if run.measured:
                 made["summary"] = {**msgspec.to_builtins(run.time), "samples_per_s": run.samples_per_s}
         return {"schema": SCHEMA, "kind": KIND, "convcost": __version__, **plain}
+
+    def network_document(self) -> dict[str, Any]:
+        """The network as it stands in the file, under its key, for the reader of graphs."""
+        return {"convcost": __version__, **({"network": self.network} if self.network is not None else {})}
 
     def to_json(self) -> str:
         """The profile as the text of its file."""

@@ -9,11 +9,22 @@ from typing import Any, Literal
 import msgspec
 
 from ..errors import OpError, SourceError, SpecError, as_written
-from ..graph import GIVEN, OWN, About, Allocation, Claim, Graph, Node, RecordedRun, Reference
+from ..graph import (
+    CLAIM_CONVENTIONS,
+    CLAIM_QUANTITIES,
+    GIVEN,
+    OWN,
+    About,
+    Allocation,
+    Claim,
+    Graph,
+    Node,
+    RecordedRun,
+    Reference,
+)
 from ..ops import REGISTRY, Composite, make
 from ..ops.base import Op, Tensors
 from ..spec.graph_builder import bind_op, check_size, check_values
-from ..spec.header import CLAIM_CONVENTIONS, CLAIM_QUANTITIES
 from ..spec.vocabulary import literal_kind, takes_decimals
 from ..tensor import ITEM_BYTES, Tensor
 from ..units import is_figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..errors import MissingExtraError, SourceError, UsageError, Where, nearest
 from ..graph import Graph
@@ -17,6 +18,7 @@ __all__ = ["graph_from_text", "load", "load_shipped"]
 
 SUFFIXES = (".yaml", ".yml")
 JSON = ".json"
+InputSize = Sequence[int] | Mapping[str, Sequence[int]]
 _SCHEMES = ("torchvision:", "timm:")
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
@@ -24,7 +26,7 @@ _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 def load(
     source: str | os.PathLike[str],
     batch: int | None = None,
-    input_size: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    input_size: InputSize | None = None,
     train: bool = False,
 ) -> Graph:
     """The graph of a SOURCE.
@@ -74,23 +76,44 @@ def load(
     raise SourceError(_not_found(text, path))
 
 
+def load_document(
+    document: Mapping[str, Any], file: str, batch: int | None = None, input_size: InputSize | None = None,
+    train: bool = False,
+) -> Graph:  # fmt: skip
+    """The graph in a JSON document that was read already, such as a saved profile.
+
+    Args:
+        file: how to call it in errors.
+        batch, input_size, train: as for ``load``.
+
+    Raises:
+        SourceError, SpecError, UsageError: as for ``load``.
+    """
+    from .graph_json import graph_of
+
+    return _as_captured(graph_of(document, file), file, batch, input_size, train)
+
+
 def is_json(source: str) -> bool:
     """True for what is read as JSON, whatever made the graph in it."""
     return source.endswith(JSON)
 
 
 def _from_json(
-    content: bytes, file: str, variant: str, batch: int | None,
-    input_size: Sequence[int] | Mapping[str, Sequence[int]] | None, train: bool,
-) -> Graph:  # fmt: skip
-    """The graph of a JSON text; that of a captured module as it was captured: its batch, its input, its mode."""
+    content: bytes, file: str, variant: str, batch: int | None, input_size: InputSize | None, train: bool
+) -> Graph:
+    """The graph of a JSON text."""
     from .graph_json import graph_from_json, holds_spec
 
     if holds_spec(content):
         return graph_from_text(_decoded(content, file), file, variant or None)
     if variant:
         raise SourceError(f"{file}: a graph's JSON has no variants, so @{variant} means nothing")
-    graph = graph_from_json(content, file)
+    return _as_captured(graph_from_json(content, file), file, batch, input_size, train)
+
+
+def _as_captured(graph: Graph, file: str, batch: int | None, input_size: InputSize | None, train: bool) -> Graph:
+    """The graph, if it is free or was captured as it is asked for: at this batch, with this input, in this mode."""
     if graph.batch_free:
         return graph
     if train and graph.mode == "eval":
@@ -110,9 +133,7 @@ def _from_json(
     return graph
 
 
-def _captured(
-    source: str, batch: int | None, input_size: Sequence[int] | Mapping[str, Sequence[int]] | None, train: bool
-) -> Graph:
+def _captured(source: str, batch: int | None, input_size: InputSize | None, train: bool) -> Graph:
     try:
         from .model_zoo import capture_source
     except ModuleNotFoundError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import nearest
+from ..graph import CLAIM_CONVENTIONS, CLAIM_QUANTITIES
 from ..units import is_figure
 from ..yaml_reader import Mapping, Row
 from .expressions import literal
@@ -16,10 +17,6 @@ VARIANT_KEYS = (
     "with",
     *(key for key in TOP_KEYS if key not in ("name", "blocks", "layers", "parameters", "variants", "recorded")),
 )
-CLAIM_QUANTITIES = (
-    "params", "weights", "macs", "flops", "activation_bytes", "elements", "output_shape", "connections", "depth",
-)  # fmt: skip
-CLAIM_CONVENTIONS = ("with_input", "conv_and_fc", "conv", "fc")
 
 
 class Head(Problems):

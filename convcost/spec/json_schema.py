@@ -16,11 +16,12 @@ from typing import Any
 
 import msgspec
 
+from ..graph import CLAIM_CONVENTIONS, CLAIM_QUANTITIES
 from ..ops import REGISTRY
 from ..ops.base import Margins, NonNegative, Op, Positive, Probability, Sizes
 from ..tensor import ITEM_BYTES
 from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS, MAX_LENGTH
-from .header import CLAIM_CONVENTIONS, CLAIM_QUANTITIES, TOP_KEYS, VARIANT_KEYS
+from .header import TOP_KEYS, VARIANT_KEYS
 from .parse import ADVERBS
 from .vocabulary import RESERVED, STRUCTURES, in_place_ops, is_operator, literal_kind
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 import convcost
 from convcost import Graph, Node, Tensor, analyze
-from convcost.analysis.claims import verdict_on
-from convcost.graph import About, Claim
+from convcost.analysis.claims import RULES, verdict_on
+from convcost.analysis.layers import SUMMED
+from convcost.analysis.quantities import QUANTITIES
+from convcost.graph import CLAIM_QUANTITIES, About, Claim
 from convcost.ops import make
 from support.networks import network
 
@@ -153,6 +156,21 @@ def test_quantities(claim, computed):
     assert verdict.computed == computed
     assert type(verdict.computed) is type(computed)
     assert verdict.verdict == "agrees"
+
+
+def test_every_word_of_a_claim_has_a_rule():
+    assert set(RULES) <= set(CLAIM_QUANTITIES) <= {*RULES, *SUMMED}
+
+
+def test_claims_and_budgets_mean_the_same():
+    """What is both a claim and a quantity of the table has one value."""
+    words = [word for word in CLAIM_QUANTITIES if word in QUANTITIES]
+    assert words == ["params", "macs", "flops", "activation_bytes", "depth"]
+    report = analyze(convcost.load("googlenet"))
+    about = msgspec.structs.replace(report.about, published=tuple(Claim(word, "1", "here") for word in words))
+    graph = convcost.load("googlenet")
+    again = analyze(Graph(graph.nodes, graph.inputs, graph.outputs, about))
+    assert [claim.computed for claim in again.published] == [QUANTITIES[word].of(report) for word in words]
 
 
 def test_words_of_a_claim_are_kept():

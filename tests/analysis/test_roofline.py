@@ -200,6 +200,20 @@ def test_a_layer_has_the_rate_of_its_own_dtype():
     assert full.compute_ns == pytest.approx(1e9 * flops / TF32, rel=1e-12)
 
 
+def test_inputs_of_two_dtypes_have_the_rate_of_the_wider_one():
+    """A product of float16 and float32 values is one of float32."""
+    nodes = [Node("cast", make("cast", {"dtype": "float32"}), ((-1, 0),))]
+    nodes += [
+        Node(f"product{k}", make("matmul", {}), inputs)
+        for k, inputs in enumerate((((-1, 0), (0, 0)), ((-1, 0), (-1, 0))))
+    ]
+    report = analyze(Graph(nodes, [("x", Tensor((1, 64, 64)))], ((1, 0), (2, 0))), dtype="float16")
+    _, mixed, half = convcost.roofline(report, "h200").layers
+    assert mixed.macs == half.macs == 64**3
+    assert mixed.compute_ns == pytest.approx(1e9 * 2 * 64**3 / FP32, rel=1e-12)
+    assert half.compute_ns == pytest.approx(1e9 * 2 * 64**3 / HALF, rel=1e-12)
+
+
 # --- the network
 
 

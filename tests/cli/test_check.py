@@ -309,6 +309,22 @@ def test_only_some_sources(run, project):
     assert "'vgg61' is not among the sources of convcost.toml; did you mean 'vgg16'?" in result.err
 
 
+def test_an_update_of_one_source_trusts_no_other(run, project):
+    """An entry that was edited by hand does not get a valid digest because another source was updated."""
+    lock = project / "convcost.lock"
+    (project / "b.yaml").write_text(SPEC)
+    (project / "convcost.toml").write_text('sources = ["net.yaml", "b.yaml"]\n')
+    run("check", "--update")
+    head, entry = lock.read_text().split("[net.yaml]")
+    lock.write_text(f"{head}[net.yaml]{entry.replace(f'params = {PARAMS}', 'params = 1')}")
+    assert "was edited by hand" in run("check", "net.yaml").out
+    assert run("check", "b.yaml", "--update").status == 0
+    assert "params = 1\n" not in lock.read_text()
+    result = run("check")
+    assert result.status == 2
+    assert "net.yaml is not in convcost.lock; convcost check --update adds it" in result.out
+
+
 def test_without_a_lock(run, project):
     (project / "convcost.lock").unlink()
     (project / "convcost.toml").write_text("lock = false\n" + CONFIG)

@@ -330,6 +330,29 @@ def test_it_makes_a_page(run, recorded):
     assert "### Time by group at batch 8, float32" in shown
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["compare", "{}", "lenet5"], ["report", "{}", "-o", "page.html"], ["report", "{}", "lenet5", "-o", "page.html"],
+     ["check"]],
+)  # fmt: skip
+def test_its_file_is_opened_once(run, recorded, monkeypatch, arguments):
+    Path("convcost.toml").write_text(
+        f'sources = ["{recorded}", {{source = "{recorded}", name = "again", profile = "{recorded}"}}]\n'
+        'lock = false\n[budgets]\nlatency_ns = "1s"\nsamples_per_s = 1\n'
+    )
+    opened = []
+
+    def counted(file, *more, **options):
+        opened.append(str(file))
+        return open(file, *more, **options)
+
+    for module in ("profiles.files", "sources.load"):
+        monkeypatch.setattr(f"convcost.{module}.open", counted, raising=False)
+    result = run(*[word.format(recorded) for word in arguments])
+    assert result.status == 0, result.err
+    assert opened.count(recorded) == 1
+
+
 def check(run, text):
     Path("convcost.toml").write_text(text, encoding="utf-8")
     return run("check")

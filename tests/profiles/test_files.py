@@ -117,7 +117,7 @@ def test_figures_that_cannot_be(recorded, edit, words):
     for layer in found["runs"][0]["layers"]:
         layer["alone"] = None
     edit(found["runs"][0])
-    with pytest.raises(SourceError, match=f"^run.json is not a whole profile: {words}"):
+    with pytest.raises(SourceError, match=f"^run.json is not a complete profile: {words}"):
         from_bytes(json.dumps(found).encode(), "run.json")
 
 

@@ -12,7 +12,7 @@ from ...display import Shown, plotted
 from ...errors import ConvcostError, UsageError, nearest
 from ...graph import Graph
 from ..json import encoded, versioned
-from ..quantities import BATCHES, MEASURED, Figure, Quantity, quantities
+from ..quantities import BATCHES, MEASURED, Quantity, Value, quantities
 from ..records import GroupTotals
 from ..report import Report, analyze
 from ..settings import InputSize, Settings
@@ -33,7 +33,7 @@ class Compared(msgspec.Struct, frozen=True):
     source: str
     year: int | None
     settings: Settings
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Value]
     ratios: Mapping[str, float | None]
     breakdown: Mapping[str, GroupTotals]
     accuracy: Mapping[str, object]
@@ -79,7 +79,7 @@ def compare(
     reverse: bool = False,
     names: Sequence[str] | None = None,
     gpu: str | None = None,
-    measured: Sequence[Mapping[str, Figure]] = (),
+    measured: Sequence[Mapping[str, Value]] = (),
 ) -> Comparison:
     """Networks side by side.
 
@@ -107,8 +107,10 @@ def compare(
         from ...hardware import load_gpu
 
         load_gpu(gpu)  # a wrong name is an error, not a figure that nobody knows
-    reports = [x if isinstance(x, Report) else analyze(x, batch, dtype, input_size) for x in networks]
-    called = distinct(names or [report.about.name for report in reports])
+    reports = named_apart(
+        [x if isinstance(x, Report) else analyze(x, batch, dtype, input_size) for x in networks], names
+    )
+    called = [report.about.name for report in reports]
     unknown: dict[str, dict[str, str]] = {name: {} for name in called}
     own = measured or [{}] * len(reports)
     found = {
@@ -128,7 +130,7 @@ def compare(
 
 
 def _row(
-    name: str, report: Report, figures: Mapping[str, Figure], ratios: Mapping[str, float | None],
+    name: str, report: Report, figures: Mapping[str, Value], ratios: Mapping[str, float | None],
     unknown: Mapping[str, str],
 ) -> Compared:  # fmt: skip
     about = report.about
@@ -138,27 +140,40 @@ def _row(
     )  # fmt: skip
 
 
-def distinct(names: Sequence[str]) -> list[str]:
-    """The names, those that occur twice with their number: "vgg16 #1", "vgg16 #2"."""
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    return [f"{name} #{names[:k].count(name) + 1}" if name in twice else name for k, name in enumerate(names)]
+def named_apart(reports: Sequence[Report], names: Sequence[str] | None = None) -> list[Report]:
+    """The reports under different names, so that tables and charts tell them apart.
+
+    Args:
+        names: what the networks are to be called; default: their own names. One that occurs several times gets
+            numbers, "vgg16 #1" and "vgg16 #2".
+
+    Returns:
+        A report that keeps its name is returned itself; of any other a renamed copy.
+    """
+    wanted = list(names or [report.about.name for report in reports])
+    times = Counter(wanted)
+    numbered = [f"{name} #{wanted[:k].count(name) + 1}" if times[name] > 1 else name for k, name in enumerate(wanted)]
+    return [
+        report if report.about.name == name else report.renamed(name)
+        for report, name in zip(reports, numbered, strict=True)
+    ]
 
 
 def _figures(
-    report: Report, known: Mapping[str, Quantity], unknown: dict[str, str], measured: Mapping[str, Figure]
-) -> dict[str, Figure]:
+    report: Report, known: Mapping[str, Quantity], unknown: dict[str, str], measured: Mapping[str, Value]
+) -> dict[str, Value]:
     """The figures; what cannot be worked out is None, and goes to ``unknown``: a capture holds for one batch only."""
-    figures: dict[str, Figure] = {}
+    figures: dict[str, Value] = {}
     for key, quantity in known.items():
         try:
-            figures[key] = measured[key] if key in measured else quantity.value(report)
+            figures[key] = measured[key] if key in measured else quantity.of(report)
         except ConvcostError as error:
             figures[key], unknown[key] = None, str(error)
     return figures
 
 
 def _best(
-    reports: Sequence[Report], found: Mapping[str, Mapping[str, Figure]], known: Mapping[str, Quantity]
+    reports: Sequence[Report], found: Mapping[str, Mapping[str, Value]], known: Mapping[str, Quantity]
 ) -> dict[str, tuple[str, ...]]:
     """The best networks by quantity, where there are two or more to choose from."""
     best = {}
@@ -174,8 +189,8 @@ def _best(
 
 
 def _reference(
-    relative_to: str, found: Mapping[str, Mapping[str, Figure]], best: Mapping[str, tuple[str, ...]]
-) -> Mapping[str, Figure]:
+    relative_to: str, found: Mapping[str, Mapping[str, Value]], best: Mapping[str, tuple[str, ...]]
+) -> Mapping[str, Value]:
     """The figures that ratios are taken against."""
     if relative_to == "best":
         return {key: found[names[0]][key] for key, names in best.items()}
@@ -190,7 +205,7 @@ def _reference(
 
 
 def _ratios(
-    figures: Mapping[str, Figure], reference: Mapping[str, Figure], known: Mapping[str, Quantity]
+    figures: Mapping[str, Value], reference: Mapping[str, Value], known: Mapping[str, Quantity]
 ) -> dict[str, float | None]:
     ratios: dict[str, float | None] = {}
     for key, quantity in known.items():

@@ -8,6 +8,7 @@ import torch
 
 from ...precision import precision_of
 from ...profiles.runs import Ceiling
+from ...tensor import ITEM_BYTES
 from .clock import Bench
 from .tf32 import tf32_flags
 from .timing import Limits, between, mark_cost, timed
@@ -37,7 +38,7 @@ def ceilings(bench: Bench, device: torch.device, dtypes: Sequence[str], tf32: bo
 
 
 def _matmul(bench: Bench, device: torch.device, dtype: str, tf32: bool | None) -> Ceiling:
-    side = SIDE[device.type] // (2 if dtype == "float64" else 1)
+    side = SIDE[device.type] // (2 if ITEM_BYTES[dtype] > 4 else 1)
     a, b, out = (torch.randn(side, side, device=device).to(getattr(torch, dtype)) for _ in range(3))
     with torch.no_grad(), tf32_flags(tf32):
         found = timed(bench, [lambda: torch.mm(a, b, out=out)], LIMITS)

@@ -15,6 +15,7 @@ from ...precision import precision_of
 from ...profiles.runs import PHASES, Setting
 from ...tensor import FLOATING
 from ..build import Network, build
+from ..devices import check_precision
 from .clock import Call
 
 
@@ -113,6 +114,8 @@ def check_setting(setting: Setting, device: torch.device) -> None:
     Raises:
         UsageError: a dtype that the device lacks, an optimizer or an execution that is not to be had.
     """
+    precision = precision_of(setting.dtype)
+    check_precision(precision)
     if setting.batch < 1:
         raise UsageError(f"batch is {setting.batch}; it must be 1 or more")
     if setting.mode == "train":
@@ -123,7 +126,7 @@ def check_setting(setting: Setting, device: torch.device) -> None:
         raise UsageError("CUDA graphs are timed for forward passes only; leave --train or --execution out")
     if setting.tf32 is not None and device.type != "cuda":
         raise UsageError(f"TF32 is a mode of CUDA devices; {device.type} has none")
-    if precision_of(setting.dtype).compute == "bfloat16" and device.type == "cuda" and _capability(device) < (8, 0):
+    if precision.compute == "bfloat16" and device.type == "cuda" and _capability(device) < (8, 0):
         name = torch.cuda.get_device_name(device)
         raise UsageError(f"{name} has no bfloat16 (compute capability below 8.0); take float16 or float32")
 
@@ -153,13 +156,12 @@ def inputs_of(report: Report, device: torch.device, channels_last: bool = False)
     Integers are indices of the embedding that reads them.
     """
     found = []
-    for position, (name, tensor) in enumerate(report.graph.inputs):
-        shape = report.settings.input_shapes[name]
+    for position, tensor in enumerate(report.settings.input_tensors(report.graph)):
         if tensor.dtype in FLOATING:
-            x = torch.randn(shape, device=device).to(getattr(torch, report.settings.precision.stored))
+            x = torch.randn(tensor.shape, device=device).to(getattr(torch, tensor.dtype))
             x = _innermost(x) if channels_last else x
         else:
-            x = torch.randint(0, _rows(report, position), shape, device=device).to(getattr(torch, tensor.dtype))
+            x = torch.randint(0, _rows(report, position), tensor.shape, device=device).to(getattr(torch, tensor.dtype))
         found.append(x)
     return found
 

@@ -14,11 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from ...analysis import Report, analyze
 from ...errors import ConvcostError, UsageError, first_line
 from ...graph import Graph
-from ...precision import PRECISIONS
+from ...precision import precision_of
 from ...sources.load import is_json, load
-from ...tensor import FLOATING, Tensor
 from ..build import Network, build
-from ..devices import device_of, dtype_of
+from ..devices import check_precision, device_of
 from ..memory_limits import check_room
 from . import cuda_memory_checks
 from .fvcore_counter import FvcoreCount, fvcore_count, fvcore_version
@@ -61,10 +60,11 @@ def validate(
     start = time.perf_counter()
     place = device_of(device)
     graph = source if isinstance(source, Graph) else load(source, batch, input_size, train)
-    if dtype in PRECISIONS and PRECISIONS[dtype].mixed:
-        low = PRECISIONS[dtype].compute
-        raise UsageError(f"{dtype} is autocast, which does nothing on meta; validate in float32 or {low}")
-    dtype_of(dtype or graph.dtype or "float32")
+    precision = precision_of(dtype or graph.dtype or "float32")
+    check_precision(precision)
+    if precision.mixed:
+        plain = f"{precision.stored} or {precision.compute}"
+        raise UsageError(f"{dtype} is autocast, which does nothing on meta; validate in {plain}")
     captured = isinstance(source, str) and not graph.batch_free  # with these settings already
     report = analyze(graph, dtype=dtype) if captured else analyze(graph, batch, dtype, input_size, train or None)
     check_room(report, place)
@@ -98,7 +98,7 @@ def _twin_checks(report: Report, device: torch.device) -> tuple[Check, ...]:
     network = _built(report, device)
     watch = Watch(network)
     counter = FlopCounterMode(display=False)
-    inputs = empty_inputs(_inputs(report), device)
+    inputs = empty_inputs(report.settings.input_tensors(report.graph), device)
     try:
         with torch.enable_grad(), exact_attention(), watch.on(counter), counter:
             network(*inputs)
@@ -112,24 +112,14 @@ def _twin_checks(report: Report, device: torch.device) -> tuple[Check, ...]:
     checks += (against_counter(report, "torch", flops), _fvcore_check(report))
     if device.type == "cuda":
         del inputs, watch
-        checks += cuda_memory_checks.checks(report, network, _inputs(report), device)
+        checks += cuda_memory_checks.checks(report, network, report.settings.input_tensors(report.graph), device)
     return checks
 
 
 def _built(report: Report, device: torch.device) -> Network:
-    low = report.settings.dtype
-    network = build(report.graph, device, None if low == "float32" else low)
+    network = build(report.graph, device, report.settings.precision.stored)
     network.train(report.settings.mode == "train")
     return network
-
-
-def _inputs(report: Report) -> list[Tensor]:
-    """The inputs as they were analysed."""
-    found = []
-    for name, tensor in report.graph.inputs:
-        dtype = report.settings.dtype if tensor.dtype in FLOATING else tensor.dtype
-        found.append(Tensor(report.settings.input_shapes[name], dtype))
-    return found
 
 
 def _refused(report: Report, watch: Watch, error: Exception) -> Check:
@@ -141,7 +131,7 @@ def _refused(report: Report, watch: Watch, error: Exception) -> Check:
 
 def _fvcore_check(report: Report) -> Check:
     network = _built(report, META)
-    found = fvcore_count(network, empty_inputs(_inputs(report), META))
+    found = fvcore_count(network, empty_inputs(report.settings.input_tensors(report.graph), META))
     if found.note:
         return Check("macs", COUNTERS["fvcore"], note=found.note)
     alone = Places(list(found.counts)).own(found.counts)

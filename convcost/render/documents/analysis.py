@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import units
+from ...analysis.quantities import QUANTITIES, additive
 from ...errors import UsageError, nearest
 from ..sheet import Column, Curve, Document, Line, Paragraph, Sheet
 from .fold import folded
@@ -46,32 +47,35 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-# key: heading, unit, value of a layer, whether a block shows the sum of its layers
-_COLUMNS: dict[str, tuple[str, str, Getter, bool]] = {
-    "op": ("Op", "text", lambda x: x.op, False),
-    "group": ("Group", "text", lambda x: x.group, False),
-    "fields": ("Fields", "text", short_fields, False),
-    "inputs": ("Inputs", "text", lambda x: ", ".join(x.inputs), False),
-    "input": ("Input", "shape", lambda x: x.input_shapes[0][1:] if x.input_shapes else None, False),
-    "output": ("Output", "shape", lambda x: x.output_shapes[0][1:], False),
-    "params": ("Params", "count", lambda x: x.params, True),
-    "buffers": ("Buffers", "count", lambda x: x.buffers, True),
-    "macs": ("MACs", "count", lambda x: x.macs, True),
-    "flops": ("FLOPs", "count", lambda x: x.flops, True),
-    "activation_bytes": ("Activations", "bytes", lambda x: x.activation_bytes, True),
-    "weight_bytes": ("Weights", "bytes", lambda x: x.weight_bytes, True),
-    "bytes_read": ("Read", "bytes", lambda x: x.bytes_read, True),
-    "bytes_written": ("Written", "bytes", lambda x: x.bytes_written, True),
-    "launches": ("Launches", "plain", lambda x: x.launches, True),
-    "receptive_field": ("Field", "text", _field, False),
-    "stride": ("Stride", "text", _stride, False),
+# key: heading, unit, value of a layer
+_BEFORE: dict[str, tuple[str, str, Getter]] = {
+    "op": ("Op", "text", lambda x: x.op),
+    "group": ("Group", "text", lambda x: x.group),
+    "fields": ("Fields", "text", short_fields),
+    "inputs": ("Inputs", "text", lambda x: ", ".join(x.inputs)),
+    "input": ("Input", "shape", lambda x: x.input_shapes[0][1:] if x.input_shapes else None),
+    "output": ("Output", "shape", lambda x: x.output_shapes[0][1:]),
 }
-SHARES = {"params%": "params", "macs%": "macs", "flops%": "flops", "activation_bytes%": "activation_bytes"}
-COLUMN_KEYS = (*_COLUMNS, *SHARES)
+_BEHIND: dict[str, tuple[str, str, Getter]] = {
+    "receptive_field": ("Field", "text", _field),
+    "stride": ("Stride", "text", _stride),
+}
+_DESCRIPTIONS = {**_BEFORE, **_BEHIND}
+"""The columns that describe a layer. All others are the quantities that are sums over layers."""
+SHARES = {f"{key}%": key for key in ("params", "macs", "flops", "activation_bytes")}
 DEFAULT_COLUMNS = ("output", "params", "params%", "macs", "macs%", "activation_bytes")
-SORTABLE = tuple(key for key, (_, unit, _, summed) in _COLUMNS.items() if summed)
 TIMES = ("bound_ns", "compute_ns", "memory_ns")
 """What layers can be sorted by besides, where there is a roofline."""
+
+
+def sortable() -> tuple[str, ...]:
+    """The columns that layers can be sorted by, and of which a block shows the sum of its layers."""
+    return tuple(quantity.key for quantity in additive())
+
+
+def column_keys() -> tuple[str, ...]:
+    """Every column of the table of layers."""
+    return (*_BEFORE, *sortable(), *_BEHIND, *SHARES)
 
 
 def document(
@@ -88,7 +92,7 @@ def document(
     """What ``convcost analyze`` shows.
 
     Args:
-        depth: fold blocks below this level; None: as deep as fits 60 lines. ``columns``: of ``COLUMN_KEYS``.
+        depth: fold blocks below this level; None: as deep as fits 60 lines. ``columns``: of ``column_keys``.
         sort: order layers by this quantity, largest first, without nesting. ``top``: only so many.
         convention: adds the line of this convention. ``style``: of ``units.STYLES``, for numbers in sentences.
         plain: percentages in place of bars, and no curves. ``bounds``: of a roofline, to sort by its times.
@@ -152,9 +156,10 @@ def layer_sheet(
     bounds: Sequence[LayerBound] = (),
 ) -> Sheet:
     """The table of layers, nested by block; sorted; or ``flat``: every layer in order under its full name."""
+    known = column_keys()
     for key in columns:
-        if key not in COLUMN_KEYS:
-            raise UsageError(f"unknown column {key!r}{nearest(key, COLUMN_KEYS)} (allowed: {', '.join(COLUMN_KEYS)})")
+        if key not in known:
+            raise UsageError(f"unknown column {key!r}{nearest(key, known)} (allowed: {', '.join(known)})")
     shown = (Column("name", "Layer"), *(_column(key, not plain) for key in columns))
     if sort is not None or top is not None:
         lines = [_line(report, report.layers[place], columns) for place in ranked(report, sort, top, bounds)]
@@ -170,8 +175,9 @@ def layer_sheet(
 def _column(key: str, bar: bool) -> Column:
     if key in SHARES:
         return Column(key, "", "share", bar)
-    heading, unit, _, _ = _COLUMNS[key]
-    return Column(key, heading, unit)
+    if key in _DESCRIPTIONS:
+        return Column(key, *_DESCRIPTIONS[key][:2])
+    return Column(key, QUANTITIES[key].heading, QUANTITIES[key].unit)
 
 
 def _cell(report: Report, layers: Sequence[LayerRecord], key: str) -> Any:
@@ -179,16 +185,18 @@ def _cell(report: Report, layers: Sequence[LayerRecord], key: str) -> Any:
     if key in SHARES:
         quantity = SHARES[key]
         return sum(getattr(layer, quantity) for layer in layers), getattr(report.totals, quantity)
-    _, _, value, summed = _COLUMNS[key]
-    if summed:
-        return sum(value(layer) for layer in layers)
+    if key not in _DESCRIPTIONS:
+        of_layer = QUANTITIES[key].layer
+        assert of_layer is not None
+        return sum(map(of_layer, layers))
+    value = _DESCRIPTIONS[key][2]
     if len(layers) == 1 or key in ("output", "receptive_field", "stride"):
         return value(layers[-1])
     return None
 
 
 def _total(report: Report, layers: Sequence[LayerRecord], key: str) -> Any:
-    return _cell(report, layers, key) if key in SHARES or _COLUMNS[key][3] else None
+    return _cell(report, layers, key) if key not in _DESCRIPTIONS else None
 
 
 def ranked(
@@ -202,11 +210,13 @@ def ranked(
     sort = sort or "macs"
     if sort in TIMES and not bounds:
         raise UsageError(f"--sort {sort} needs a GPU: --gpu NAME")
-    if sort not in (*SORTABLE, *TIMES):
-        raise UsageError(f"cannot sort by {sort!r}{nearest(sort, SORTABLE)} (allowed: {', '.join(SORTABLE)})")
+    known = sortable()
+    if sort not in (*known, *TIMES):
+        raise UsageError(f"cannot sort by {sort!r}{nearest(sort, known)} (allowed: {', '.join(known)})")
     if top is not None and top < 1:
         raise UsageError(f"--top must be 1 or more, not {top}")
-    values = [getattr(layer, sort) for layer in (bounds if sort in TIMES else report.layers)]
+    of_layer = None if sort in TIMES else QUANTITIES[sort].layer
+    values = [getattr(bound, sort) for bound in bounds] if of_layer is None else list(map(of_layer, report.layers))
     return sorted(range(len(values)), key=lambda place: -values[place])[:top]
 
 

@@ -11,25 +11,22 @@ from ..sheet import Column, Document, Line, Paragraph, Sheet
 if TYPE_CHECKING:
     from ...analysis.comparison.compare import Compared, Comparison
 
-MAIN = ("depth", "params", "macs", "flops", "activation_bytes", "top1_error", "top5_error")
-"""The quantities of the first table, which fits 80 columns."""
-MEMORY = ("weight_file_bytes", "peak_memory", "peak_training_memory", "largest_batch", "largest_training_batch")
-MEASURED = ("latency_ns", "samples_per_s")
 RATIOS = ("params", "macs", "flops", "activation_bytes", "weight_file_bytes")
 SPLIT = ("params", "macs", "activation_bytes")
 
 
 def document(comparison: Comparison) -> Document:
     """What ``convcost compare`` shows."""
-    sheets = (_figures("", MAIN, comparison), *further(comparison).values())
+    sheets = (_figures("", "main", comparison), *further(comparison).values())
     return Document((*sheets, *(Paragraph(text) for text in notes(comparison))))
 
 
 def further(comparison: Comparison) -> dict[str, Sheet]:
     """The tables behind the first one: memory, measured figures, ratios, convolutions and linear layers."""
-    sheets = {"memory": _figures("Memory", MEMORY, comparison)}
-    if MEASURED[0] in comparison.quantities:
-        sheets["measured"] = _figures("Measured", MEASURED, comparison)
+    sheets = {"memory": _figures("Memory", "memory", comparison)}
+    for table in ("measured", "further"):
+        if any(quantity.table == table for quantity in comparison.quantities.values()):
+            sheets[table] = _figures(table.capitalize(), table, comparison)
     if len(comparison.networks) > 1:
         sheets["ratios"] = _ratios(comparison)
     return {**sheets, "shares": _split(comparison.networks)}
@@ -55,10 +52,11 @@ def flat(comparison: Comparison) -> Document:
     return Document((Sheet("", tuple(columns), tuple(lines)),))
 
 
-def _figures(title: str, wanted: Sequence[str], comparison: Comparison) -> Sheet:
-    """The quantities that any of the networks has; the best of each stands out."""
+def _figures(title: str, table: str, comparison: Comparison) -> Sheet:
+    """The quantities of a table that any of the networks has; the best of each stands out."""
     networks, quantities = comparison.networks, comparison.quantities
-    keys = [key for key in wanted if key in quantities and any(row.figures[key] is not None for row in networks)]
+    keys = [key for key, each in quantities.items() if each.table == table]
+    keys = [key for key in keys if any(row.figures[key] is not None for row in networks)]
     columns = [Column("name", "Network", "word")]
     columns += [Column(key, quantities[key].heading, quantities[key].unit) for key in keys]
     lines = []
@@ -114,7 +112,7 @@ def notes(comparison: Comparison) -> list[str]:
     found.append("FLOPs = 2 x MACs + everything else; activations: bytes of fresh outputs.")
     peak, training = quantities["peak_memory"], quantities["peak_training_memory"]
     found.append(f"{peak.heading}: {peak.about}. {training.heading}: {training.about}.")
-    found += [f"{quantities[key].heading}: {quantities[key].about}." for key in MEASURED if key in quantities]
+    found += [f"{each.heading}: {each.about}." for each in quantities.values() if each.table in ("measured", "further")]
     if batch := quantities.get("largest_batch"):
         found.append(f"{batch.heading}: {batch.about}.")
     for row in networks:

@@ -10,7 +10,7 @@ from ..sheet import Column, Curve, Document, Line, Paragraph, Sheet
 from .fold import folded
 
 if TYPE_CHECKING:
-    from ...profiles.figures import Figures, Span
+    from ...profiles.layer_summary import LayerSummary, Span
     from ...profiles.measured import Versus
     from ...profiles.profile import Profile
     from ...profiles.runs import Environment, Run
@@ -139,14 +139,14 @@ def memory_sheet(runs: Sequence[Run]) -> Sheet:
 # --- layers
 
 
-def _layers(found: Figures, depth: int | None, plain: bool, style: str) -> Parts:
+def _layers(found: LayerSummary, depth: int | None, plain: bool, style: str) -> Parts:
     words = found.run.setting.words
     parts: Parts = [layer_sheet(found, depth, plain, f"Layers at {words}"), group_sheet(found, words)]
     parts += [Paragraph(contrast(found), "headline")] if found.totals.time_ns else []
     return parts + [Paragraph(text) for text in closing(found, style)]
 
 
-def layer_sheet(found: Figures, depth: int | None, plain: bool, title: str) -> Sheet:
+def layer_sheet(found: LayerSummary, depth: int | None, plain: bool, title: str) -> Sheet:
     """Each layer's time, rates, and what it reaches of the measured ceiling."""
     both = found.in_place and found.alone
     sheets = found.totals.datasheet_bound_ns is not None
@@ -184,7 +184,7 @@ def _whole(value: float | None) -> int | None:
     return None if value is None else round(value)
 
 
-def group_sheet(found: Figures, words: str) -> Sheet:
+def group_sheet(found: LayerSummary, words: str) -> Sheet:
     """The split of parameters, of MACs and of time."""
     columns = (
         Column("group", "Group"), Column("layers", "Layers", "plain"), Column("params%", "Params", "share"),
@@ -205,7 +205,7 @@ def group_sheet(found: Figures, words: str) -> Sheet:
     return Sheet(f"Time by group at {words}", columns, tuple(lines), line("total", totals, "total"))
 
 
-def contrast(found: Figures) -> str:
+def contrast(found: LayerSummary) -> str:
     """Where parameters and work lie, and where the time goes: seldom in the same layers."""
     totals, said = found.totals, []
     names = {"conv": "convolutions", "fc": "fully connected layers"}
@@ -225,7 +225,7 @@ def contrast(found: Figures) -> str:
     return text[:1].upper() + text[1:] + "."
 
 
-def closing(found: Figures, style: str) -> list[str]:
+def closing(found: LayerSummary, style: str) -> list[str]:
     """Whether the layers add up to the whole pass, and what else there is."""
     sums = found.closing
     if sums is None:

@@ -9,7 +9,7 @@ import pytest
 
 import convcost
 from convcost import analyze, capture, compare, fit, load, memory
-from convcost.analysis.quantities import BUDGETED, LOCKED, QUANTITIES, quantity
+from convcost.analysis.quantities import budget_keys, lock_keys, quantities, quantity
 from convcost.errors import SpecError, UsageError
 from convcost.render import render
 from convcost.render.documents.comparison import document
@@ -91,6 +91,35 @@ def test_one_name_twice():
     assert [row.name for row in found.networks] == ["vgg16 #1", "vgg16 #2"]
 
 
+def test_reports_are_renamed_in_copies():
+    """What was handed in keeps its name; the copies share what was worked out."""
+    report = analyze(load("vgg16"))
+    layers = report.layers
+    found = compare([report, report, load("lenet5")])
+    assert [each.about.name for each in found.reports] == ["vgg16 #1", "vgg16 #2", "lenet5"]
+    assert report.about.name == report.graph.about.name == "vgg16"
+    for copy in found.reports[:2]:
+        assert copy.costs is report.costs
+        assert copy.layers is layers
+        assert copy.graph.nodes is report.graph.nodes
+        assert copy.about.title == report.about.title
+    again = compare(found.reports, names=["a", "b", "c"])
+    assert [each.about.name for each in again.reports] == [row.name for row in again.networks] == ["a", "b", "c"]
+    assert [each.about.name for each in found.reports] == ["vgg16 #1", "vgg16 #2", "lenet5"]
+
+
+def test_a_name_that_is_the_only_one_is_no_copy():
+    reports = [analyze(load("vgg16")), analyze(load("lenet5"))]
+    assert all(one is other for one, other in zip(compare(reports).reports, reports, strict=True))
+
+
+def test_charts_tell_networks_of_one_name_apart():
+    pytest.importorskip("plotly")
+    text = compare([load("vgg16"), load("vgg16")]).plot("totals").to_json()
+    assert "vgg16 #1" in text
+    assert "vgg16 #2" in text
+
+
 def test_weight_file_is_what_a_state_dict_holds():
     """138,357,544 floats; and batch norm's buffers, whose counters are int64 (PyTorch: 53 batch norms in resnet50)."""
     found = compare([load("vgg16"), load("resnet50")]).networks
@@ -150,7 +179,7 @@ def test_json(revolution):
     assert found["networks"][2]["figures"]["macs"] == 19_632_062_464
     assert type(found["networks"][2]["figures"]["params"]) is int
     assert found["networks"][3]["figures"]["top1_error"] is None
-    assert list(found["networks"][0]["figures"]) == list(QUANTITIES)
+    assert list(found["networks"][0]["figures"]) == list(quantities())
 
 
 @pytest.mark.parametrize(
@@ -173,8 +202,8 @@ def test_wrong_networks(wrong):
 
 
 def test_budgets_are_exact_figures():
-    assert {"params", "macs", "flops", "activation_bytes", "weight_file_bytes", "depth"} <= set(BUDGETED)
-    assert not {"top1_error", "top5_error"} & set(BUDGETED)
-    assert set(BUDGETED) - set(LOCKED) == {"peak_memory", "peak_training_memory"}
+    assert {"params", "macs", "flops", "activation_bytes", "weight_file_bytes", "depth"} <= set(budget_keys())
+    assert not {"top1_error", "top5_error"} & set(budget_keys())
+    assert set(budget_keys()) - set(lock_keys()) == {"peak_memory", "peak_training_memory"}
     report = analyze(load("lenet5"))
-    assert all(type(quantity(key).value(report)) is int for key in BUDGETED)
+    assert all(type(quantity(key, budget_keys()).of(report)) is int for key in budget_keys())

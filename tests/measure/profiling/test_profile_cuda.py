@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import pytest
 
 import convcost
-from convcost.profiles.figures import Figures
+from convcost.profiles.layer_summary import LayerSummary
 from convcost.sources import shipped
 
 torch = pytest.importorskip("torch")
@@ -98,7 +98,7 @@ def test_two_runs_agree(name):
 @pytest.mark.parametrize("name", ["resnet50", "vgg16", "mobilenet_v2", "densenet121"])  # the last fills the queue
 def test_layers_add_up(name, batch):
     found = profile(name, "cuda", batch)
-    sums = Figures(found.runs[0], found.ceilings).closing
+    sums = LayerSummary(found.runs[0], found.ceilings).closing
     assert sums is not None
     assert sums.busy is not None
     if sums.busy >= BUSY:

@@ -14,7 +14,7 @@ from convcost.errors import UsageError
 from convcost.graph import About
 from convcost.ops import make
 from convcost.render import FORMATS, render
-from convcost.render.documents.analysis import COLUMN_KEYS, SORTABLE, document
+from convcost.render.documents.analysis import column_keys, document, sortable
 from convcost.render.documents.fold import AUTOMATIC_LINES
 from support.networks import chain
 from support.shown import ANSI, csv_rows, html_tables, markdown_rows, shown, table_rows, whole
@@ -43,10 +43,10 @@ def odd(name=EVIL, title="A <b>title</b> | *bold* `code` [link](x) & more"):
 @pytest.mark.parametrize("format", ["table", "markdown"])
 def test_rows_add_up_to_the_printed_total(name, format):
     found = report(name)
-    text = shown(found, format, "raw", depth=1, columns=SORTABLE)
+    text = shown(found, format, "raw", depth=1, columns=sortable())
     *rows, total = READERS[format](text)
     assert total[0] == "total"
-    for column, quantity in enumerate(SORTABLE, start=1):
+    for column, quantity in enumerate(sortable(), start=1):
         assert sum(whole(row[column]) for row in rows) == whole(total[column])
         assert whole(total[column]) == getattr(found.totals, quantity)
 
@@ -54,8 +54,8 @@ def test_rows_add_up_to_the_printed_total(name, format):
 @pytest.mark.parametrize("name", NAMES)
 def test_csv_adds_up(name):
     found = report(name)
-    rows = csv_rows(shown(found, "csv", depth=1, columns=SORTABLE))
-    for column, quantity in enumerate(SORTABLE, start=1):
+    rows = csv_rows(shown(found, "csv", depth=1, columns=sortable()))
+    for column, quantity in enumerate(sortable(), start=1):
         assert sum(int(row[column]) for row in rows) == getattr(found.totals, quantity)
 
 
@@ -101,7 +101,7 @@ def between(share):
 def test_formats_agree(name):
     """The same rows in the same order, leaf by leaf, in text, Markdown, CSV and JSON."""
     found = report(name)
-    columns = ("output", *SORTABLE)
+    columns = ("output", *sortable())
     table, markdown, values = (
         read(shown(found, name, "raw", depth=99, columns=columns)) for name, read in READERS.items()
     )
@@ -115,7 +115,7 @@ def test_formats_agree(name):
         row = lines[layer["path"]]
         assert row[0] == layer["path"][-1]
         assert row[1] == "x".join(map(str, layer["output_shapes"][0][1:]))
-        assert [int(cell) for cell in row[2:]] == [layer[quantity] for quantity in SORTABLE]
+        assert [int(cell) for cell in row[2:]] == [layer[quantity] for quantity in sortable()]
 
 
 def paths(found):
@@ -253,7 +253,7 @@ def test_automatic_depth(name):
     assert len(rows) - 1 >= highest
 
 
-@pytest.mark.parametrize("quantity", SORTABLE)
+@pytest.mark.parametrize("quantity", sortable())
 def test_sort_and_top(quantity):
     found = report("vgg16")
     *rows, total = markdown_rows(shown(found, "markdown", "raw", sort=quantity, top=5, columns=(quantity,)))
@@ -270,10 +270,10 @@ def test_top_alone_sorts_by_macs():
 def test_every_column():
     """Each key can be asked for, alone and together, and CSV names them by their keys."""
     found = report("lenet5")
-    for key in COLUMN_KEYS:
+    for key in column_keys():
         assert markdown_rows(shown(found, "markdown", columns=(key,)))[0][0] == "C1"
-    text = shown(found, "csv", depth=99, columns=COLUMN_KEYS)
-    kept = [key for key in COLUMN_KEYS if not key.endswith("%")]
+    text = shown(found, "csv", depth=99, columns=column_keys())
+    kept = [key for key in column_keys() if not key.endswith("%")]
     assert text.splitlines()[0].split(",") == ["name", *kept]
     first = dict(zip(["name", *kept], csv_rows(text)[0], strict=True))
     assert first["op"] == "conv2d"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from convcost.profiles.figures import Figures
+from convcost.profiles.layer_summary import LayerSummary
 from convcost.profiles.runs import Ceiling, LayerTime, Run, Setting
 
 LAUNCH = Ceiling("launch", 1, (2_000, 2_000, 2_100))
@@ -30,7 +30,7 @@ RUN = Run(
 
 @pytest.fixture
 def figures():
-    return Figures(RUN, (LAUNCH,))
+    return LayerSummary(RUN, (LAUNCH,))
 
 
 def test_times_have_the_clock_taken_off(figures):
@@ -68,13 +68,13 @@ def test_the_sum_closes(figures):
 
 
 def test_without_a_graph_the_gap_is_not_known():
-    sums = Figures(msgspec.structs.replace(RUN, replay_ns=()), (LAUNCH,)).closing
+    sums = LayerSummary(msgspec.structs.replace(RUN, replay_ns=()), (LAUNCH,)).closing
     assert (sums.launch_gap_ns, sums.busy, sums.rest_ns) == (None, None, 8_000)
 
 
 def test_layers_alone_only():
     layers = tuple(msgspec.structs.replace(layer, in_place_ns=()) for layer in RUN.layers)
-    found = Figures(msgspec.structs.replace(RUN, layers=layers), (LAUNCH,))
+    found = LayerSummary(msgspec.structs.replace(RUN, layers=layers), (LAUNCH,))
     assert [span.time_ns for span in found.layers] == [9_100, 2_500, 0]
     assert found.closing is None
 
@@ -82,13 +82,13 @@ def test_layers_alone_only():
 def test_a_layer_without_a_time_leaves_the_sum_open():
     """Never a silent zero: a sum that lacks a layer is no sum."""
     layers = (msgspec.structs.replace(CONV, in_place_ns=(), alone=None), RELU)
-    found = Figures(msgspec.structs.replace(RUN, layers=layers), (LAUNCH,))
+    found = LayerSummary(msgspec.structs.replace(RUN, layers=layers), (LAUNCH,))
     assert found.layers[0].time_ns is None
     assert found.totals.time_ns is None
 
 
 def test_without_ceilings():
     layers = tuple(msgspec.structs.replace(x, bound_ns=None, datasheet_bound_ns=None, limit="") for x in RUN.layers)
-    found = Figures(msgspec.structs.replace(RUN, layers=layers), ())
+    found = LayerSummary(msgspec.structs.replace(RUN, layers=layers), ())
     assert [span.of_ceiling for span in found.layers] == [None] * 3
     assert [span.limit for span in found.layers] == [""] * 3

@@ -74,7 +74,7 @@ class Closing(msgspec.Struct, frozen=True):
         return self.whole_ns - self.layers_ns - (self.launch_gap_ns or 0)
 
 
-class Figures:
+class LayerSummary:
     """The figures of one run's layers."""
 
     def __init__(self, run: Run, ceilings: Sequence[Ceiling]) -> None:
