@@ -22,7 +22,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -38,6 +38,8 @@ from convcost.hardware import KEYS, REQUIRED, TEXTS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
 from convcost.ops.flop_counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
+from convcost.render.charts import CHARTS  # noqa: E402
+from convcost.render.formats import FORMATS  # noqa: E402
 from convcost.spec import json_schema  # noqa: E402
 
 WIDTH = 80
@@ -68,8 +70,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Each file with the text that it should have."""
     yield ROOT / "convcost" / "spec.schema.json", json_schema.text()
     for path in pages():
-        # A page may define an op of its own; it is gone after the page.
-        with empty_folder(), mock.patch.dict(REGISTRY):
+        with empty_folder(), restored():
             yield path, page(path.read_text("utf-8"))
 
 
@@ -79,6 +80,19 @@ def pages() -> list[Path]:
 
 
 # --- pages
+
+
+EXTENDED: tuple[dict[str, Any], ...] = (REGISTRY, FORMATS, CHARTS)
+"""What a page may add to."""
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """What a page adds to the tables of the package, such as an op of its own, is gone after the page."""
+    with ExitStack() as stack:
+        for table in EXTENDED:
+            stack.enter_context(mock.patch.dict(table))
+        yield
 
 
 @contextmanager

@@ -1,13 +1,11 @@
-"""Options and helpers that several commands share."""
+"""What several commands are asked for: SOURCE, the options of an analysis, a GPU, memory; and what these give."""
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
@@ -15,10 +13,8 @@ import msgspec
 from ..analysis import Report, analyze
 from ..analysis.settings import MAX_SIZE
 from ..errors import MissingExtraError, UsageError
-from ..files import written
 from ..precision import PRECISIONS
 from ..sources.load import load
-from ..units import STYLES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -229,21 +225,11 @@ def named_apart(reports: Sequence[Report]) -> None:
             report.graph.about = msgspec.structs.replace(report.about, name=name)
 
 
-def not_to_a_terminal(output: str | None) -> None:
-    """Five megabytes of HTML on a screen help nobody.
-
-    Raises:
-        UsageError: a page would be written to a terminal.
-    """
-    if output is None and sys.stdout.isatty():
-        raise UsageError("a page is not for a terminal; name a file for it: -o page.html")
-
-
 def option_words(
     batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None, gpu: str | None = None,
     tf32: bool | None = None,
 ) -> list[str]:  # fmt: skip
-    """The options as they are typed."""
+    """The options as they are typed, so that a page can name the command that makes it again."""
     words = ["--batch", str(batch)] if batch is not None else []
     for name, size in inputs or ():
         words += ["--input", (f"{name}=" if name else "") + "x".join(map(str, size))]
@@ -252,54 +238,3 @@ def option_words(
     words += {None: [], True: ["--tf32"], False: ["--no-tf32"]}[tf32]
     words += ["--train"] if train else []
     return words + (["--convention", convention] if convention else [])
-
-
-def output_options(formats: tuple[str, ...]) -> Callable[[F], F]:
-    """``--format``, ``--units``, ``--output``: how it is shown, and where."""
-
-    def add(command: F) -> F:
-        for option in (
-            click.option("--output", "-o", type=click.Path(dir_okay=False), default=None,
-                         help="Write to this file, at once or not at all."),
-            click.option("--units", type=click.Choice(STYLES), default="iec", show_default=True,
-                         help="KiB and MiB, kB and MB, or every digit."),
-            click.option("--format", "-f", "format", type=click.Choice(formats), default=formats[0], show_default=True,
-                         help="How it is shown."),
-        ):  # fmt: skip
-            command = option(command)
-        return command
-
-    return add
-
-
-@contextmanager
-def opened(path: str | None) -> Iterator[IO[str]]:
-    """Standard output, or a file that appears complete or not at all.
-
-    Raises:
-        UsageError: it cannot be written.
-        SystemExit: whoever read our output has closed it (`| head`): nothing is wrong, and nobody listens.
-    """
-    try:
-        with _standard_output() if path is None else written(path) as file:
-            yield file
-    except BrokenPipeError:
-        raise SystemExit(0) from None
-    except OSError as error:
-        name = "the output" if path is None else path or "to a file without a name"
-        raise UsageError(f"cannot write {name}: {error.strerror}") from None
-
-
-@contextmanager
-def _standard_output() -> Iterator[IO[str]]:
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
-        # A terminal that cannot show a letter gets its code; it is no reason to stop.
-        reconfigure(errors="backslashreplace")
-    try:
-        yield sys.stdout
-        sys.stdout.flush()
-    except OSError:
-        # Python would try again to write what is left when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
