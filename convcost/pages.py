@@ -1,26 +1,26 @@
-"""Records become pages, Markdown reports and pictures: what ``report``, ``analyze`` and ``compare`` share."""
+"""Records become HTML pages, Markdown reports and SVG pictures: what ``report``, ``analyze`` and ``compare`` share."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .analysis.report import Report
 from .errors import ConvcostError, UsageError
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .analysis.comparison.compare import Comparison
     from .analysis.roofline import Roofline
     from .profiles.measured import Measured
     from .profiles.profile import Profile
-    from .render.charts import Chart
-    from .render.charts.memory import Run
+    from .render.charts import MemoryRun, NetworkRecords
     from .render.page import Assets
     from .render.sheet import Document
 
-PICTURES = ("layers", "split", "bubble", "depth", "totals")
-SUFFIXES = {"html": ".html", "markdown": ".md", "svg": ".svg"}
+Series = Mapping[str, Sequence[tuple[int, float]]]
+"""Measured throughput: under the name of each line its (batch, samples per second) pairs."""
 
 
 class Subject(NamedTuple):
@@ -32,99 +32,164 @@ class Subject(NamedTuple):
     profile: Profile | None = None
 
 
-def text_of(
+# --- pages, Markdown and pictures
+
+
+def page_text(
     subjects: Sequence[Subject],
     words: Sequence[str],
-    convention: str | None,
-    format: str = "html",
+    convention: str | None = None,
     assets: str | None = None,
     output: str | None = None,
-    chart: str | None = None,
 ) -> str:
-    """The page, the Markdown or the picture about one network, or about several.
+    """The HTML page about one network, or about several side by side.
 
     Args:
-        words: the options that the command was given, so that the page can name its own command.
-        output: the file's name, for the same purpose.
-        chart: what the picture shows.
+        words: the options as they were typed, so that the page can name the command that makes it again.
+        convention: of ``CONVENTIONS``, adds the total as others print it.
+        assets: the folder in which pages share their style and scripts; None: they are in the page.
+        output: the path of its file, for the same purpose; None: report.html.
+
+    Raises:
+        MissingExtraError: plotly is not installed.
     """
-    named = os.path.basename(output) if output else f"report{SUFFIXES[format]}"
-    sources, reports = [each.source for each in subjects], [each.report for each in subjects]
-    shown = ["convcost", "report", *sources, *words, *(() if format == "html" else ("--format", format))]
-    if format == "svg":
-        if any(each.roofline for each in subjects):
-            raise UsageError("a picture has no roofline; the page (--format html) and Markdown do")
-        return _picture(reports, chart)
-    if format == "markdown":
-        return _markdown(subjects, [*shown, "-o", named], convention)
-    from .render.page import Assets, comparison_page, plotly_js
+    more = ["--assets", assets] if assets else []
+    command = _command(subjects, [*words, *more], output, "report.html")
+    if len(subjects) == 1:
+        return _network_page(subjects[0], command, _assets(assets), convention)
+    reports, profiles = [each.report for each in subjects], [each.profile for each in subjects]
+    return comparison_page_text(reports, profiles, command, convention, assets)
 
-    command = [*shown, *(("--assets", assets) if assets else ()), "-o", named]
-    where = Assets(folder=assets) if assets else Assets(plotly=plotly_js())
+
+def comparison_page_text(
+    reports: Sequence[Report],
+    profiles: Sequence[Profile | None],
+    command: Sequence[str],
+    convention: str | None = None,
+    assets: str | None = None,
+    compared: Comparison | None = None,
+) -> str:
+    """The HTML page about several networks. Arguments as for ``page_text``.
+
+    Args:
+        profiles: the saved profile of each network, None where there is none.
+        command: the words of the command that makes the page.
+        compared: adds the tables of ``convcost compare``; the page then has its order of networks.
+    """
+    from .render.charts import ComparisonRecords, charts_of
+    from .render.page import comparison_page
+
+    shown = compared.reports if compared else reports  # in the order that was asked for
+    charts = charts_of(ComparisonRecords(shown, throughput_of(reports, profiles)))
+    measured = measured_document(reports, profiles)
+    return comparison_page(shown, command, _assets(assets), __version__, convention, charts, compared, measured)
+
+
+def report_document(
+    subjects: Sequence[Subject], words: Sequence[str], convention: str | None = None, output: str | None = None
+) -> Document:
+    """What a repository would commit about one network, or about several. Arguments as for ``page_text``.
+
+    Args:
+        words: with the format, such as ``--format markdown``. ``output``: the path of its file; None: report.md.
+    """
+    from .render.documents.markdown_report import comparison_report, network_report
+
+    command = _command(subjects, words, output, "report.md")
     if len(subjects) > 1:
-        profiles = [each.profile for each in subjects]
-        charts = comparison_charts(reports, throughput_of(reports, profiles))
-        measured = measured_document(reports, profiles)
-        return comparison_page(reports, command, where, __version__, convention, charts, measured=measured)
-    return _page(subjects[0], command, where, convention)
+        return comparison_report([each.report for each in subjects], command, convention)
+    report, roofline, profile = subjects[0].report, subjects[0].roofline, subjects[0].profile
+    measured: Document | None = None
+    if profile is not None:
+        from .render.documents.profile import profile_document
+
+        measured = profile_document(profile)
+    return network_report(report, command, convention, roofline=roofline, measured=measured.parts if measured else ())
 
 
-def _page(subject: Subject, command: Sequence[str], where: Assets, convention: str | None) -> str:
+def picture_text(reports: Sequence[Report], chart: str | None = None) -> str:
+    """A chart of one network, or of several, as an SVG picture; ``chart``: its key, None for the first there is.
+
+    Raises:
+        UsageError: there is no such picture of so many networks, or it shows records that these networks lack.
+    """
+    from .render.charts import CHARTS, ComparisonRecords, NetworkRecords, picture, pictured
+
+    several = len(reports) > 1
+    records = ComparisonRecords(reports) if several else NetworkRecords(reports[0])
+    allowed = pictured(type(records))
+    key = chart or allowed[0]
+    if key not in allowed:
+        of = "several networks" if several else "one network"
+        raise UsageError(f"there is no picture {key} of {of} (allowed: {', '.join(allowed)})")
+    drawn = CHARTS[key].drawn(records)
+    text = picture(drawn)
+    if text is None:
+        raise UsageError(f"no picture of {', '.join(report.about.name for report in reports)}: {drawn.missing}")
+    return text + "\n"
+
+
+def _command(subjects: Sequence[Subject], words: Sequence[str], output: str | None, default: str) -> list[str]:
+    """The words of the command that makes this page or report again."""
+    sources = [each.source for each in subjects]
+    return ["convcost", "report", *sources, *words, "-o", os.path.basename(output) if output else default]
+
+
+def _assets(folder: str | None) -> Assets:
+    from .render.page import Assets, plotly_js
+
+    return Assets(folder=folder) if folder else Assets(plotly=plotly_js())
+
+
+def _network_page(subject: Subject, command: Sequence[str], assets: Assets, convention: str | None) -> str:
     """The page of one network; of a saved profile with what was measured."""
     from .analysis.explain import explain
+    from .render.charts import charts_of
     from .render.page import report_page
 
     report, roofline, profile = subject.report, subject.roofline, subject.profile
-    times: dict[str, int] = {}
-    shown = None
+    times: Mapping[str, int] = {}
+    measured = None
     if profile is not None:
         from .profiles.measured_roofline import roofline_of_run
-        from .render.documents.profile import document
+        from .render.documents.profile import profile_document
 
-        shown = document(profile)
-        found = profile.figures_at(report.settings.batch, report.settings.dtype)
-        if found is not None:
-            times = found.times_ns
-            roofline = roofline or roofline_of_run(profile, found.run, report)
-    charts = charts_of(report, roofline, times)
+        measured = profile_document(profile)
+        figures = profile.figures_at(report.settings.batch, report.settings.dtype)
+        if figures is not None:
+            times = figures.times_ns
+            roofline = roofline or roofline_of_run(profile, figures.run, report)
+    charts = charts_of(network_records(report, roofline, times))
     explanations = explain(report, every=True)
-    return report_page(report, explanations, command, where, __version__, convention, charts, roofline, shown)
+    return report_page(report, explanations, command, assets, __version__, convention, charts, roofline, measured)
 
 
-def charts_of(
+# --- records that stand beside a report
+
+
+def network_records(
     report: Report, roofline: Roofline | None = None, times_ns: Mapping[str, int] | None = None
-) -> Sequence[Chart]:
-    """The charts on the page of one network: here records of memory, devices and time join those of the report."""
-    from .render.charts import memory_chart, report_charts, roofline_chart
+) -> NetworkRecords:
+    """What the charts of one network draw: the report, its memory over time, a roofline and measured times."""
+    from .render.charts import NetworkRecords
 
-    under = roofline_chart(roofline.layers, roofline.ceilings, times_ns) if roofline is not None else None
-    return report_charts(report, memory_chart(*_runs(report)), under, times_ns or None)
+    return NetworkRecords(report, tuple(_memory_runs(report)), roofline, times_ns or {})
 
 
-def _runs(report: Report) -> Iterator[Run]:
+def _memory_runs(report: Report) -> Iterator[MemoryRun]:
     """Inference and a training step over time; the mode that was asked for first."""
     from .analysis.quantities import memory_of
-    from .render.charts.memory import Run
+    from .render.charts import MemoryRun
 
     modes = {"inference": "inference", "train": "training step with AdamW"}
     for mode in sorted(modes, key=lambda mode: (mode == "train") != (report.settings.mode == "train")):
         try:
             memory = memory_of(report, mode)
         except ConvcostError as error:
-            yield Run(modes[mode], missing=str(error))
+            yield MemoryRun(modes[mode], missing=str(error))
         else:
-            held = [(f"{each.label} ({each.part})", each.bytes) for each in memory.alive]
-            yield Run(modes[mode], memory.timeline, held)
-
-
-Series = Mapping[str, Sequence[tuple[int, float]]]
-
-
-def comparison_charts(reports: Sequence[Report], throughput: Series | None = None) -> Sequence[Chart]:
-    """The charts on the page of several networks: here measured records join those of the reports."""
-    from .render.charts import network_charts
-
-    return network_charts(reports, throughput)
+            alive = [(f"{each.label} ({each.part})", each.bytes) for each in memory.alive]
+            yield MemoryRun(modes[mode], memory.timeline, alive)
 
 
 def throughput_of(reports: Sequence[Report], profiles: Sequence[Profile | None]) -> Series:
@@ -138,7 +203,7 @@ def throughput_of(reports: Sequence[Report], profiles: Sequence[Profile | None])
 
 
 def measured_document(reports: Sequence[Report], profiles: Sequence[Profile | None]) -> Document:
-    """Where measured figures come from, and the settings that several profiles have; empty without profiles."""
+    """Where measured figures come from, and the settings that several profiles share; empty without profiles."""
     from .render.sheet import Document, Paragraph
 
     pairs = zip(reports, profiles, strict=True)
@@ -151,44 +216,6 @@ def measured_document(reports: Sequence[Report], profiles: Sequence[Profile | No
     rows = versus(tuple(there.values()))
     table = [versus_sheet(tuple(there), rows)] if rows else []
     return Document((*table, *(Paragraph(origin(name, profile)) for name, profile in there.items())))
-
-
-def _picture(reports: Sequence[Report], key: str | None) -> str:
-    from .render.charts import network_charts, report_charts
-    from .render.charts.svg import picture
-
-    several = len(reports) > 1
-    charts = {chart.key: chart for chart in (network_charts(reports) if several else report_charts(reports[0]))}
-    allowed = [name for name in PICTURES if name in charts]
-    key = key or allowed[0]
-    if key not in allowed:
-        of = "several networks" if several else "one network"
-        raise UsageError(f"there is no picture {key} of {of} (allowed: {', '.join(allowed)})")
-    drawn = picture(charts[key])
-    if drawn is None:
-        raise UsageError(f"no picture of {', '.join(report.about.name for report in reports)}: {charts[key].missing}")
-    return drawn + "\n"
-
-
-def _markdown(subjects: Sequence[Subject], command: Sequence[str], convention: str | None) -> str:
-    import io
-
-    from .render import render
-    from .render.documents.markdown_report import one, several
-
-    if len(subjects) == 1:
-        found = subjects[0]
-        measured: Sequence[Any] = ()
-        if found.profile is not None:
-            from .render.documents.profile import document as document_of
-
-            measured = document_of(found.profile).parts
-        document = one(found.report, command, convention, roofline=found.roofline, measured=measured)
-    else:
-        document = several([each.report for each in subjects], command, convention)
-    out = io.StringIO()
-    render(document, "markdown", out)
-    return out.getvalue()
 
 
 def measurements(profiles: Sequence[Profile | None]) -> list[Measured | None]:

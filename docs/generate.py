@@ -34,13 +34,13 @@ import click  # noqa: E402
 
 import convcost.cli  # noqa: E402
 from convcost.analysis.memory.optimizers import OPTIMIZERS  # noqa: E402
-from convcost.analysis.quantities import QUANTITIES  # noqa: E402
 from convcost.cli.group import COMMANDS  # noqa: E402
 from convcost.hardware import KEYS, REQUIRED, TEXTS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
 from convcost.ops.flop_counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
-from convcost.precision import PRECISIONS  # noqa: E402
+from convcost.render.charts import CHARTS  # noqa: E402
+from convcost.render.formats import FORMATS  # noqa: E402
 from convcost.spec import json_schema  # noqa: E402
 
 WIDTH = 80
@@ -71,10 +71,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Each file with the text that it should have."""
     yield ROOT / "convcost" / "spec.schema.json", json_schema.text()
     for path in pages():
-        # A page may register things of its own; they are gone after the page.
-        with empty_folder(), ExitStack() as registries:
-            for registry in (REGISTRY, PRECISIONS, QUANTITIES, OPTIMIZERS):
-                registries.enter_context(mock.patch.dict(registry))
+        with empty_folder(), restored():
             yield path, page(path.read_text("utf-8"))
 
 
@@ -84,6 +81,19 @@ def pages() -> list[Path]:
 
 
 # --- pages
+
+
+EXTENDED: tuple[dict[str, Any], ...] = (REGISTRY, PRECISIONS, QUANTITIES, OPTIMIZERS, FORMATS, CHARTS)
+"""What a page may add to."""
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """What a page adds to the tables of the package, such as an op of its own, is gone after the page."""
+    with ExitStack() as stack:
+        for table in EXTENDED:
+            stack.enter_context(mock.patch.dict(table))
+        yield
 
 
 @contextmanager

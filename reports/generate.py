@@ -20,11 +20,11 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from convcost import Report, analyze  # noqa: E402
-from convcost.pages import Subject, text_of  # noqa: E402
+from convcost.pages import Subject, page_text, picture_text  # noqa: E402
 from convcost.render import render  # noqa: E402
-from convcost.render.documents.markdown_report import one  # noqa: E402
-from convcost.render.page import Assets, plotly_js, shared_files  # noqa: E402
-from convcost.render.page.index import index_page, master_table  # noqa: E402
+from convcost.render.documents.markdown_report import network_report  # noqa: E402
+from convcost.render.page import plotly_js, shared_files  # noqa: E402
+from convcost.render.page.index import html_index, master_table  # noqa: E402
 from convcost.render.sheet import Paragraph  # noqa: E402
 from convcost.sources.load import load_shipped  # noqa: E402
 
@@ -84,14 +84,14 @@ def gallery() -> Iterator[tuple[Path, str]]:
         yield HERE / "networks" / f"{name}.md", markdown(report)
     for name in CANON:
         for chart, (suffix, _) in PICTURES.items():
-            text = text_of(of([name]), [], None, "svg", chart=chart)
+            text = picture_text([reports[name]], chart)
             yield HERE / "images" / f"{name}{suffix}.svg", text
-        yield HERE / f"{name}.html", text_of(of([name]), [], None, "html", ASSETS, f"{name}.html")
-    yield HERE / "comparison.html", text_of(of(COMPARED), [], None, "html", ASSETS, "comparison.html")
+        yield HERE / f"{name}.html", page_text(of([name]), [], assets=ASSETS, output=f"{name}.html")
+    yield HERE / "comparison.html", page_text(of(COMPARED), [], assets=ASSETS, output="comparison.html")
     for chart, names in (("bubble", WITH_ERROR), ("depth", DEEPER)):
-        yield HERE / "images" / f"comparison-{chart}.svg", text_of(of(names), [], None, "svg", chart=chart)
+        yield HERE / "images" / f"comparison-{chart}.svg", picture_text([reports[name] for name in names], chart)
     pages = [f"{name}.html" if name in CANON else f"networks/{name}.md" for name in reports]
-    yield HERE / "index.html", index_page(list(reports.values()), pages, assets=Assets(folder=ASSETS))
+    yield HERE / "index.html", html_index(list(reports.values()), pages, ASSETS)
     for name, text in shared_files("").items():
         if name != PLOTLY.name:
             yield HERE / ASSETS / name, text
@@ -105,7 +105,7 @@ def markdown(report: Report) -> str:
     pictures = [Paragraph(said, "picture", f"../images/{name}{suffix}.svg") for suffix, said in shown]
     command = ["convcost", "report", name, "--format", "markdown", "-o", f"{name}.md"]
     out = io.StringIO()
-    render(one(report, command, pictures=pictures), "markdown", out)
+    render(network_report(report, command, pictures=pictures), "markdown", out)
     return out.getvalue()
 
 

@@ -2,35 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from ..analysis.conventions import CONVENTIONS
 from ..errors import UsageError
-from ..render import FORMATS, render
-from ..render.documents.analysis import DEFAULT_COLUMNS, TIMES, column_keys, document, layer_sheet, ranked, sortable
+from ..render.documents.analysis import (
+    DEFAULT_COLUMNS,
+    TIMES,
+    analysis_document,
+    column_keys,
+    layer_sheet,
+    ranked,
+    sortable,
+)
 from ..render.sheet import Document
+from .choices import Listing, OneOf
 from .options import (
     SOURCE,
-    Listing,
-    OneOf,
     analysis_options,
     memory_options,
-    not_to_a_terminal,
-    opened,
     option_words,
-    output_options,
     report_of,
     roofline_of,
     roofline_options,
     setup_of,
 )
+from .output import form_of, output_options, write_output
 
 if TYPE_CHECKING:
     from ..analysis import Report
     from ..analysis.memory import Memory
-    from ..analysis.roofline import Roofline
+    from ..analysis.roofline import LayerBound, Roofline
+
+
+class AnalysisOutput(msgspec.Struct, frozen=True):
+    """What the command shows: a report, with the memory and the roofline of the network if they were asked for.
+
+    ``depth``, ``columns``, ``sort``, ``top``, ``plain`` and ``units`` shape its tables. ``source``, ``words`` and
+    ``output`` are what was typed, by which a page names its own command.
+    """
+
+    report: Report
+    memory: Memory | None
+    roofline: Roofline | None
+    depth: int | None
+    columns: tuple[str, ...]
+    sort: str | None
+    top: int | None
+    convention: str | None
+    plain: bool
+    units: str
+    source: str
+    words: Sequence[str]
+    output: str | None
+
+    @property
+    def bounds(self) -> Sequence[LayerBound]:
+        """The roofline's layers, by whose times a table can be sorted."""
+        return self.roofline.layers if self.roofline else ()
+
+    def document(self) -> Document:
+        report, units, plain = self.report, self.units, self.plain
+        shown = analysis_document(
+            report, self.depth, self.columns, self.sort, self.top, self.convention, units, plain, self.bounds
+        )
+        parts = list(shown.parts)
+        if self.memory is not None:
+            from ..render.documents.memory import memory_parts
+
+            parts += memory_parts(self.memory, units, plain=plain)
+        if self.roofline is not None:
+            from ..render.documents.roofline import roofline_parts
+
+            order = ranked(report, self.sort, self.top, self.bounds) if self.sort or self.top else None
+            parts += roofline_parts(self.roofline, units, self.depth, order, plain)
+        return Document(tuple(parts))
+
+    def content(self) -> dict[str, Any]:
+        records = {"memory": self.memory, "roofline": self.roofline}
+        added = {key: record.to_dict() for key, record in records.items() if record is not None}
+        return {**self.report.to_dict(self.convention), **added}
+
+    def rows(self) -> Document:
+        """One row for each layer, with the roofline's columns behind the others; every quantity if none was chosen."""
+        raw = tuple(key for key in column_keys() if not key.endswith("%"))
+        columns = raw if self.columns == DEFAULT_COLUMNS else self.columns
+        sheet = layer_sheet(self.report, None, columns, self.sort, self.top, flat=True, bounds=self.bounds)
+        if self.roofline is not None:
+            from ..render.documents.roofline import with_bounds
+
+            sheet = with_bounds(sheet, self.roofline)
+        return Document((sheet,))
+
+    def page(self) -> str:
+        from ..pages import Subject, page_text
+
+        subject = Subject(self.source, self.report, self.roofline)
+        return page_text([subject], self.words, self.convention, output=self.output)
 
 
 @click.command("analyze")
@@ -63,11 +135,11 @@ if TYPE_CHECKING:
     "--convention",
     type=click.Choice(tuple(CONVENTIONS)),
     default=None,
-    help="Add the total as others print it.",
+    help="Also print the total under another tool's convention.",
 )
 @click.option("--plain", is_flag=True, help="No bars and no curves.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if an operation is not modelled.")
-@output_options((*FORMATS, "html"))
+@output_options(AnalysisOutput)
 def command(
     source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, memory: bool, optimizer: str | None,
     checkpoint: bool, accumulate: int, gpu: str | None, tf32: bool | None, depth: int | None,
@@ -79,7 +151,7 @@ def command(
     Per layer: output size, parameters, multiply-accumulates and activation memory, then the breakdown by group (conv,
     fc, ...), the totals, published figures with verdicts, and what the numbers mean.
     """
-    _refuse(format, memory, depth, sort, top)
+    _refuse(form_of(format), memory, depth, sort, top)
     setup = setup_of(train, optimizer, checkpoint, accumulate)
     report = report_of(source, batch, inputs, dtype, train)
     roofline = roofline_of(report, gpu, tf32)
@@ -88,76 +160,26 @@ def command(
         from ..analysis.memory import Memory, Setup  # 20 ms that only who asks for it pays
 
         account = Memory(report, Setup(**setup))
-    if format == "html":
-        from ..pages import Subject, text_of
-
-        not_to_a_terminal(output)
-        words = option_words(batch, inputs, dtype, train, convention, gpu, tf32)
-        with opened(output) as out:
-            out.write(text_of([Subject(source, report, roofline)], words, convention, output=output))
-    elif format == "json":
-        with opened(output) as out:
-            out.write(report.to_json(convention, memory=account, roofline=roofline) + "\n")
-    else:
-        if format == "csv":
-            shown = _csv(report, columns, sort, top, roofline)
-        else:
-            bounds = roofline.layers if roofline else ()
-            shown = document(report, depth, columns, sort, top, convention, units, plain, bounds)
-            order = ranked(report, sort, top, bounds) if sort or top else None
-            shown = _with_accounts(shown, account, roofline, units, depth, order, plain)
-        with opened(output) as out:
-            render(shown, format, out, units)
+    words = option_words(batch, inputs, dtype, train, convention, gpu, tf32)
+    shown = AnalysisOutput(
+        report, account, roofline, depth, columns, sort, top, convention, plain, units, source, words, output
+    )
+    write_output(shown, format, units, output)
     if strict and report.coverage.unmodelled:
         raise SystemExit(1)
 
 
-def _refuse(format: str, memory: bool, depth: int | None, sort: str | None, top: int | None) -> None:
-    """Options that a format has no use for.
+def _refuse(form: str, memory: bool, depth: int | None, sort: str | None, top: int | None) -> None:
+    """Options that a form of output has no use for.
 
     Raises:
         UsageError: there is one.
     """
-    if format == "html" and (sort or top or depth):
+    if form == "page" and (sort or top or depth):
         raise UsageError("--depth, --sort and --top shape the table; the page sorts and folds by itself")
-    if format == "json" and (sort or top or depth):
+    if form == "content" and (sort or top or depth):
         raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
-    if format == "csv" and depth:
+    if form == "rows" and depth:
         raise UsageError("--depth folds the table; CSV has one row for each layer and none for blocks")
-    if format == "csv" and memory:
+    if form == "rows" and memory:
         raise UsageError("CSV has one row for each layer; the account of memory is in the other formats")
-
-
-def _with_accounts(
-    shown: Document, memory: Memory | None, roofline: Roofline | None, units: str, depth: int | None,
-    order: list[int] | None, plain: bool,
-) -> Document:  # fmt: skip
-    """The document with those of memory and time behind it."""
-    parts = list(shown.parts)
-    if memory is not None:
-        from ..render.documents.memory import parts as of_memory
-
-        parts += of_memory(memory, units, plain=plain)
-    if roofline is not None:
-        from ..render.documents.roofline import parts as of_roofline
-
-        parts += of_roofline(roofline, units, depth, order, plain)
-    return Document(tuple(parts))
-
-
-def _csv(
-    report: Report, columns: tuple[str, ...], sort: str | None, top: int | None, roofline: Roofline | None
-) -> Document:
-    """One row for each layer, with the roofline's columns behind the others."""
-    bounds = roofline.layers if roofline else ()
-    sheet = layer_sheet(report, None, _csv_columns(columns), sort, top, flat=True, bounds=bounds)
-    if roofline is not None:
-        from ..render.documents.roofline import with_bounds
-
-        sheet = with_bounds(sheet, roofline)
-    return Document((sheet,))
-
-
-def _csv_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Every quantity, unless columns were chosen."""
-    return tuple(key for key in column_keys() if not key.endswith("%")) if columns == DEFAULT_COLUMNS else columns

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from ..analysis import Report, analyze
 from ..errors import ConvcostError, UsageError, nearest
 from ..gate.check import check
 from ..gate.config import Config, Source, configuration
 from ..gate.findings import CheckReport
-from ..render import render
+from ..render.documents.check import check_document
+from ..render.formats import formats_of, write
+from ..render.sheet import Document
 from ..sources.file_patterns import expand
 from ..sources.load import load, load_document
-from .options import opened, output_options
+from .output import opened, output_options, write_output
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from ..profiles.profile import Profile
 
-FORMATS = ("table", "markdown", "json", "github", "junit")
+
+class CheckOutput(msgspec.Struct, frozen=True):
+    """What the command shows; ``verbose``: every source and every layer that changed."""
+
+    report: CheckReport
+    verbose: bool
+
+    def document(self) -> Document:
+        return check_document(self.report, self.verbose)
+
+    def content(self) -> CheckReport:
+        return self.report
+
+    def findings(self) -> CheckReport:
+        return self.report
 
 
 class ReportFile(click.ParamType):  # type: ignore[type-arg]
@@ -35,8 +51,9 @@ class ReportFile(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, tuple):
             return value
         shown, _, file = value.partition("=")
-        if shown not in FORMATS or not file:
-            self.fail(f"{value!r} is not FORMAT=FILE with a format of {', '.join(FORMATS)}", param, ctx)
+        formats = formats_of(CheckOutput)
+        if shown not in formats or not file:
+            self.fail(f"{value!r} is not FORMAT=FILE with a format of {', '.join(formats)}", param, ctx)
         return shown, file
 
 
@@ -77,7 +94,7 @@ class Name(click.ParamType):  # type: ignore[type-arg]
     help="Also write this format to a file: junit=convcost.xml (repeatable).",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Every source and every layer that changed.")
-@output_options(FORMATS)
+@output_options(CheckOutput)
 def command(
     sources: tuple[str, ...], update: bool, config: str | None, reports: tuple[tuple[str, str], ...], verbose: bool,
     format: str, units: str, output: str | None,
@@ -88,7 +105,8 @@ def command(
     only these. In a job of GitHub Actions the summary is written to the job's page too; --format github adds
     annotations to the lines of a pull request.
 
-    Exit status: 0 if all is well, 1 if a figure is not what it may be, 2 if something could not be checked.
+    Exit status: 0 if all figures are allowed, 1 if a budget is exceeded or a figure differs from the lock, 2 if
+    something could not be checked.
     """
     settings = configuration(config, expand)
     _known(sources, settings)
@@ -99,8 +117,7 @@ def command(
         with opened(outcome.report.lock) as out:
             out.write(outcome.lock_text)
     for shown, file in ((format, output), *reports):
-        with opened(file) as out:
-            _write(outcome.report, shown, out, units, verbose)
+        write_output(CheckOutput(outcome.report, verbose), shown, units, file)
     _summary(outcome.report, units)
     raise SystemExit(outcome.report.exit_status)
 
@@ -122,25 +139,6 @@ def _report_of(source: Source, profile: Profile | None) -> Report:
     return analyze(graph, dtype=source.dtype)
 
 
-def _write(report: CheckReport, format: str, out: IO[str], units: str, verbose: bool) -> None:
-    if format == "json":
-        out.write(report.to_json() + "\n")
-    elif format in ("github", "junit"):
-        more = {"folder": _folder()} if format == "github" else {}
-        import_module(f"..render.formats.{format}", __package__).render(report, out, units, **more)
-    else:
-        from ..render.documents.check import document
-
-        render(document(report, verbose), format, out, units)
-
-
-def _folder() -> str:
-    """The current folder as seen from the top of the repository that a job of GitHub Actions has checked out."""
-    top = os.environ.get("GITHUB_WORKSPACE")
-    found = os.path.relpath(os.getcwd(), os.path.realpath(top)) if top else ""
-    return "" if found.startswith(os.pardir) else found
-
-
 def _summary(report: CheckReport, units: str) -> None:
     """The check as Markdown at the end of the page of a job of GitHub Actions."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -149,7 +147,7 @@ def _summary(report: CheckReport, units: str) -> None:
     try:
         with open(path, "a", encoding="utf-8") as out:
             out.write("## convcost check\n\n")
-            _write(report, "markdown", out, units, False)
+            write(CheckOutput(report, False), "markdown", out, units)
             out.write("\n")
     except OSError as error:
         raise UsageError(f"cannot write GITHUB_STEP_SUMMARY, {path}: {error.strerror}") from None

@@ -4,33 +4,76 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from ..analysis import Report
 from ..analysis.comparison.compare import Comparison, compare, named_apart
 from ..analysis.quantities import BATCHES, quantities
 from ..errors import ConvcostError, UsageError, lines
-from ..pages import Series, comparison_charts, measured_document, measurements, throughput_of
-from ..render import FORMATS, render
+from ..pages import comparison_page_text, measured_document, measurements
+from ..render.documents.comparison import comparison_document, comparison_rows
 from ..render.sheet import Document
-from .options import (
-    GPU,
-    SOURCE,
-    Listing,
-    OneOf,
-    analysis_options,
-    not_to_a_terminal,
-    opened,
-    option_words,
-    output_options,
-    profile_of,
-    report_of,
-)
+from .choices import Listing, OneOf
+from .options import GPU, SOURCE, analysis_options, option_words, profile_of, report_of
+from .output import not_to_a_terminal, output_options, write_output
 
 if TYPE_CHECKING:
+    from ..analysis.comparison.diff import Diff
     from ..profiles.profile import Profile
+
+
+class ComparisonOutput(msgspec.Struct, frozen=True):
+    """What the command shows of networks side by side; ``command``: the words of the command that makes the page."""
+
+    comparison: Comparison
+    reports: Sequence[Report]
+    profiles: Sequence[Profile | None]
+    command: Sequence[str]
+
+    def document(self) -> Document:
+        measured = measured_document(self.reports, self.profiles)
+        return Document((*comparison_document(self.comparison).parts, *measured.parts))
+
+    def content(self) -> Comparison:
+        return self.comparison
+
+    def rows(self) -> Document:
+        return comparison_rows(self.comparison)
+
+    def page(self) -> str:
+        return comparison_page_text(self.reports, self.profiles, self.command, compared=self.comparison)
+
+
+class DifferenceOutput(msgspec.Struct, frozen=True):
+    """What ``--layers`` shows, in the same forms; ``verbose``: every layer, none folded."""
+
+    diff: Diff
+    verbose: bool
+    units: str
+    command: Sequence[str]
+
+    def document(self) -> Document:
+        from ..render.documents.difference import difference_document
+
+        return difference_document(self.diff, self.verbose, self.units)
+
+    def content(self) -> Diff:
+        return self.diff
+
+    def rows(self) -> Document:
+        from ..render.documents.difference import difference_rows
+
+        return difference_rows(self.diff)
+
+    def page(self) -> str:
+        from ..render.page import difference_page
+        from ..version import __version__
+
+        return difference_page(self.diff, self.verbose, self.command, __version__)
 
 
 @click.command("compare")
@@ -63,7 +106,7 @@ if TYPE_CHECKING:
     help="Add the largest batches that fit this GPU of convcost list --gpus, or hardware file.",
 )
 @click.option("--verbose", "-v", is_flag=True, help="With --layers: the layers inside of blocks, and all that follows.")
-@output_options((*FORMATS, "html"))
+@output_options(ComparisonOutput)
 def command(
     sources: tuple[str, ...], layers: bool, batch: int | None, inputs: Any, dtype: str | None, relative_to: str,
     sort: str | None, reverse: bool, gpu: str | None, verbose: bool, format: str, units: str, output: str | None,
@@ -78,43 +121,26 @@ def command(
 
     --format html is a page for a file.
     """  # noqa: D301 (click reads the backspace: keep these lines as they are)
+    not_to_a_terminal(format, output)
+    words = option_words(batch, inputs, dtype, False, None)
     if layers:
         if sort or reverse or gpu or relative_to != "first":
             raise UsageError("--sort, --reverse, --relative-to and --gpu are for the table, not for --layers")
-        _layers(sources, batch, inputs, dtype, verbose, format, units, output)
+        difference = _difference([report_of(source, batch, inputs, dtype) for source in _two(sources)])
+        made_by = _command(sources, ["--layers", *words, *(["--verbose"] if verbose else [])], output)
+        write_output(DifferenceOutput(difference, verbose, units, made_by), format, units, output)
         return
     if verbose:
         raise UsageError("--verbose goes with --layers")
-    if format == "html":
-        not_to_a_terminal(output)
     reports, profiles, failed = _reports(sources, batch, inputs, dtype)
     reports = named_apart(reports)
-    times = measurements(profiles)
-    own = [each.figures if each else {} for each in times]
-    found = compare(reports, relative_to=relative_to, sort=sort, reverse=reverse, gpu=gpu, measured=own)
-    with opened(output) as out:
-        if format == "html":
-            words = option_words(batch, inputs, dtype, False, None)
-            words += [] if relative_to == "first" else ["--relative-to", relative_to]
-            words += [*(["--sort", sort] if sort else []), *(["--reverse"] if reverse else [])]
-            words += ["--gpu", gpu] if gpu else []
-            out.write(
-                _page(
-                    found,
-                    throughput_of(reports, profiles),
-                    measured_document(reports, profiles),
-                    _command(sources, words, output),
-                )
-            )
-        elif format == "json":
-            out.write(found.to_json() + "\n")
-        else:
-            from ..render.documents.comparison import document, flat
-
-            shown = flat(found) if format == "csv" else document(found)
-            if format != "csv":
-                shown = Document((*shown.parts, *measured_document(reports, profiles).parts))
-            render(shown, format, out, units)
+    measured = [each.figures if each else {} for each in measurements(profiles)]
+    comparison = compare(reports, relative_to=relative_to, sort=sort, reverse=reverse, gpu=gpu, measured=measured)
+    words += [] if relative_to == "first" else ["--relative-to", relative_to]
+    words += [*(["--sort", sort] if sort else []), *(["--reverse"] if reverse else [])]
+    words += ["--gpu", gpu] if gpu else []
+    shown = ComparisonOutput(comparison, reports, profiles, _command(sources, words, output))
+    write_output(shown, format, units, output)
     if failed:
         raise SystemExit(2)
 
@@ -125,14 +151,17 @@ def _command(sources: tuple[str, ...], words: list[str], output: str | None) -> 
     return ["convcost", "compare", *sources, *words, "--format", "html", "-o", named]
 
 
-def _page(found: Comparison, throughput: Series, measured: Document, command: list[str]) -> str:
-    from ..render.page import Assets, comparison_page, plotly_js
-    from ..version import __version__
+def _two(sources: tuple[str, ...]) -> tuple[str, ...]:
+    if len(sources) != 2:
+        raise UsageError(f"--layers takes two sources, the old one and the new one, not {len(sources)}")
+    return sources
 
-    charts = comparison_charts(found.reports, throughput)
-    return comparison_page(
-        found.reports, command, Assets(plotly=plotly_js()), __version__, None, charts, found, measured
-    )  # fmt: skip
+
+def _difference(reports: Sequence[Report]) -> Diff:
+    from ..analysis.comparison.diff import diff
+
+    before, after = reports
+    return diff(before, after)
 
 
 def _reports(
@@ -154,29 +183,3 @@ def _reports(
                 raise
             print(lines(error), file=sys.stderr)
     return reports, profiles, failed
-
-
-def _layers(
-    sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, verbose: bool, format: str,
-    units: str, output: str | None,
-) -> None:  # fmt: skip
-    from ..analysis.comparison.diff import diff
-
-    if format == "html":
-        not_to_a_terminal(output)
-    if len(sources) != 2:
-        raise UsageError(f"--layers takes two sources, the old one and the new one, not {len(sources)}")
-    found = diff(*(report_of(source, batch, inputs, dtype) for source in sources))
-    with opened(output) as out:
-        if format == "html":
-            from ..render.page import difference_page
-            from ..version import __version__
-
-            words = ["--layers", *option_words(batch, inputs, dtype, False, None), *(["--verbose"] if verbose else [])]
-            out.write(difference_page(found, verbose, _command(sources, words, output), __version__))
-        elif format == "json":
-            out.write(found.to_json() + "\n")
-        else:
-            from ..render.documents.difference import document, flat
-
-            render(flat(found) if format == "csv" else document(found, verbose, units), format, out, units)

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
+import msgspec
 
-from ..analysis import analyze
-from ..analysis.explain import explain, explain_op
+from ..analysis import Report, analyze
+from ..analysis.explain import Explanation, explain, explain_op
 from ..errors import UsageError
-from ..render import render
-from ..render.documents.explanation import document, op_fields
-from .options import SOURCE, analysis_options, opened, output_options, report_of
+from ..render.documents.explanation import explanation_document, op_fields
+from ..render.sheet import Document
+from .options import SOURCE, analysis_options, report_of
+from .output import output_options, write_output
+
+
+class ExplanationOutput(msgspec.Struct, frozen=True):
+    """What the command shows: the arithmetic of some layers of a network."""
+
+    report: Report
+    explanations: Sequence[Explanation]
+
+    def document(self) -> Document:
+        return explanation_document(self.explanations)
+
+    def content(self) -> dict[str, Any]:
+        name, settings = self.report.about.name, self.report.settings
+        return {"schema": 1, "architecture": name, "settings": settings, "layers": self.explanations}
 
 
 @click.command("explain")
@@ -26,7 +43,7 @@ from .options import SOURCE, analysis_options, opened, output_options, report_of
     help="Explain one op without a network: --op conv2d --input 3x227x227 out_channels=96 ...",
 )
 @analysis_options
-@output_options(("table", "markdown", "json"))
+@output_options(ExplanationOutput)
 def command(
     source: str | None, layer: str | None, fields: tuple[str, ...], op_name: str | None, batch: int | None, inputs: Any,
     dtype: str | None, format: str, units: str, output: str | None,
@@ -53,14 +70,4 @@ def command(
         if fields:
             raise UsageError(f"explain takes a SOURCE and one LAYER; {' '.join(fields)!r} is too much")
         report = report_of(source, batch, inputs, dtype)
-    found = explain(report, layer)
-    with opened(output) as out:
-        if format == "json":
-            import msgspec
-
-            text = msgspec.json.encode(
-                {"schema": 1, "architecture": report.about.name, "settings": report.settings, "layers": found}
-            )
-            out.write(msgspec.json.format(text).decode() + "\n")
-        else:
-            render(document(found), format, out, units)
+    write_output(ExplanationOutput(report, explain(report, layer)), format, units, output)

@@ -9,7 +9,8 @@ import click
 from ..errors import UsageError
 from ..export.export import FORMATS, export
 from ..sources.load import load
-from .options import SOURCE, InputSize, input_size, opened
+from .options import SOURCE, InputSize, input_size
+from .output import opened
 
 
 @click.command("export")
@@ -27,7 +28,7 @@ from .options import SOURCE, InputSize, input_size, opened
 @click.option("--format", "-f", "format", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True,
               help="A spec to read and change, or the graph as it is, for convcost and other programs.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(dir_okay=False), default=None,
-              help="Write to this file, at once or not at all.")  # fmt: skip
+              help="Write the output to FILE. The file is replaced atomically.")  # fmt: skip
 def command(source: str, inputs: Any, train: bool, name: str | None, format: str, output: str | None) -> None:
     """SOURCE as a spec: a PyTorch module becomes a file that reads like the table in a paper.
 

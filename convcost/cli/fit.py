@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
+import msgspec
 
 from ..analysis.memory import Memory, memory
 from ..analysis.memory.batch_scaling import ScaledMemory
-from ..analysis.memory.fit import WORKSPACE, Room, largest_batch, largest_size
+from ..analysis.memory.fit import WORKSPACE, Fit, Room, largest_batch, largest_size
 from ..errors import UsageError
 from ..graph import Graph
 from ..hardware import load_gpu
-from ..render import FORMATS, render
 from ..render.documents.fit import fit_document
+from ..render.sheet import Document
 from ..sources.load import load
-from .options import GPU, SOURCE, analysis_options, input_size, memory_options, opened, output_options, setup_of
+from .options import GPU, SOURCE, analysis_options, input_size, memory_options, setup_of
+from .output import output_options, write_output
+
+
+class FitOutput(msgspec.Struct, frozen=True):
+    """What the command shows: the answer for each GPU."""
+
+    fits: Sequence[Fit]
+    units: str
+
+    def document(self) -> Document:
+        return fit_document(self.fits, self.units)
+
+    def content(self) -> dict[str, Any]:
+        return {"schema": 1, "fits": [each.to_dict() for each in self.fits]}
+
+    rows = document
 
 
 @click.command("fit")
@@ -31,7 +49,7 @@ from .options import GPU, SOURCE, analysis_options, input_size, memory_options, 
     help="Allowance for workspaces inside kernels.",
 )  # fmt: skip
 @analysis_options
-@output_options(FORMATS)
+@output_options(FitOutput)
 def command(
     source: str, gpus: tuple[str, ...], train: bool, optimizer: str | None, checkpoint: bool, accumulate: int,
     workspace: int, batch: int | None, inputs: Any, dtype: str | None, format: str, units: str, output: str | None,
@@ -60,12 +78,6 @@ def command(
         fits = [largest_batch(network, room) for room in rooms]
     else:
         fits = [largest_size(lambda sides: at(batch, sides), room, fixed, size) for room in rooms]
-    with opened(output) as out:
-        if format == "json":
-            import json
-
-            out.write(json.dumps({"schema": 1, "fits": [each.to_dict() for each in fits]}, indent=2) + "\n")
-        else:
-            render(fit_document(fits, units), format, out, units)
+    write_output(FitOutput(fits, units), format, units, output)
     if not all(each.fits for each in fits):
         raise SystemExit(1)

@@ -2,52 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import click
+import msgspec
 
 from ..analysis import analyze
-from ..render import FORMATS, render
-from ..render.documents.catalogue import document, entry
+from ..render.documents.catalogue import Entry, catalogue_document, entry
+from ..render.sheet import Document
 from ..sources.load import load_shipped
-from .options import opened, output_options
+from .output import output_options, write_output
+
+if TYPE_CHECKING:
+    from ..hardware.gpu import Gpu
+
+
+class CatalogueOutput(msgspec.Struct, frozen=True):
+    """What the command shows of architectures."""
+
+    entries: Sequence[Entry]
+
+    def document(self) -> Document:
+        return catalogue_document(self.entries)
+
+    def content(self) -> dict[str, Any]:
+        return {"schema": 1, "architectures": self.entries}
+
+    rows = document
+
+
+class GpusOutput(msgspec.Struct, frozen=True):
+    """What ``--gpus`` shows, in the same forms."""
+
+    gpus: Sequence[Gpu]
+
+    def document(self) -> Document:
+        from ..render.documents.gpus import gpus_document
+
+        return gpus_document(self.gpus)
+
+    def content(self) -> dict[str, Any]:
+        return {"schema": 1, "gpus": [gpu.to_dict() for gpu in self.gpus]}
+
+    rows = document
 
 
 @click.command("list")
 @click.argument("family", required=False)
 @click.option("--gpus", is_flag=True, help="GPUs in place of architectures: memory, bandwidth and peak rates.")
-@output_options(FORMATS)
+@output_options(CatalogueOutput)
 def command(family: str | None, gpus: bool, format: str, units: str, output: str | None) -> None:
     """Every architecture that ships, by family and year, with parameters and MACs.
 
     FAMILY shows only names and families that contain this text.
     """
-    if gpus:
-        _gpus(family, format, units, output)
-        return
-    entries = [entry(analyze(graph)) for graph in load_shipped().values()]
-    if family:
-        entries = [found for found in entries if family.lower() in f"{found.family} {found.name}".lower()]
-    with opened(output) as out:
-        if format == "json":
-            import msgspec
-
-            out.write(msgspec.json.format(msgspec.json.encode({"schema": 1, "architectures": entries})).decode() + "\n")
-        else:
-            render(document(entries), format, out, units)
-
-
-def _gpus(family: str | None, format: str, units: str, output: str | None) -> None:
-    from ..hardware import shipped_gpus
-    from ..render.documents.gpus import document as gpus_document
-
     wanted = (family or "").lower()
-    shown = [
-        gpu for gpu in shipped_gpus() if wanted in " ".join((gpu.id, gpu.name, gpu.architecture, *gpu.aliases)).lower()
-    ]
-    with opened(output) as out:
-        if format == "json":
-            import msgspec
+    shown = _gpus(wanted) if gpus else _architectures(wanted)
+    write_output(shown, format, units, output)
 
-            plain = {"schema": 1, "gpus": [gpu.to_dict() for gpu in shown]}
-            out.write(msgspec.json.format(msgspec.json.encode(plain)).decode() + "\n")
-        else:
-            render(gpus_document(shown), format, out, units)
+
+def _architectures(wanted: str) -> CatalogueOutput:
+    entries = [entry(analyze(graph)) for graph in load_shipped().values()]
+    return CatalogueOutput([each for each in entries if wanted in f"{each.family} {each.name}".lower()])
+
+
+def _gpus(wanted: str) -> GpusOutput:
+    from ..hardware import shipped_gpus
+
+    gpus = shipped_gpus()
+    return GpusOutput(
+        [gpu for gpu in gpus if wanted in " ".join((gpu.id, gpu.name, gpu.architecture, *gpu.aliases)).lower()]
+    )

@@ -1,23 +1,20 @@
-"""Options and helpers that several commands share."""
+"""What several commands are asked for: SOURCE, the options of an analysis, a GPU, memory; and what these give."""
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..analysis import Report, analyze
 from ..analysis.settings import MAX_SIZE
-from ..errors import MissingExtraError, UsageError, nearest
-from ..files import written
+from ..errors import MissingExtraError, UsageError
 from ..precision import PRECISIONS
 from ..sources.load import load, load_document
-from ..units import STYLES
+from .choices import OneOf
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -28,49 +25,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SIZE = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10}){,7}\Z")
-
-
-class OneOf(click.ParamType):  # type: ignore[type-arg]
-    """A word of a table that may grow after the command was made: ``known`` gives the words whenever they are needed.
-
-    ``several``: words separated by commas, as a tuple without repetitions.
-    """
-
-    name = "word"
-
-    def __init__(self, known: Callable[[], Collection[str]], several: bool = False) -> None:
-        self.known = known
-        self.several = several
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        words = value
-        if isinstance(value, str):
-            words = tuple(dict.fromkeys(word.strip() for word in value.split(","))) if self.several else (value,)
-        known = self.known()
-        for word in words:
-            if word not in known:
-                self.fail(f"{word!r} is not one of {', '.join(known)}{nearest(word, known)}", param, ctx)
-        return words if self.several else words[0]
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """``[float32|float16]``."""
-        return f"[{'|'.join(self.known())}]"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The words that begin so."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(word) for word in self.known() if word.startswith(incomplete)]
-
-
-class Listing(click.Option):
-    """An option whose help names the words that its type knows, in place of ``{known}``."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """The option's line of the help."""
-        record = super().get_help_record(ctx)
-        assert isinstance(self.type, OneOf)
-        return record and (record[0], record[1].replace("{known}", ", ".join(self.type.known())))
 
 
 class InputSize(click.ParamType):  # type: ignore[type-arg]
@@ -294,21 +248,11 @@ def profile_of(source: str) -> Profile | None:
     return profile_in(source)
 
 
-def not_to_a_terminal(output: str | None) -> None:
-    """Five megabytes of HTML on a screen help nobody.
-
-    Raises:
-        UsageError: a page would be written to a terminal.
-    """
-    if output is None and sys.stdout.isatty():
-        raise UsageError("a page is not for a terminal; name a file for it: -o page.html")
-
-
 def option_words(
     batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None, gpu: str | None = None,
     tf32: bool | None = None,
 ) -> list[str]:  # fmt: skip
-    """The options as they are typed."""
+    """The options as they are typed, so that a page can name the command that makes it again."""
     words = ["--batch", str(batch)] if batch is not None else []
     for name, size in inputs or ():
         words += ["--input", (f"{name}=" if name else "") + "x".join(map(str, size))]
@@ -317,54 +261,3 @@ def option_words(
     words += {None: [], True: ["--tf32"], False: ["--no-tf32"]}[tf32]
     words += ["--train"] if train else []
     return words + (["--convention", convention] if convention else [])
-
-
-def output_options(formats: tuple[str, ...]) -> Callable[[F], F]:
-    """``--format``, ``--units``, ``--output``: how it is shown, and where."""
-
-    def add(command: F) -> F:
-        for option in (
-            click.option("--output", "-o", type=click.Path(dir_okay=False), default=None,
-                         help="Write to this file, at once or not at all."),
-            click.option("--units", type=click.Choice(STYLES), default="iec", show_default=True,
-                         help="KiB and MiB, kB and MB, or every digit."),
-            click.option("--format", "-f", "format", type=click.Choice(formats), default=formats[0], show_default=True,
-                         help="How it is shown."),
-        ):  # fmt: skip
-            command = option(command)
-        return command
-
-    return add
-
-
-@contextmanager
-def opened(path: str | None) -> Iterator[IO[str]]:
-    """Standard output, or a file that appears complete or not at all.
-
-    Raises:
-        UsageError: it cannot be written.
-        SystemExit: whoever read our output has closed it (`| head`): nothing is wrong, and nobody listens.
-    """
-    try:
-        with _standard_output() if path is None else written(path) as file:
-            yield file
-    except BrokenPipeError:
-        raise SystemExit(0) from None
-    except OSError as error:
-        name = "the output" if path is None else path or "to a file without a name"
-        raise UsageError(f"cannot write {name}: {error.strerror}") from None
-
-
-@contextmanager
-def _standard_output() -> Iterator[IO[str]]:
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
-        # A terminal that cannot show a letter gets its code; it is no reason to stop.
-        reconfigure(errors="backslashreplace")
-    try:
-        yield sys.stdout
-        sys.stdout.flush()
-    except OSError:
-        # Python would try again to write what is left when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise

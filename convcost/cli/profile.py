@@ -11,25 +11,18 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from ..analysis.settings import MAX_SIZE
 from ..errors import UsageError
 from ..files import check_folder
 from ..precision import PRECISIONS
 from ..profiles.runs import EXECUTIONS, LAYERS
-from ..render import FORMATS, render
-from .options import (
-    SOURCE,
-    InputSize,
-    Listing,
-    OneOf,
-    OptimizerName,
-    input_size,
-    opened,
-    output_options,
-    profile_of,
-    torch_needed,
-)
+from ..render.documents.profile import profile_document, profile_rows
+from ..render.sheet import Document
+from .choices import Listing, OneOf
+from .options import SOURCE, InputSize, OptimizerName, input_size, profile_of, torch_needed
+from .output import output_options, write_output
 
 if TYPE_CHECKING:
     from ..profiles.profile import Profile
@@ -39,6 +32,25 @@ INTERRUPTED = 130
 
 SHOWN = ("source", "show", "depth", "plain", "verbose", "format", "units", "output")
 """What ``--show`` goes with."""
+
+
+class ProfileOutput(msgspec.Struct, frozen=True):
+    """What the command shows of a profile; ``verbose``: the layers of every setting."""
+
+    profile: Profile
+    units: str
+    depth: int | None
+    plain: bool
+    verbose: bool
+
+    def document(self) -> Document:
+        return profile_document(self.profile, self.units, self.depth, self.plain, self.verbose)
+
+    def content(self) -> Profile:
+        return self.profile
+
+    def rows(self) -> Document:
+        return profile_rows(self.profile)
 
 
 class Batch(click.ParamType):  # type: ignore[type-arg]
@@ -89,7 +101,7 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
               help="Fold blocks below this level.  [default: what fits 60 lines]")  # fmt: skip
 @click.option("--plain", is_flag=True, help="No bars.")
 @click.option("--verbose", "-v", is_flag=True, help="The layers of every setting, not of the last one only.")
-@output_options(FORMATS)
+@output_options(ProfileOutput)
 def command(
     source: str, device: str, batch: Any, inputs: Any, dtypes: tuple[str, ...], train: bool, optimizer: str | None,
     execution: tuple[str, ...], channels_last: bool, tf32: bool | None, layers: str, seconds: float,
@@ -106,7 +118,7 @@ def command(
     """
     if show:
         _check_shown(click.get_current_context())
-        _show(_saved(source), format, units, output, depth, plain, verbose)
+        write_output(ProfileOutput(_saved(source), units, depth, plain, verbose), format, units, output)
         return
     if optimizer and not train:
         raise UsageError("--optimizer is about training: give --train too")
@@ -118,7 +130,7 @@ def command(
             execution=execution, channels_last=channels_last, tf32=tf32, layers=layers, seconds=seconds,
             progress=told, keep=_keeper(folder, saved),
         )  # fmt: skip
-    _show(found, format, units, output, depth, plain, verbose)
+    write_output(ProfileOutput(found, units, depth, plain, verbose), format, units, output)
     if saved:
         print(f"saved: {saved[0]}", file=sys.stderr)
     if found.interrupted:
@@ -191,20 +203,6 @@ def _free(path: str) -> str:
     stem, end = os.path.splitext(path)
     names = (path if number == 1 else f"{stem}-{number}{end}" for number in count(1))
     return next(name for name in names if not os.path.exists(name))
-
-
-def _show(
-    found: Profile, format: str, units: str, output: str | None, depth: int | None, plain: bool, verbose: bool
-) -> None:
-    if format == "json":
-        with opened(output) as out:
-            out.write(found.to_json())
-        return
-    from ..render.documents.profile import document, flat
-
-    shown = flat(found) if format == "csv" else document(found, units, depth, plain, verbose)
-    with opened(output) as out:
-        render(shown, format, out, units)
 
 
 @contextmanager

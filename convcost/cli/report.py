@@ -7,22 +7,56 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+import msgspec
 
 from ..analysis.comparison.compare import named_apart
 from ..analysis.conventions import CONVENTIONS
 from ..errors import UsageError
-from ..pages import PICTURES, SUFFIXES, Subject, text_of
+from ..pages import Subject, page_text, picture_text, report_document
+from ..render.charts import ComparisonRecords, NetworkRecords, pictured
+from ..render.formats import FORMATS
+from ..render.sheet import Document
+from .choices import OneOf
 from .options import (
     SOURCE,
     analysis_options,
-    not_to_a_terminal,
-    opened,
     option_words,
     profile_of,
     report_of,
     roofline_of,
     roofline_options,
 )
+from .output import form_of, format_option, not_to_a_terminal, opened, write_output
+
+
+class ReportOutput(msgspec.Struct, frozen=True):
+    """What the command shows: a page, a document or a picture about one network or several.
+
+    ``words`` and ``output`` are what was typed, by which a page names its own command.
+    """
+
+    subjects: Sequence[Subject]
+    words: Sequence[str]
+    convention: str | None
+    assets: str | None
+    output: str | None
+    chart: str | None
+
+    def page(self) -> str:
+        return page_text(self.subjects, self.words, self.convention, self.assets, self.output)
+
+    def document(self) -> Document:
+        return report_document(self.subjects, self.words, self.convention, self.output)
+
+    def picture(self) -> str:
+        if any(each.roofline for each in self.subjects):
+            raise UsageError("a picture has no roofline; the page (--format html) and Markdown do")
+        return picture_text([each.report for each in self.subjects], self.chart)
+
+
+def _pictures(of: type) -> str:
+    first, *others = pictured(of)
+    return ", ".join([f"{first} (default)", *others])
 
 
 @click.command("report")
@@ -34,18 +68,17 @@ from .options import (
     "--convention",
     type=click.Choice(tuple(CONVENTIONS)),
     default=None,
-    help="Add the total as others print it.",
+    help="Also print the total under another tool's convention.",
 )
-@click.option("--format", "-f", "format", type=click.Choice(tuple(SUFFIXES)), default="html", show_default=True,
-              help="A page; what a repository would commit; or a picture.")  # fmt: skip
-@click.option("--chart", type=click.Choice(PICTURES), default=None,
-              help="What the picture shows. Of one network: layers (default), split; of several: bubble (default), "
-                   "depth, totals.")  # fmt: skip
+@format_option(ReportOutput, help="A page; what a repository would commit; or a picture.", files=True)
+@click.option("--chart", type=OneOf(pictured), default=None,
+              help=f"What the picture shows. Of one network: {_pictures(NetworkRecords)}; of several: "
+                   f"{_pictures(ComparisonRecords)}.")  # fmt: skip
 @click.option("--assets", metavar="FOLDER", default=None,
               help="Keep style and scripts in this folder beside the pages, which share them.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(), default=None,
-              help="Write to this file, at once or not at all; in a folder, a file for each SOURCE and an index.",
-              )  # fmt: skip
+              help="Write the output to PATH. A file is replaced atomically; a folder gets a file for each SOURCE and "
+                   "an index.")  # fmt: skip
 def command(
     sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, gpu: str | None, tf32: bool | None,
     train: bool, convention: str | None, format: str, chart: str | None, assets: str | None, output: str | None,
@@ -57,23 +90,23 @@ def command(
     """
     alone = len(sources) == 1
     subjects = [_subject(source, batch, inputs, dtype, train, gpu, tf32, alone) for source in sources]
-    if assets and (output is None or format != "html"):
+    form = form_of(format)
+    if assets and (output is None or form != "page"):
         raise UsageError("--assets is a folder beside an HTML page: it needs --output")
-    if chart and format != "svg":
+    if chart and form != "picture":
         raise UsageError("--chart chooses a picture: it needs --format svg")
-    if format == "html":
-        not_to_a_terminal(output)
+    not_to_a_terminal(format, output)
     words = option_words(batch, inputs, dtype, train, convention, gpu, tf32)
+    words += [] if format == "html" else ["--format", format]
+    shown = ReportOutput(subjects, words, convention, assets, output, chart)
     if output is not None and (os.path.isdir(output) or output.endswith(os.sep)):
-        _into_folder(subjects, words, convention, format, assets, output, chart)
+        _into_folder(shown, format, output)
         return
     if gpu is not None and len(subjects) > 1:
         raise UsageError("--gpu adds the roofline of one network; several go into a folder: -o pages/")
     reports = named_apart([subject.report for subject in subjects])
     subjects = [subject._replace(report=report) for subject, report in zip(subjects, reports, strict=True)]
-    text = text_of(subjects, words, convention, format, assets, output, chart)
-    with opened(output) as out:
-        out.write(text)
+    write_output(msgspec.structs.replace(shown, subjects=subjects), format, "iec", output)
     if assets and output:
         _write_assets(os.path.join(os.path.dirname(output), assets))
 
@@ -91,29 +124,31 @@ def _subject(
     return Subject(source, report, roofline_of(report, gpu, tf32), profile)
 
 
-def _into_folder(
-    subjects: Sequence[Subject], words: Sequence[str], convention: str | None, format: str, assets: str | None,
-    folder: str, chart: str | None,
-) -> None:  # fmt: skip
-    from ..render.page import Assets
-    from ..render.page.index import file_name, index_page
+def _into_folder(shown: ReportOutput, format: str, folder: str) -> None:
+    """A file for each network, and an index of pages or of documents."""
+    from ..render.page.index import file_name, html_index, markdown_index
 
-    suffix = SUFFIXES[format]
-    reports = [each.report for each in subjects]
+    suffix, form = FORMATS[format].suffix, form_of(format)
+    reports = [each.report for each in shown.subjects]
     names = [file_name(report.about.name) + suffix for report in reports]
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice:
         raise UsageError(f"two of the sources would be written to {twice}; name a file for them: -o comparison{suffix}")
     _make(folder)
-    for subject, name in zip(subjects, names, strict=True):
-        text = text_of([subject], words, convention, format, assets, name, chart)
-        with opened(os.path.join(folder, name)) as out:
-            out.write(text)
-    if format != "svg":
-        with opened(os.path.join(folder, f"index{suffix}")) as out:
-            out.write(index_page(reports, names, format, Assets(folder=assets) if assets else None))
-    if assets:
-        _write_assets(os.path.join(folder, assets))
+    for subject, name in zip(shown.subjects, names, strict=True):
+        one = msgspec.structs.replace(shown, subjects=[subject], output=name)
+        write_output(one, format, "iec", os.path.join(folder, name))
+    if form == "page":
+        _write(folder, "index.html", html_index(reports, names, shown.assets))
+    elif form == "document":
+        _write(folder, "index.md", markdown_index(reports, names))
+    if shown.assets:
+        _write_assets(os.path.join(folder, shown.assets))
+
+
+def _write(folder: str, name: str, text: str) -> None:
+    with opened(os.path.join(folder, name)) as out:
+        out.write(text)
 
 
 def _write_assets(folder: str) -> None:
@@ -121,8 +156,7 @@ def _write_assets(folder: str) -> None:
 
     _make(folder)
     for name, text in shared_files(plotly_js()).items():
-        with opened(os.path.join(folder, name)) as out:
-            out.write(text)
+        _write(folder, name, text)
 
 
 def _make(folder: str) -> None:

@@ -8,14 +8,39 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from ..errors import ConvcostError, UsageError
-from ..render import FORMATS, render
+from ..render.documents.validation import validation_document
+from ..render.sheet import Document
 from ..sources import shipped
-from .options import SOURCE, analysis_options, input_size, opened, output_options, torch_needed
+from ..version import __version__
+from .options import SOURCE, analysis_options, input_size, torch_needed
+from .output import output_options, write_output
 
 if TYPE_CHECKING:
     from ..measure.validation.results import Validation
+
+
+class ValidationOutput(msgspec.Struct, frozen=True):
+    """What the command shows: the validation of each network; ``verbose``: every check and every difference."""
+
+    validations: Sequence[Validation]
+    verbose: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs without an explanation."""
+        return all(each.ok for each in self.validations)
+
+    def document(self) -> Document:
+        return validation_document(self.validations, self.verbose)
+
+    def content(self) -> dict[str, Any]:
+        plain = [each.to_dict() for each in self.validations]
+        return {"schema": 1, "convcost": __version__, "ok": self.ok, "validations": plain}
+
+    rows = document
 
 
 @click.command("validate")
@@ -26,7 +51,7 @@ if TYPE_CHECKING:
 @analysis_options
 @click.option("--train", is_flag=True, help="Run in training mode: dropout works, batch norm makes statistics.")
 @click.option("--verbose", "-v", is_flag=True, help="Every check of every network, and every difference.")
-@output_options(FORMATS)
+@output_options(ValidationOutput)
 def command(
     sources: tuple[str, ...], everything: bool, device: str, batch: int | None, inputs: Any, dtype: str | None,
     train: bool, verbose: bool, format: str, units: str, output: str | None,
@@ -41,16 +66,10 @@ def command(
     """
     names = _names(sources, everything)
     validations = _validated(names, device, batch, input_size(inputs), dtype, train)
-    if format == "json":
-        with opened(output) as out:
-            out.write(_json(validations))
-    else:
-        from ..render.documents.validation import document
-
-        with opened(output) as out:
-            render(document(validations, verbose), format, out, units)
-    if not all(found.ok for found in validations):
-        raise SystemExit(2 if any(found.error for found in validations) else 1)
+    shown = ValidationOutput(validations, verbose)
+    write_output(shown, format, units, output)
+    if not shown.ok:
+        raise SystemExit(2 if any(each.error for each in validations) else 1)
 
 
 def _names(sources: tuple[str, ...], everything: bool) -> list[str]:
@@ -102,17 +121,3 @@ def _progress(total: int) -> Iterator[Any]:
             started = True
 
         yield advance
-
-
-def _json(validations: Sequence[Validation]) -> str:
-    import msgspec
-
-    from ..version import __version__
-
-    content = {
-        "schema": 1,
-        "convcost": __version__,
-        "ok": all(found.ok for found in validations),
-        "validations": [found.to_dict() for found in validations],
-    }
-    return msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n"

@@ -1,23 +1,21 @@
-"""Records to text. A renderer is a module with ``render(document, out, units)``; its name is the ``--format``."""
+"""Records to text: documents/ makes tables of records, formats/ writes them, charts/ draws, page/ makes HTML pages."""
 
 from __future__ import annotations
 
 from typing import IO
 
 from ..errors import UsageError, nearest
+from .formats import FORMATS
 from .sheet import Document
-
-FORMATS = ("table", "markdown", "json", "csv")
 
 
 def render(document: Document, format: str, out: IO[str], units: str = "iec") -> None:
-    """Write a document in one of the formats; a renderer is imported when it is wanted.
+    """Write a document in one of the formats that write documents.
 
     Raises:
-        UsageError: an unknown format.
+        UsageError: there is no such format.
     """
-    from importlib import import_module
-
-    if format not in FORMATS or format == "json":
-        raise UsageError(f"unknown format {format!r}{nearest(format, FORMATS)} (allowed: {', '.join(FORMATS)})")
-    import_module(f".formats.{format}", __name__).render(document, out, units)
+    names = [row.name for row in FORMATS.values() if row.form in ("document", "rows")]
+    if format not in names:
+        raise UsageError(f"unknown format {format!r}{nearest(format, names)} (allowed: {', '.join(names)})")
+    FORMATS[format].render(document, out, units)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from convcost import analyze, load
-from convcost.pages import Subject, text_of
+from convcost.pages import Subject, page_text
 
 SWITCHES = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync",
@@ -78,7 +78,7 @@ def page_of(tmp_path_factory):
     def page_of(*names: str) -> Path:
         path = folder / f"{'-'.join(names)}.html"
         if not path.exists():
-            path.write_text(text_of([Subject(name, analyze(load(name))) for name in names], [], None), "utf-8")
+            path.write_text(page_text([Subject(name, analyze(load(name))) for name in names], []), "utf-8")
         return path
 
     return page_of

@@ -7,7 +7,7 @@ import pytest
 from convcost import Graph, Node, Tensor, analyze
 from convcost.graph import About, Claim
 from convcost.ops import make
-from convcost.pages import Subject, text_of
+from convcost.pages import Subject, page_text
 
 EVIL = [
     "<script>alert(1)</script>",
@@ -41,7 +41,7 @@ def page(tmp_path):
     def page(*reports):
         path = tmp_path / "page.html"
         path.write_text(
-            text_of([Subject(EVIL[0], each) for each in reports], ["--dtype", EVIL[1]], None, output=EVIL[0]), "utf-8"
+            page_text([Subject(EVIL[0], each) for each in reports], ["--dtype", EVIL[1]], None, output=EVIL[0]), "utf-8"
         )
         return path
 

@@ -10,7 +10,8 @@ import pytest
 
 from convcost import Ceilings, analyze, load, load_profile, roofline
 from convcost.analysis.explain import explain
-from convcost.pages import Subject, charts_of, text_of
+from convcost.pages import Subject, network_records, page_text
+from convcost.render.charts import charts_of
 from convcost.render.documents.explanation import step_cells
 
 RECORDED = Path(__file__).parent.parent / "profiles" / "lenet5-cpu-schema1.json"
@@ -47,7 +48,7 @@ def test_it_works_offline_and_without_a_word(visit, page_of):
 @pytest.mark.parametrize("name", ["vgg16", "densenet121", "lenet5", "vit_b_16"])
 def test_all_charts_are_drawn(visit, page_of, name):
     opened = visit(page_of(name))
-    charts = charts_of(analyze(load(name)))
+    charts = charts_of(network_records(analyze(load(name))))
     expected = {c.key: len(c.figure["data"]) for c in charts if c.figure}
     drawn = opened.tab.eval_on_selector_all(
         "[data-chart]", "all => all.map(one => [one.dataset.chart, one.querySelector('.plot').data.length])"
@@ -68,7 +69,7 @@ def test_all_charts_are_drawn(visit, page_of, name):
 
 def test_a_chart_without_records_says_why(opened, vgg):
     told = opened.tab.eval_on_selector_all("[data-missing]", "all => all.map(one => one.textContent)")
-    missing = [chart for chart in charts_of(vgg) if chart.figure is None]
+    missing = [chart for chart in charts_of(network_records(vgg)) if chart.figure is None]
     assert told == [f"{chart.title}: left out, {chart.missing}." for chart in missing]
     assert "Roofline: left out, there is no record of a device." in told
 
@@ -80,7 +81,7 @@ def test_a_roofline_is_drawn_and_fits(visit, tmp_path, width, keep):
     given = Ceilings("<b>my</b> & card", 494.5e12, 67e12, 67e12, 4.8e12, sources={"bytes_per_s": "<i>mine</i>"})
     found = roofline(report, given)
     path = tmp_path / "page.html"
-    path.write_text(text_of([Subject("vgg16", report, found)], [], None), "utf-8")
+    path.write_text(page_text([Subject("vgg16", report, found)], []), "utf-8")
     opened = visit(path, width=width)
     assert opened.errors == []
     assert opened.tab.text_content("#h-roofline") == "Roofline on <b>my</b> & card"
@@ -97,7 +98,7 @@ def test_a_saved_profile_shows_what_was_measured(visit, tmp_path, width, keep):
     run = profile.runs[-1]
     report = analyze(load("lenet5"), batch=run.setting.batch)
     path = tmp_path / "page.html"
-    path.write_text(text_of([Subject("run.json", report, profile=profile)], [], None), "utf-8")
+    path.write_text(page_text([Subject("run.json", report, profile=profile)], []), "utf-8")
     opened = visit(path, width=width)
     assert opened.errors == []
     drawn = opened.tab.locator("[data-chart=roofline] .scatterlayer .point").count()
@@ -416,6 +417,6 @@ def test_a_page_of_the_gallery(visit, vgg):
     folder = page.parent.as_uri()
     files = ["vgg16.html", "assets/page.css", "assets/page.js", "assets/plotly.min.js"]
     assert sorted(opened.requests) == sorted(f"{folder}/{name}" for name in files)
-    drawn = sum(1 for chart in charts_of(vgg) if chart.figure)
+    drawn = sum(1 for chart in charts_of(network_records(vgg)) if chart.figure)
     assert opened.tab.locator("[data-drawn]").count() == drawn
     assert opened.errors == []

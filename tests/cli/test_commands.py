@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import convcost
 from convcost.cli.group import COMMANDS, cli
 from convcost.errors import SourceError
+from convcost.render.formats import FORMATS, Format
 
 BAD_SPEC = """name: bad
 input: [3, 8, 8]
@@ -180,11 +181,11 @@ def test_nothing_is_left_when_writing_fails(run, tmp_path, monkeypatch):
     target = tmp_path / "report.txt"
     target.write_text("before", encoding="utf-8")
 
-    def full(document, format, out, units):
+    def full(document, out, units):
         out.write("half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("convcost.cli.analyze.render", full)
+    monkeypatch.setitem(FORMATS, "table", Format("table", "document", full))
     result = run("analyze", "lenet5", "--output", str(target))
     assert (result.status, result.err) == (2, f"convcost: error: cannot write {target}: No space left on device\n")
     assert target.read_text(encoding="utf-8") == "before"

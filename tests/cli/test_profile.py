@@ -17,7 +17,7 @@ import pytest
 import convcost
 from convcost.errors import MissingExtraError
 from convcost.profiles import load_profile
-from convcost.render.documents.profile import document
+from convcost.render.documents.profile import profile_document
 
 RECORDED = Path(__file__).parent.parent / "profiles" / "lenet5-cpu-schema1.json"
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
@@ -270,7 +270,7 @@ def test_the_api_without_torch(monkeypatch):
 def test_a_saved_profile_is_shown_from_its_file(run, recorded):
     """Every number of the table is that of the file: here the middle of its samples."""
     found = load_profile(recorded)
-    shown = document(found)
+    shown = profile_document(found)
     assert shown.parts[0].text.startswith("LeNet-5 (1998) on ")
     sheet = shown.parts[1]
     medians = [line.cells[1] for line in sheet.lines]

@@ -13,8 +13,9 @@ import pytest
 
 import convcost.render.page.plotly_js  # noqa: F401  (a function of this name hides the module)
 from convcost import analyze, capture, load, memory
-from convcost.cli.options import opened
-from convcost.pages import charts_of
+from convcost.cli.output import opened
+from convcost.pages import network_records
+from convcost.render.charts import charts_of
 from convcost.render.page import shell
 from support.shown import html_tables, markdown_rows
 
@@ -86,7 +87,7 @@ def test_analyze_makes_the_same_page(run, tmp_path):
 def test_memory_over_time_of_both_modes(train):
     """The mode that was asked for stands first."""
     report = analyze(load("resnet18"), batch=4, train=train)
-    chart = next(chart for chart in charts_of(report) if chart.key == "memory")
+    chart = next(chart for chart in charts_of(network_records(report)) if chart.key == "memory")
     modes = ["inference", "train"]
     expected = [memory(load("resnet18"), 4, mode=mode).peak_bytes for mode in modes]
     peaks = [view.traces[-1]["y"][0] for view in chart.views]
@@ -100,7 +101,7 @@ def test_memory_over_time_of_both_modes(train):
 def test_a_module_captured_in_one_mode_has_memory_of_that_one():
     torch = pytest.importorskip("torch")
     report = analyze(capture(torch.nn.Conv2d(3, 4, 3).eval(), torch.zeros(1, 3, 8, 8)))
-    chart = next(chart for chart in charts_of(report) if chart.key == "memory")
+    chart = next(chart for chart in charts_of(network_records(report)) if chart.key == "memory")
     assert chart.note.startswith("Inference: at most ")
     assert "Left out, training step with AdamW: Conv2d was captured in eval mode" in chart.note
 

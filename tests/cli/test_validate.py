@@ -16,9 +16,8 @@ from convcost.cli.group import cli
 from convcost.errors import MissingExtraError, SourceError
 from convcost.measure.validation.results import Check, Difference, Explained, Validation
 from convcost.ops import REGISTRY
-from convcost.render import FORMATS
 from convcost.render import render as written
-from convcost.render.documents.validation import document
+from convcost.render.documents.validation import validation_document
 from convcost.sources import shipped
 from support.shown import ANSI, Terminal
 
@@ -234,7 +233,7 @@ BROKEN = Validation("third", "third", "meta", error="there is no such file")
 
 def shown(validations, format="table", verbose=False, terminal=False):
     out = Terminal() if terminal else io.StringIO()
-    written(document(validations, verbose), format, out)
+    written(validation_document(validations, verbose), format, out)
     return ANSI.sub("", out.getvalue())
 
 
@@ -274,7 +273,7 @@ def test_it_fits_80_columns(monkeypatch):
         assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("format", [name for name in FORMATS if name != "json"])
+@pytest.mark.parametrize("format", ["table", "markdown", "csv"])
 def test_every_format(format):
     text = shown([MANY, BROKEN], format)
     assert "net" in text

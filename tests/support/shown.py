@@ -10,7 +10,7 @@ from typing import Any
 
 from convcost import Report
 from convcost.render import render
-from convcost.render.documents.analysis import document
+from convcost.render.documents.analysis import analysis_document
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -23,9 +23,9 @@ class Terminal(io.StringIO):
 
 
 def shown(report: Report, format: str, units: str = "iec", terminal: bool = False, **options: Any) -> str:
-    """A report in one of the formats; ``options`` are those of ``document``."""
+    """A report in one of the formats; ``options`` are those of ``analysis_document``."""
     out = Terminal() if terminal else io.StringIO()
-    render(document(report, **options, style=units), format, out, units)
+    render(analysis_document(report, **options, style=units), format, out, units)
     return out.getvalue()
 
 

@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from ...errors import MissingExtraError, UsageError, nearest
-from . import network_charts, report_charts, roofline_chart
+from . import CHARTS, ComparisonRecords, NetworkRecords, roofline_chart
 from .style import Chart, safe
 
-if TYPE_CHECKING:
-    from ...analysis.roofline import Roofline
 
+def plot(record: Any, key: str, times_ns: Mapping[str, float] | None = None) -> Any:
+    """A chart of a report, a comparison or a roofline as a ``plotly.graph_objects.Figure``.
 
-def plot(record: Any, chart: str, **options: Any) -> Any:
-    """A chart of a report, a comparison or a roofline as a figure; see ``figure``."""
-    return figure(_CHARTS[type(record).__name__](record, **options), chart)
-
-
-def _of_roofline(roofline: Roofline, times_ns: Mapping[str, float] | None = None) -> tuple[Chart, ...]:
-    return (roofline_chart(roofline.layers, roofline.ceilings, times_ns),)
-
-
-_CHARTS: dict[str, Callable[..., tuple[Chart, ...]]] = {
-    "Report": report_charts,
-    "Comparison": lambda comparison: network_charts(comparison.reports),
-    "Roofline": _of_roofline,
-}
-"""The charts of each kind of record."""
-
-
-def figure(charts: tuple[Chart, ...], key: str) -> Any:
-    """One of the charts as a ``plotly.graph_objects.Figure``; its views become buttons above it.
+    Args:
+        record: the ``Report``, ``Comparison`` or ``Roofline``.
+        key: of ``CHARTS``; a roofline is its own chart.
+        times_ns: of a roofline, measured time of each layer by its name, in nanoseconds.
 
     Raises:
-        UsageError: an unknown chart, or one that these records cannot give.
+        UsageError: an unknown chart, or one that this record cannot give.
         MissingExtraError: plotly is not installed.
     """
-    by_key = {chart.key: chart for chart in charts}
-    if key not in by_key:
-        raise UsageError(f"unknown chart {key!r}{nearest(key, by_key)} (allowed: {', '.join(by_key)})")
-    chart = by_key[key]
+    kind = type(record).__name__
+    if kind == "Roofline":
+        return figure(roofline_chart(record.layers, record.ceilings, times_ns), key)
+    records = ComparisonRecords(record.reports) if kind == "Comparison" else NetworkRecords(record)
+    known = [each.key for each in CHARTS.values() if each.of is type(records)]
+    if key not in known:
+        raise UsageError(f"unknown chart {key!r}{nearest(key, known)} (allowed: {', '.join(known)})")
+    return figure(CHARTS[key].drawn(records), key)
+
+
+def figure(chart: Chart, key: str) -> Any:
+    """A chart as plotly's figure; its views become buttons above it. ``key`` is its name in the message.
+
+    Raises:
+        UsageError: the chart has no figure.
+        MissingExtraError: plotly is not installed.
+    """
     if chart.figure is None:
         raise UsageError(f"no chart {key!r}: {chart.missing}")
     try:

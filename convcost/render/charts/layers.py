@@ -28,7 +28,7 @@ def layers_chart(report: Report) -> Chart:
     """Three rows of bars over the same layers, so that one sees where each quantity lies."""
     shown = [layer for layer in report.layers if any(getattr(layer, key) for key, _, _ in QUANTITIES)]
     if not shown:
-        return Chart("layers", "Layer by layer", missing="no layer has parameters, MACs or activations")
+        return Chart(missing="no layer has parameters, MACs or activations")
     told = arithmetic()
     traces: list[dict[str, Any]] = []
     groups = [group for group in COLOURS if any(layer.group == group for layer in shown)]
@@ -52,11 +52,8 @@ def layers_chart(report: Report) -> Chart:
                 "yaxis": f"y{row}" if row > 1 else "y",
             })  # fmt: skip
     figure = {"data": traces, "layout": _layout(shown)}
-    kinds = {axis: {f"{axis}.type": kind} for axis in ("yaxis", "yaxis2", "yaxis3") for kind in ("linear",)}
-    linear = {key: value for part in kinds.values() for key, value in part.items()}
+    linear = {f"{axis}.type": "linear" for axis in ("yaxis", "yaxis2", "yaxis3")}
     return Chart(
-        "layers",
-        "Layer by layer",
         "From the input on the left to the output on the right. Hover for exact integers and their arithmetic.",
         figure,
         (View("linear", layout=linear), View("logarithmic", layout=dict.fromkeys(linear, "log"))),

@@ -13,7 +13,6 @@ from .style import GREY, SERIES, Chart, View, axis, label, layout
 
 PHASES = {"forward": SERIES[0], "backward": SERIES[1], "optimizer": SERIES[2]}
 MAX_ALIVE = 12
-TITLE = "Memory over one step"
 
 
 class Point(Protocol):
@@ -32,7 +31,7 @@ class Point(Protocol):
         """Bytes that are alive."""
 
 
-class Run(msgspec.Struct, frozen=True):
+class MemoryRun(msgspec.Struct, frozen=True):
     """What is shown of one way to run a network.
 
     ``label``: how it runs, "inference". ``timeline``: its points in order of execution. ``alive``: (what, bytes) of
@@ -45,12 +44,12 @@ class Run(msgspec.Struct, frozen=True):
     missing: str = "the memory record has no points"
 
 
-def memory_chart(*runs: Run) -> Chart:
+def memory_chart(*runs: MemoryRun) -> Chart:
     """The bytes alive after each step; a view for each run that has a timeline, the first one drawn."""
     known = [run for run in runs if run.timeline]
     if not known:
         why = "; ".join(f"{run.label}: {run.missing}" for run in runs)
-        return Chart("memory", TITLE, missing=why or "there is no record of its memory over time")
+        return Chart(missing=why or "there is no record of its memory over time")
     phases = list(dict.fromkeys(point.phase for run in known for point in run.timeline))
     peaks = [_peak_of(run) for run in known]
     looks = [
@@ -76,18 +75,18 @@ def memory_chart(*runs: Run) -> Chart:
     data = [{**always, **first} for always, first in zip(fixed, looks[0].traces, strict=True)]
     note = " ".join(_said(run, peak) for run, (_, peak) in zip(known, peaks, strict=True))
     note += "".join(f" Left out, {run.label}: {run.missing}." for run in runs if not run.timeline)
-    return Chart("memory", TITLE, note, {"data": data, "layout": found}, tuple(looks) if len(looks) > 1 else ())
+    return Chart(note, {"data": data, "layout": found}, tuple(looks) if len(looks) > 1 else ())
 
 
-def _peak_of(run: Run) -> tuple[int, Point]:
+def _peak_of(run: MemoryRun) -> tuple[int, Point]:
     return max(enumerate(run.timeline, start=1), key=lambda found: (found[1].bytes, -found[0]))
 
 
-def _frame(run: Run, peak: Point) -> dict[str, Any]:
+def _frame(run: MemoryRun, peak: Point) -> dict[str, Any]:
     return {"xaxis.range": [0.5, len(run.timeline) + 0.5], "yaxis.range": [0, peak.bytes * 1.15]}
 
 
-def _phase(run: Run, phase: str) -> dict[str, Any]:
+def _phase(run: MemoryRun, phase: str) -> dict[str, Any]:
     """Steps of one phase as an outline: each as wide as one; where others come between, the line breaks."""
     found: dict[str, list[Any]] = {"x": [], "y": [], "text": [], "customdata": []}
     for name, stretch in groupby(enumerate(run.timeline, start=1), key=lambda step: step[1].phase):
@@ -105,7 +104,7 @@ def _phase(run: Run, phase: str) -> dict[str, Any]:
     return {**found, "visible": bool(found["x"]), "textposition": "top center"}
 
 
-def _mark(run: Run, place: int, peak: Point) -> dict[str, Any]:
+def _mark(run: MemoryRun, place: int, peak: Point) -> dict[str, Any]:
     held = sorted(run.alive, key=lambda found: -found[1])
     lines = [f"<b>peak</b>: {peak.bytes:,} bytes = {units.size(peak.bytes)}", f"{peak.phase}, {label(peak.layer)}"]
     lines += [f"{size:,} B  {label(name)}" for name, size in held[:MAX_ALIVE]]
@@ -127,6 +126,6 @@ def _side(position: float) -> str:
     return "right" if position < 0.2 else "left" if position > 0.8 else "center"
 
 
-def _said(run: Run, peak: Point) -> str:
+def _said(run: MemoryRun, peak: Point) -> str:
     where = "the optimizer's step" if peak.phase == "optimizer" else f"the {peak.phase} of {peak.layer}"
     return f"{run.label[0].upper()}{run.label[1:]}: at most {peak.bytes:,} bytes at once, in {where}."

@@ -22,7 +22,6 @@ def _dataset(report: Report) -> str:
 
 def bubble_chart(reports: Sequence[Report]) -> Chart:
     """Error against multiply-accumulates; the area of a circle is the number of parameters."""
-    title = "Error against work"
     views = []
     for kind, name in ERRORS.items():
         known = [(report, error) for report in reports if (error := report.about.error(kind)) is not None]
@@ -31,7 +30,7 @@ def bubble_chart(reports: Sequence[Report]) -> Chart:
             look = f"{name} on {short(datasets.pop())}"
             views.append(View(look, (_dots(reports, known, look),), {"yaxis.title.text": f"{safe(look)}, %"}))
     if not views:
-        return Chart("bubble", title, missing="fewer than two of these networks have a published error on one dataset")
+        return Chart(missing="fewer than two of these networks have a published error on one dataset")
     first = views[0].traces[0]
     most = max(report.totals.params for report in reports)
     marker = {
@@ -47,7 +46,7 @@ def bubble_chart(reports: Sequence[Report]) -> Chart:
     found["xaxis"] = axis("MACs, logarithmic", type="log", tickformat="~s", dtick="D2")
     found["yaxis"] = axis(f"{safe(views[0].label)}, %")
     note = "Lower is better, further left is cheaper; the area of a circle is the number of parameters."
-    return Chart("bubble", title, note, {"data": [trace], "layout": found}, tuple(views))
+    return Chart(note, {"data": [trace], "layout": found}, tuple(views))
 
 
 def _dots(reports: Sequence[Report], known: Sequence[tuple[Report, float]], look: str) -> dict[str, Any]:
@@ -67,11 +66,10 @@ def _dots(reports: Sequence[Report], known: Sequence[tuple[Report, float]], look
 
 def depth_chart(reports: Sequence[Report]) -> Chart:
     """The revolution of depth: error as bars in the order of the years, weight layers as a line."""
-    title = "The revolution of depth"
     kind = max(ERRORS, key=lambda key: sum(report.about.error(key) is not None for report in reports))
     known = [(report, error) for report in reports if (error := report.about.error(kind)) is not None]
     if len(known) < 2 or len({_dataset(report) for report, _ in known}) > 1:
-        return Chart("depth", title, missing="fewer than two of these networks have a published error on one dataset")
+        return Chart(missing="fewer than two of these networks have a published error on one dataset")
     known.sort(key=lambda pair: (pair[0].about.year or 0, pair[0].totals.depth))
     names = [f"{label(report.about.name, 20)}<br>{report.about.year or ''}" for report, _ in known]
     bars = {
@@ -97,7 +95,7 @@ def depth_chart(reports: Sequence[Report]) -> Chart:
         "weight layers", overlaying="y", side="right", rangemode="tozero", showgrid=False, tickmode="auto", nticks=6
     )
     note = "Depth is the number of convolutions and linear layers on the longest path, as the papers count it."
-    return Chart("depth", title, note, {"data": [bars, line], "layout": found})
+    return Chart(note, {"data": [bars, line], "layout": found})
 
 
 def totals_chart(reports: Sequence[Report]) -> Chart:
@@ -129,7 +127,7 @@ def totals_chart(reports: Sequence[Report]) -> Chart:
     found["legend"]["traceorder"] = "normal"
     found["yaxis"] = axis("", autorange="reversed", showgrid=False, type="category")
     note = "Each bar is a whole network; colours are groups of layers."
-    return Chart("totals", "Totals by group", note, {"data": data, "layout": found}, tuple(views))
+    return Chart(note, {"data": data, "layout": found}, tuple(views))
 
 
 def _hover(report: Report, group: str, key: str, unit: str) -> str:
@@ -142,9 +140,8 @@ def _hover(report: Report, group: str, key: str, unit: str) -> str:
 
 def throughput_chart(measured: Mapping[str, Sequence[tuple[int, float]]], unit: str = "images per second") -> Chart:
     """Measured throughput over batch size: per network its (batch, samples per second) pairs."""
-    title = "Throughput over batch size"
     if not any(measured.values()):
-        return Chart("throughput", title, missing="no measured records")
+        return Chart(missing="no measured records")
     data = [
         {
             "type": "scatter", "mode": "lines+markers", "name": label(name), "hoverinfo": "text",
@@ -158,4 +155,4 @@ def throughput_chart(measured: Mapping[str, Sequence[tuple[int, float]]], unit: 
     found["margin"] = {"l": 64, "r": 16, "t": 44, "b": 48}
     found["xaxis"] = axis("batch size", type="log", dtick="D2")
     found["yaxis"] = axis(unit, type="log", tickformat="~s")
-    return Chart("throughput", title, "Measured, not predicted.", {"data": data, "layout": found})
+    return Chart("Measured, not predicted.", {"data": data, "layout": found})

@@ -58,7 +58,7 @@ def roofline_chart(points: Sequence[Point], ceilings: Ceilings, times_ns: Mappin
     title = f"Roofline on {short(ceilings.device)}"
     used = [point for point in points if point.flops and point.bytes_moved]
     if not used:
-        return Chart("roofline", title, missing="no layer does arithmetic")
+        return Chart(missing="no layer does arithmetic", title=title)
     traces = _roofs(used, ceilings)
     for group, colour in COLOURS.items():
         own = [point for point in used if point.group == group]
@@ -80,7 +80,7 @@ def roofline_chart(points: Sequence[Point], ceilings: Ceilings, times_ns: Mappin
     found["legend"] = {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top", "itemsizing": "constant"}
     found["xaxis"] = axis("FLOPs per byte of traffic", type="log", tickformat="~g")
     found["yaxis"] = axis("FLOPs per second", type="log", tickformat="~s")
-    return Chart("roofline", title, _note(points, used), {"data": traces, "layout": found})
+    return Chart(_note(points, used), {"data": traces, "layout": found}, title=title)
 
 
 def _roofs(used: Sequence[Point], ceilings: Ceilings) -> list[dict[str, Any]]:

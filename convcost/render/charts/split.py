@@ -19,7 +19,7 @@ def split_chart(report: Report) -> Chart:
     """One bar to a quantity, each 100% long, divided by group."""
     rows = [(key, name) for key, name in _ROWS if getattr(report.totals, key)]
     if not rows:
-        return Chart("split", "Convolutional against fully connected", missing="the network counts nothing")
+        return Chart(missing="the network counts nothing")
     traces: list[dict[str, Any]] = []
     for group, part in report.breakdown.items():
         if not any(getattr(part, key) for key, _ in rows):
@@ -53,8 +53,6 @@ def split_chart(report: Report) -> Chart:
     found["xaxis"] = axis("", range=[0, 100], ticksuffix="%", tick0=0, dtick=25, automargin=False)
     found["yaxis"] = axis("", autorange="reversed", showgrid=False)
     return Chart(
-        "split",
-        "Convolutional against fully connected",
         "Each bar is the whole network; colours are groups of layers.",
         {"data": traces, "layout": found},
     )

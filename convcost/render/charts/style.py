@@ -41,18 +41,18 @@ class View(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """A chart as plain data: plotly's figure of dicts and lists, a title, and one sentence on how to read it.
+    """A chart as plain data: plotly's figure of dicts and lists, and one sentence on how to read it.
 
     ``views`` are looks that a reader can switch between; the figure shows the first. Without a figure, ``missing`` says
-    why there is none.
+    why there is none. ``key`` and ``title`` come from the table of charts, unless the title depends on what is drawn.
     """
 
-    key: str
-    title: str
     note: str = ""
     figure: dict[str, Any] | None = None
     views: tuple[View, ...] = ()
     missing: str | None = None
+    title: str = ""
+    key: str = ""
 
 
 def layout(height: int, **more: Any) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def column_keys() -> tuple[str, ...]:
     return (*_BEFORE, *sortable(), *_BEHIND, *SHARES)
 
 
-def document(
+def analysis_document(
     report: Report,
     depth: int | None = None,
     columns: Sequence[str] = DEFAULT_COLUMNS,
@@ -108,6 +108,12 @@ def document(
     parts += [Paragraph(text, "warning") for text in report.warnings]
     parts += [Paragraph(text) for text in conventions(report, convention, style)]
     return Document(tuple(parts))
+
+
+def summary_document(report: Report) -> Document:
+    """The headline, the sums by group and the layers: what a notebook shows of a report."""
+    sheets = (breakdown_sheet(report), layer_sheet(report, None, DEFAULT_COLUMNS))
+    return Document((Paragraph(headline(report), "headline"), *sheets))
 
 
 def headline(report: Report, style: str = "iec") -> str:
@@ -202,7 +208,7 @@ def _total(report: Report, layers: Sequence[LayerRecord], key: str) -> Any:
 def ranked(
     report: Report, sort: str | None = None, top: int | None = None, bounds: Sequence[LayerBound] = ()
 ) -> list[int]:
-    """Positions of the layers with the largest first; arguments as for ``document``; without ``sort`` by MACs.
+    """Positions of the layers with the largest first; arguments as for ``analysis_document``; without ``sort`` by MACs.
 
     Raises:
         UsageError: an unknown quantity.
@@ -338,6 +344,7 @@ def conventions(report: Report, convention: str | None, style: str = "iec") -> l
 def _covered(report: Report) -> str:
     coverage = report.coverage
     if not coverage.unmodelled:
-        return f"Coverage: all {coverage.nodes} operations are modelled."
+        all_of = "the one operation is" if coverage.nodes == 1 else f"all {coverage.nodes} operations are"
+        return f"Coverage: {all_of} modelled."
     missing = ", ".join(f"{name} ({times})" for name, times in coverage.unmodelled)
     return f"Coverage: {coverage.modelled} of {coverage.nodes} operations are modelled; NOT counted: {missing}."

@@ -40,7 +40,7 @@ def entry(report: Report) -> Entry:
     )
 
 
-def document(entries: Sequence[Entry]) -> Document:
+def catalogue_document(entries: Sequence[Entry]) -> Document:
     """The catalogue, families in the order of their first year."""
     first: dict[str, int] = {}
     for found in entries:

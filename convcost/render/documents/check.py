@@ -16,7 +16,7 @@ QUIET = 20
 """Above so many sources, those that are fine are counted and not listed."""
 
 
-def document(report: CheckReport, verbose: bool = False) -> Document:
+def check_document(report: CheckReport, verbose: bool = False) -> Document:
     """What ``convcost check`` shows; ``verbose``: every source and every layer."""
     parts: list[Paragraph | Sheet] = []
     listed = [x for x in report.sources if verbose or len(report.sources) <= QUIET or x.status != "ok"]

@@ -15,7 +15,7 @@ RATIOS = ("params", "macs", "flops", "activation_bytes", "weight_file_bytes")
 SPLIT = ("params", "macs", "activation_bytes")
 
 
-def document(comparison: Comparison) -> Document:
+def comparison_document(comparison: Comparison) -> Document:
     """What ``convcost compare`` shows."""
     sheets = (_figures("", "main", comparison), *further(comparison).values())
     return Document((*sheets, *(Paragraph(text) for text in notes(comparison))))
@@ -32,7 +32,7 @@ def further(comparison: Comparison) -> dict[str, Sheet]:
     return {**sheets, "shares": _split(comparison.networks)}
 
 
-def flat(comparison: Comparison) -> Document:
+def comparison_rows(comparison: Comparison) -> Document:
     """Everything in one sheet, for CSV."""
     keys = tuple(comparison.quantities)
     groups = [(quantity, group) for quantity in SPLIT for group in ("conv", "fc")]

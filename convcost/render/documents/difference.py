@@ -26,7 +26,7 @@ Group = tuple["Change", ...]
 """Changes that are shown as one line: a layer, or a block with all of its layers."""
 
 
-def document(diff: Diff, verbose: bool = False, style: str = "iec") -> Document:
+def difference_document(diff: Diff, verbose: bool = False, style: str = "iec") -> Document:
     """What ``convcost compare A B --layers`` shows; ``verbose``: every layer, none folded."""
     parts: list[Paragraph | Sheet] = [Paragraph(headline(diff, style), "headline")]
     if diff.changes:
@@ -36,7 +36,7 @@ def document(diff: Diff, verbose: bool = False, style: str = "iec") -> Document:
     return Document(tuple(parts))
 
 
-def flat(diff: Diff) -> Document:
+def difference_rows(diff: Diff) -> Document:
     """Every change in one sheet, for CSV."""
     keys = ("kind", "before", "after", "block", "op", "fields", "where")
     columns = [Column(key, "") for key in keys]

@@ -24,7 +24,7 @@ _COLUMNS = (
 )
 
 
-def document(explanations: Sequence[Explanation]) -> Document:
+def explanation_document(explanations: Sequence[Explanation]) -> Document:
     """One sheet for each layer, with its warnings below it."""
     parts: list[Paragraph | Sheet] = []
     for found in explanations:

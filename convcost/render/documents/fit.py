@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ... import units
 from ..sheet import Column, Document, Line, Paragraph, Sheet
-from .memory import Parts, parts, setting, size
+from .memory import Parts, memory_parts, setting, size
 
 if TYPE_CHECKING:
     from ...analysis.memory import Memory
@@ -62,7 +62,7 @@ def _one(found: Fit, style: str) -> Parts:
     return [
         Paragraph(text, "headline"),
         sheet,
-        *parts(memory, style, ideal=False)[1:],
+        *memory_parts(memory, style, ideal=False)[1:],
         *map(Paragraph, _terms(found, style)),
     ]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ...hardware.gpu import Gpu
 
 
-def document(gpus: Sequence[Gpu]) -> Document:
+def gpus_document(gpus: Sequence[Gpu]) -> Document:
     """One line for each GPU."""
     columns = (
         Column("gpu", "GPU", "word"), Column("year", "Year", "plain"), Column("memory_bytes", "Memory", "bytes"),

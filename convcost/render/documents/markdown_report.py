@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from ..charts.networks import ERRORS
 from ..sheet import Column, Curve, Document, Line, Paragraph, Sheet
-from .analysis import breakdown_sheet, claims, conventions, document, headline
-from .roofline import parts as roofline_parts
+from .analysis import analysis_document, breakdown_sheet, claims, conventions, headline
+from .roofline import roofline_parts
 
 if TYPE_CHECKING:
     from ...analysis.report import Report
     from ...analysis.roofline import Roofline
 
 
-def one(
+def network_report(
     report: Report,
     command: Sequence[str],
     convention: str | None = None,
@@ -26,13 +26,13 @@ def one(
 ) -> Document:
     """The account of one network under its title; ``pictures`` lie beside the document; ``measured`` stands last."""
     title = Paragraph(report.about.title or report.about.name, "title")
-    first, *rest = document(report, convention=convention).parts
+    first, *rest = analysis_document(report, convention=convention).parts
     bound = roofline_parts(roofline) if roofline is not None else ()
     found = (Paragraph("Measured", "section"), *measured) if measured else ()
     return Document((title, first, *pictures, *rest, *bound, *found, _made_by(command)))
 
 
-def several(reports: Sequence[Report], command: Sequence[str], convention: str | None = None) -> Document:
+def comparison_report(reports: Sequence[Report], command: Sequence[str], convention: str | None = None) -> Document:
     """Networks side by side, then the account of each by group, with its published figures."""
     parts: list[Paragraph | Sheet] = [Paragraph(", ".join(report.about.name for report in reports), "title")]
     parts.append(_side_by_side(reports))

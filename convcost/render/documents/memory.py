@@ -36,12 +36,12 @@ def size(value: int, style: str) -> str:
     return units.size(value, style) + (" bytes" if style == "raw" else "")
 
 
-def document(memory: Memory, style: str = "iec") -> Document:
+def memory_document(memory: Memory, style: str = "iec") -> Document:
     """The account alone."""
-    return Document(tuple(parts(memory, style)))
+    return Document(tuple(memory_parts(memory, style)))
 
 
-def parts(memory: Memory, style: str = "iec", ideal: bool = True, plain: bool = False) -> Parts:
+def memory_parts(memory: Memory, style: str = "iec", ideal: bool = True, plain: bool = False) -> Parts:
     """Headline, the bill at the peak, the terms, the timeline, what is alive, and what the numbers mean.
 
     ``ideal``: with the peak of a runtime that lets go of every value after its last reader. ``plain``: no curve.

@@ -20,7 +20,7 @@ Parts = list[Paragraph | Sheet | Curve]
 _GROUPS = ("conv", "fc")
 
 
-def document(
+def profile_document(
     profile: Profile, style: str = "iec", depth: int | None = None, plain: bool = False, every: bool = False
 ) -> Document:
     """What ``convcost profile`` shows.
@@ -321,7 +321,7 @@ def _torch(where: Environment) -> str:
     return where.versions.get("torch", "of an unknown version")
 
 
-def flat(profile: Profile) -> Document:
+def profile_rows(profile: Profile) -> Document:
     """One row for each setting and one for each of its layers, for spreadsheets; without a time where it failed.
 
     FLOPs of a training step are those of the whole step, as the time is.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import units
-from ..sheet import Column, Curve, Line, Paragraph, Sheet
+from ..sheet import Column, Curve, Document, Line, Paragraph, Sheet
 from .fold import folded
 
 if TYPE_CHECKING:
@@ -27,7 +27,12 @@ _LIMIT = Column("limit", "Limit", "word")
 _NAMES = {"conv": "Convolutions", "fc": "Fully connected layers", "attention": "Attention"}
 
 
-def parts(
+def roofline_document(roofline: Roofline) -> Document:
+    """The roofline by itself."""
+    return Document(tuple(roofline_parts(roofline)))
+
+
+def roofline_parts(
     roofline: Roofline,
     style: str = "iec",
     depth: int | None = None,

@@ -19,7 +19,7 @@ _WEIGHTS = ("params", "buffers", "weight bytes")
 _MEMORY = ("activation bytes",)
 
 
-def document(validations: Sequence[Validation], verbose: bool = False) -> Document:
+def validation_document(validations: Sequence[Validation], verbose: bool = False) -> Document:
     """One network check by check, or several with a line each; then what differs, and what rules explain."""
     parts: list[Paragraph | Sheet] = []
     if len(validations) > 1:

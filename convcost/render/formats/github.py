@@ -6,7 +6,7 @@ import os
 import re
 from typing import IO, TYPE_CHECKING
 
-from ..documents.check import document
+from ..documents.check import check_document
 from . import table
 
 if TYPE_CHECKING:
@@ -16,12 +16,10 @@ _PLACE = re.compile(r"(.+?):(\d+)(?::(\d+))?\Z")
 _LEVELS = {"note": "notice", "published": "error", "budget": "error", "lock": "error", "error": "error"}
 
 
-def render(report: CheckReport, out: IO[str], units: str = "iec", folder: str = "") -> None:
-    """The check as text for the job's log, and an annotation for each finding.
-
-    ``folder`` is the current one, from the top of the repository: GitHub wants files from there.
-    """
-    table.render(document(report), out, units)
+def render(report: CheckReport, out: IO[str], units: str = "iec") -> None:
+    """Write the check as text for the job's log, and an annotation for each finding."""
+    folder = _folder()
+    table.render(check_document(report), out, units)
     for finding in report.findings:
         out.write(annotation(finding, folder=folder))
     for checked in report.sources:
@@ -29,8 +27,18 @@ def render(report: CheckReport, out: IO[str], units: str = "iec", folder: str = 
             out.write(annotation(finding, checked.source, folder))
 
 
+def _folder() -> str:
+    """The current folder, relative to the top of the repository that a job of GitHub Actions has checked out."""
+    top = os.environ.get("GITHUB_WORKSPACE")
+    path = os.path.relpath(os.getcwd(), os.path.realpath(top)) if top else ""
+    return "" if path.startswith(os.pardir) else path
+
+
 def annotation(finding: Finding, source: str = "", folder: str = "") -> str:
-    """``::error file=net.yaml,line=6,col=5,title=convcost: net.yaml::message``."""
+    """``::error file=net.yaml,line=6,col=5,title=convcost: net.yaml::message``; GitHub joins paths to its own top.
+
+    ``folder``: the folder that the finding's path starts from, relative to the top of the repository.
+    """
     properties = []
     place = _PLACE.match(finding.where or "")
     if place:

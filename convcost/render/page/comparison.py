@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ... import units
-from ..charts import Chart, network_charts
+from ..charts import Chart, ComparisonRecords, charts_of
 from ..charts.networks import ERRORS
 from ..documents.analysis import breakdown_sheet, headline
 from ..documents.comparison import further, notes
@@ -43,7 +43,7 @@ def comparison_page(
     ``compared`` adds what ``convcost compare`` shows: memory, ratios, where the work is;
     ``measured`` what saved profiles say.
     """
-    drawn = tuple(charts or network_charts(reports))
+    drawn = tuple(charts or charts_of(ComparisonRecords(reports)))
     names = [row.name for row in compared.networks] if compared else [report.about.name for report in reports]
     short = names[0] if len(names) == 1 else f"{len(names)} networks"
     if len(", ".join(names)) <= 100:

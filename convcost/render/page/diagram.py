@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import units
-from ..blocks import Block, is_wrapper, tree
+from ..blocks import LayerBlock, block_tree, is_wrapper, main_group
 
 if TYPE_CHECKING:
     from ...analysis.layers import LayerRecord
@@ -33,7 +33,7 @@ class Level:
     an input of the network.
     """
 
-    def __init__(self, sources: Sequence[Iterable[int]], block: Block, read: set[int], inputs: int) -> None:
+    def __init__(self, sources: Sequence[Iterable[int]], block: LayerBlock, read: set[int], inputs: int) -> None:
         self.items: list[Item] = []
         self.rank: list[int] = []
         self.segments: list[tuple[int, int, int]] = []
@@ -41,7 +41,7 @@ class Level:
         self._lay(sources, block, read, inputs)
         self.rows = self._rows()
 
-    def _lay(self, sources: Sequence[Iterable[int]], block: Block, read: set[int], inputs: int) -> None:
+    def _lay(self, sources: Sequence[Iterable[int]], block: LayerBlock, read: set[int], inputs: int) -> None:
         children = block.children
         child_of = {p: k for k, child in enumerate(children) for p in range(child.start, child.stop)}
         wanted = [_outside(sources, child.start, child.stop) for child in children]
@@ -104,14 +104,15 @@ def _outside(sources: Sequence[Iterable[int]], start: int, stop: int) -> list[in
     return list(dict.fromkeys(p for layer in range(start, stop) for p in sources[layer] if not start <= p < stop))
 
 
-def diagram(report: Report, root: Block | None = None) -> dict[str, Any]:
+def diagram(report: Report, root: LayerBlock | None = None) -> dict[str, Any]:
     """The diagram as plain data for the page.
 
-    ``blocks`` are all blocks, the network first; each has its ``label``, the layers ``start`` to ``stop`` and, unless
-    it is a single layer, ``kids`` (indices of blocks), ``items``, ``rows`` and ``segments`` as ``Level`` makes them.
+    ``blocks`` are all blocks, the network first; each has its ``label``, its ``group``, the layers ``start`` to
+    ``stop`` and, unless it is a single layer, ``kids`` (indices of blocks), ``items``, ``rows`` and ``segments`` as
+    ``Level`` makes them.
     ``open`` are the blocks that a fresh page shows open.
     """
-    root = root or tree(report)
+    root = root or block_tree(report)
     sources = [[source for source, _ in layer.node.inputs] for layer in report.layers]
     readers: list[list[int]] = [[] for _ in sources]
     for position, found in enumerate(sources):
@@ -121,9 +122,10 @@ def diagram(report: Report, root: Block | None = None) -> dict[str, Any]:
     results = {source for source, _ in report.graph.outputs}
     blocks: list[dict[str, Any]] = []
 
-    def add(block: Block) -> int:
+    def add(block: LayerBlock) -> int:
         own = len(blocks)
-        entry: dict[str, Any] = {"label": block.label, "start": block.start, "stop": block.stop, "times": block.times}
+        entry: dict[str, Any] = {"label": block.title, "start": block.start, "stop": block.stop, "times": block.times}
+        entry["group"] = main_group(report.layers[block.start : block.stop])
         blocks.append(entry)
         if block.children:
             inside = range(block.start, block.stop)

@@ -61,12 +61,13 @@ def master_table(reports: Sequence[Report], links: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def index_page(
-    reports: Sequence[Report], links: Sequence[str], format: str = "html", assets: Assets | None = None
-) -> str:
-    """The list of reports as a page of its own."""
-    if format == "markdown":
-        return f"# Reports\n\n{master_table(reports, links)}\n"
+def markdown_index(reports: Sequence[Report], links: Sequence[str]) -> str:
+    """The list of reports as a Markdown file of its own."""
+    return f"# Reports\n\n{master_table(reports, links)}\n"
+
+
+def html_index(reports: Sequence[Report], links: Sequence[str], assets: str | None = None) -> str:
+    """The list of reports as a page of its own; ``assets``: the folder of its style and scripts, None: in the page."""
     heads = "".join(f'<th scope="col">{head}</th>' for head in _HEADS)
     rows = "".join(map(_row, reports, links, master_rows(reports)))
     table = (
@@ -74,7 +75,8 @@ def index_page(
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
     head = f"<header><p class='kicker'>convcost</p><h1>What {len(reports)} networks cost</h1></header>"
-    return page("What networks cost", [("networks", "All networks", table)], head, {"charts": []}, assets or Assets())
+    sections = [("networks", "All networks", table)]
+    return page("What networks cost", sections, head, {"charts": []}, Assets(folder=assets or ""))
 
 
 def _row(report: Report, link: str, texts: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..charts import Chart, report_charts
+from ..charts import Chart, NetworkRecords, charts_of
 from ..documents.analysis import breakdown_sheet, headline
 from ..formats.html_table import table
 from ..sheet import Document
@@ -53,7 +53,7 @@ def report_page(
         roofline: what stands beside its chart.
         measured: a profile, in a section of its own.
     """
-    drawn = {chart.key: chart for chart in charts or report_charts(report)}
+    drawn = {chart.key: chart for chart in charts or charts_of(NetworkRecords(report))}
     html = {key: chart_html(chart) for key, chart in drawn.items()}
     if roofline is not None:
         html["roofline"] = roofline_html(roofline, html["roofline"])
@@ -66,10 +66,10 @@ def report_page(
     groups = f'<div class="wide">{table(breakdown_sheet(report), "groups", "Sums by group of layers")}</div>'
     missing = [key for key, chart in drawn.items() if chart.figure is None]
     sections = [
-        ("where", "Where parameters, work and memory are", html["layers"]),
+        ("where", "Parameters, MACs and activation memory by layer", html["layers"]),
         ("groups", "By group", html["split"] + groups),
         ("diagram", "Architecture", asset("diagram.html")),
-        ("tree", "Block by block", html["tree"]),
+        ("tree", drawn["tree"].title, html["tree"]),
         *([("measured", "Measured", document_html(measured))] if measured else []),
         ("table", "Layers", asset("layers.html")),
         *((key, drawn[key].title, html[key]) for key in drawn

@@ -16,7 +16,7 @@ _FOLDER = os.path.dirname(os.path.abspath(__file__))
 SCRIPTS = ("core.js", "tables.js", "layers.js", "layout.js", "diagram.js", "tree.js", "charts.js")
 MAX_TITLE = 120
 NAMES = {
-    "where": "Where", "roofline": "Roofline", "claims": "Claims", "about": "Conventions", "shares": "Conv and FC",
+    "where": "By layer", "roofline": "Roofline", "claims": "Claims", "about": "Conventions", "shares": "Conv and FC",
 }  # fmt: skip
 """Headings that are too long for the bar above."""
 

@@ -12,7 +12,7 @@ from convcost import analyze, capture, compare, fit, load, memory
 from convcost.analysis.quantities import budget_keys, lock_keys, quantities, quantity
 from convcost.errors import SpecError, UsageError
 from convcost.render import render
-from convcost.render.documents.comparison import document
+from convcost.render.documents.comparison import comparison_document
 
 REVOLUTION = ("alexnet_2012", "zfnet", "vgg19", "googlenet", "resnet152")
 
@@ -168,7 +168,7 @@ def test_what_is_not_known_is_said():
     torch = pytest.importorskip("torch")
     found = compare([capture(torch.nn.Conv2d(3, 8, 3).eval(), torch.empty(1, 3, 8, 8)), load("lenet5")], gpu="t4")
     out = io.StringIO()
-    render(document(found), "markdown", out)
+    render(comparison_document(found), "markdown", out)
     assert out.getvalue().count("Not known of") == 2
     assert "Peak, training: Conv2d was captured in eval mode" in out.getvalue()
 

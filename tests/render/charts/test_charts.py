@@ -10,13 +10,15 @@ import pytest
 import convcost
 from convcost import Ceilings, analyze
 from convcost.errors import MissingExtraError, UsageError
-from convcost.render.blocks import Block, tree
+from convcost.render.blocks import LayerBlock, block_tree
 from convcost.render.charts import (
+    ComparisonRecords,
+    NetworkRecords,
     bubble_chart,
+    charts_of,
     depth_chart,
     layers_chart,
-    network_charts,
-    report_charts,
+    picture,
     roofline_chart,
     split_chart,
     throughput_chart,
@@ -25,7 +27,6 @@ from convcost.render.charts import (
 )  # fmt: skip
 from convcost.render.charts.figures import plot
 from convcost.render.charts.style import COLOURS, arithmetic, ink, label
-from convcost.render.charts.svg import picture
 from convcost.render.formats.grid import spark
 from support.networks import chain
 
@@ -117,23 +118,23 @@ def test_text_on_a_colour_can_be_read(group):
     assert contrast(ink(COLOURS[group]), COLOURS[group]) >= 4.5
 
 
-def leaves(block: Block):
+def leaves(block: LayerBlock):
     return [leaf for child in block.children for leaf in leaves(child)] if block.children else [block]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_tree_holds_every_layer_once_in_order(name):
     found = report(name)
-    assert [(b.start, b.stop) for b in leaves(tree(found))] == [(k, k + 1) for k in range(len(found.layers))]
+    assert [(b.start, b.stop) for b in leaves(block_tree(found))] == [(k, k + 1) for k in range(len(found.layers))]
 
 
 def test_stages_are_gathered_and_branches_are_not():
-    stages = {b.label: b.times for b in tree(report("resnet50")).children if b.times}
+    stages = {b.label: b.times for b in block_tree(report("resnet50")).children if b.times}
     assert stages == {"conv2": 3, "conv3": 4, "conv4": 6, "conv5": 3}
-    assert {b.label: b.times for b in tree(report("densenet121")).children if b.times} == {
+    assert {b.label: b.times for b in block_tree(report("densenet121")).children if b.times} == {
         "block1": 6, "block2": 12, "block3": 24, "block4": 16,
     }  # fmt: skip
-    inception = next(b for b in tree(report("googlenet")).children if b.label == "inception_3a")
+    inception = next(b for b in block_tree(report("googlenet")).children if b.label == "inception_3a")
     assert [b.label for b in inception.children] == [
         "conv_1", "conv_2", "conv_3", "conv_4", "conv_5", "max_pool2d_1", "conv_6", "concat_1",
     ]  # fmt: skip
@@ -252,7 +253,10 @@ def test_plotly_accepts_every_figure(name):
     """plotly's own classes check every attribute and value."""
     objects = pytest.importorskip("plotly.graph_objects")
     drawn = 0
-    for chart in (*report_charts(report(name)), *network_charts([report(name), report("vgg16"), report("alexnet")])):
+    for chart in (
+        *charts_of(NetworkRecords(report(name))),
+        *charts_of(ComparisonRecords([report(name), report("vgg16"), report("alexnet")])),
+    ):
         if chart.figure is not None:
             objects.Figure(json.loads(json.dumps(chart.figure)))
             drawn += 1
@@ -266,7 +270,7 @@ def test_plot_gives_figures():
     found = report("vgg16")
     for key in ("layers", "split", "tree"):
         figure = found.plot(key)
-        assert len(figure.data) == len(next(c for c in report_charts(found) if c.key == key).figure["data"])
+        assert len(figure.data) == len(next(c for c in charts_of(NetworkRecords(found)) if c.key == key).figure["data"])
     assert found.plot().layout.title.text == "Layer by layer"
     buttons = found.plot("tree").layout.updatemenus[0].buttons
     assert [b.label for b in buttons] == ["parameters", "MACs", "activation memory", "bytes moved"]
@@ -295,7 +299,7 @@ def test_without_plotly_a_plot_says_what_to_install(monkeypatch):
 
 def test_what_costs_nothing_has_no_chart():
     found = analyze(chain((3, 8, 8), "flatten"))
-    charts = report_charts(found)
+    charts = charts_of(NetworkRecords(found))
     assert [chart.figure for chart in charts[:2]] == [None, None]
     assert all(chart.missing for chart in charts if chart.figure is None)
     assert picture(charts[3]) is None

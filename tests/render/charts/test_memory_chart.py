@@ -5,8 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from convcost import analyze, load
-from convcost.render.charts import memory_chart, network_charts, report_charts
-from convcost.render.charts.memory import Run
+from convcost.render.charts import ComparisonRecords, MemoryRun, NetworkRecords, charts_of, memory_chart
 
 
 def step(layer, phase, size):
@@ -16,7 +15,7 @@ def step(layer, phase, size):
 def test_the_memory_timeline_marks_its_peak():
     points = [step("a", "forward", 10), step("b", "forward", 30), step("b", "backward", 45), step("a", "backward", 45)]
     points.append(step("step", "optimizer", 20))
-    chart = memory_chart(Run("training", points, [("weight of a", 15), ("output of b", 30)]))
+    chart = memory_chart(MemoryRun("training", points, [("weight of a", 15), ("output of b", 30)]))
     forward, backward, optimizer, peak = chart.figure["data"]
     # Each step is as wide as one, so that phases meet.
     assert (forward["x"], forward["y"]) == ([0.5, 1, 2, 2.5], [10, 10, 30, 30])
@@ -32,8 +31,8 @@ def test_the_memory_timeline_marks_its_peak():
 
 
 def test_memory_has_a_view_for_each_run():
-    one = Run("inference", [step("a", "forward", 10), step("b", "forward", 8)])
-    other = Run("step", [step("a", "forward", 10), step("a", "backward", 5), step("step", "optimizer", 90)])
+    one = MemoryRun("inference", [step("a", "forward", 10), step("b", "forward", 8)])
+    other = MemoryRun("step", [step("a", "forward", 10), step("a", "backward", 5), step("step", "optimizer", 90)])
     chart = memory_chart(one, other)
     assert [view.label for view in chart.views] == ["inference", "step"]
     assert [trace["name"] for trace in chart.figure["data"]] == ["forward", "backward", "optimizer", "peak"]
@@ -50,9 +49,9 @@ def test_memory_has_a_view_for_each_run():
 
 def test_all_traces_of_a_view_change_in_the_same_keys():
     """A page and a notebook set each of the first trace's keys on every trace."""
-    run = Run("step", [step("a", "forward", 10)])
-    networks = network_charts([analyze(load("vgg16")), analyze(load("alexnet"))])
-    for chart in (*report_charts(analyze(load("vgg16")), memory_chart(run, run)), *networks):
+    run = MemoryRun("step", [step("a", "forward", 10)])
+    networks = charts_of(ComparisonRecords([analyze(load("vgg16")), analyze(load("alexnet"))]))
+    for chart in (*charts_of(NetworkRecords(analyze(load("vgg16")), (run, run))), *networks):
         for view in chart.views:
             assert len({frozenset(trace) for trace in view.traces}) <= 1, chart.key
 
@@ -60,20 +59,23 @@ def test_all_traces_of_a_view_change_in_the_same_keys():
 def test_phases_that_alternate_are_not_joined():
     """Two micro-batches: forward, backward, forward, backward; the line of each breaks between."""
     sizes = (("forward", 1), ("backward", 2), ("forward", 3), ("backward", 4))
-    chart = memory_chart(Run("step", [step("a", phase, size) for phase, size in sizes]))
+    chart = memory_chart(MemoryRun("step", [step("a", phase, size) for phase, size in sizes]))
     assert chart.figure["data"][0]["y"] == [1, 1, 1, None, 3, 3, 3]
     assert chart.figure["data"][1]["x"] == [1.5, 2, 2.5, None, 3.5, 4, 4.5]
 
 
 def test_runs_without_a_record_say_why():
-    known, unknown = Run("inference", [step("a", "forward", 10)]), Run("step", missing="it was captured in eval mode")
+    known, unknown = (
+        MemoryRun("inference", [step("a", "forward", 10)]),
+        MemoryRun("step", missing="it was captured in eval mode"),
+    )
     assert memory_chart(known, unknown).note.endswith(" Left out, step: it was captured in eval mode.")
     assert memory_chart(unknown).missing == "step: it was captured in eval mode"
-    assert memory_chart(Run("inference")).missing == "inference: the memory record has no points"
+    assert memory_chart(MemoryRun("inference")).missing == "inference: the memory record has no points"
     assert memory_chart().missing == "there is no record of its memory over time"
 
 
 def test_much_that_is_alive_is_summed_up():
     alive = [(f"t{size}", size) for size in range(1, 21)]
-    (text,) = memory_chart(Run("inference", [step("a", "forward", 210)], alive)).figure["data"][-1]["customdata"]
+    (text,) = memory_chart(MemoryRun("inference", [step("a", "forward", 210)], alive)).figure["data"][-1]["customdata"]
     assert text.endswith(f"{sum(range(1, 9)):,} B  in 8 more")

@@ -11,8 +11,7 @@ import pytest
 from convcost import Graph, Node, Tensor, analyze, load
 from convcost.graph import About
 from convcost.ops import make
-from convcost.render.charts import bubble_chart, depth_chart, layers_chart, split_chart, totals_chart
-from convcost.render.charts.svg import picture
+from convcost.render.charts import CHARTS, ComparisonRecords, NetworkRecords, picture
 
 NAMES = ["vgg16", "googlenet", "resnet50", "densenet121", "unet", "mobilenet_v2", "lenet5", "vit_b_16"]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -20,6 +19,12 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def report(name):
     return analyze(load(name))
+
+
+def drawn(key, *reports):
+    """The picture of one network or of several."""
+    kind = CHARTS[key]
+    return picture(kind.drawn(NetworkRecords(*reports) if kind.of is NetworkRecords else ComparisonRecords(reports)))
 
 
 def shapes(text, kind):
@@ -34,7 +39,7 @@ def test_bars_of_layers_are_drawn_to_scale(name):
     found = report(name)
     scales: dict[str, list[float]] = {"parameters": [], "MACs": [], "activation bytes": []}
     sums = dict.fromkeys(scales, 0)
-    for bar, title in shapes(picture(layers_chart(found)), "rect"):
+    for bar, title in shapes(drawn("layers", found), "rect"):
         value, unit = re.search(r"; ([0-9,]+) (parameters|MACs|activation bytes)", title).groups()
         number = int(value.replace(",", ""))
         sums[unit] += number
@@ -50,7 +55,7 @@ def test_shares_are_drawn_to_scale(name):
     """Widths of a bar's pieces are shares of its length; what their titles say adds up to the total."""
     found = report(name)
     rows: dict[str, list[tuple[float, int, int]]] = {}
-    for piece, title in shapes(picture(split_chart(found)), "rect"):
+    for piece, title in shapes(drawn("split", found), "rect"):
         part, whole = map(
             int, re.search(r"([0-9,]+) of ([0-9,]+)", title.replace("  ", " ")).group().replace(",", "").split(" of ")
         )
@@ -66,7 +71,7 @@ def test_shares_are_drawn_to_scale(name):
 def test_totals_are_drawn_to_scale():
     """VGG-16's bar of parameters is as much longer than AlexNet's as it has more."""
     lengths: dict[str, float] = {}
-    for piece, _ in shapes(picture(totals_chart([report("alexnet"), report("vgg16")])), "rect"):
+    for piece, _ in shapes(drawn("totals", report("alexnet"), report("vgg16")), "rect"):
         lengths[piece.get("y")] = lengths.get(piece.get("y"), 0) + float(piece.get("width"))
     alexnet, vgg16 = lengths.values()
     assert vgg16 / alexnet == pytest.approx(138_357_544 / 61_100_840, rel=0.01)
@@ -77,8 +82,7 @@ def test_circles_stand_where_error_and_work_are():
     names = ("alexnet", "vgg16", "resnet50", "mobilenet_v2")
     found = {report(name).about.title: report(name) for name in names}
     circles = {
-        title.split(";")[0].strip(): circle
-        for circle, title in shapes(picture(bubble_chart(list(found.values()))), "circle")
+        title.split(";")[0].strip(): circle for circle, title in shapes(drawn("bubble", *found.values()), "circle")
     }
     assert set(circles) == set(found)
     vgg, resnet, alexnet, mobile = (
@@ -96,7 +100,7 @@ def test_circles_stand_where_error_and_work_are():
 
 
 def test_depth_is_drawn_to_scale():
-    text = picture(depth_chart([report("vgg16"), report("resnet152")]))
+    text = drawn("depth", report("vgg16"), report("resnet152"))
     (first, _), (second, _) = shapes(text, "rect")
     # Top-1 errors 25.6% and 21.43%.
     assert float(first.get("height")) / float(second.get("height")) == pytest.approx(25.6 / 21.43, rel=0.01)
@@ -109,12 +113,12 @@ def test_names_are_escaped():
     conv = make("conv2d", {"out_channels": 3, "kernel_size": 1, "in_channels": 3})
     nodes = [Node("</svg><script>x", conv, ((-1, 0),)), Node('a"&b', conv, ((0, 0),))]
     odd = analyze(Graph(nodes, [("x", Tensor((1, 3, 4, 4)))], about=About(name="odd")))
-    texts = [text.text for text in ElementTree.fromstring(picture(layers_chart(odd))).iter(f"{SVG}text")]
+    texts = [text.text for text in ElementTree.fromstring(drawn("layers", odd)).iter(f"{SVG}text")]
     assert 'a"&b' in texts
     assert any(text.startswith("</svg>") for text in texts)
 
 
-@pytest.mark.parametrize("chart", [bubble_chart, depth_chart, totals_chart])
+@pytest.mark.parametrize("chart", ["bubble", "depth", "totals"])
 def test_names_of_networks_are_escaped(chart):
     conv = make("conv2d", {"out_channels": 3, "kernel_size": 1, "in_channels": 3})
     accuracy = {"top1_error": 1.5, "dataset": "<i>&", "source": "x"}
@@ -128,7 +132,7 @@ def test_names_of_networks_are_escaped(chart):
         )
         for name in ('</svg>"', "a<br>b", "c" * 300)
     ]
-    root = ElementTree.fromstring(picture(chart(reports)))
+    root = ElementTree.fromstring(drawn(chart, *reports))
     texts = [text.text for text in root.iter(f"{SVG}text")]
     assert '</svg>"' in texts
     assert root.find(f".//{SVG}script") is None

@@ -15,13 +15,12 @@ from convcost.graph import About
 from convcost.hardware import shipped_gpus
 from convcost.ops import make
 from convcost.render import render
-from convcost.render.documents import explanation
-from convcost.render.documents.analysis import document
-from convcost.render.documents.catalogue import document as catalogue
-from convcost.render.documents.catalogue import entry
+from convcost.render.documents.analysis import analysis_document
+from convcost.render.documents.catalogue import catalogue_document, entry
+from convcost.render.documents.explanation import explanation_document
 from convcost.render.documents.fit import fit_document
-from convcost.render.documents.gpus import document as gpus_document
-from convcost.render.documents.memory import document as memory_document
+from convcost.render.documents.gpus import gpus_document
+from convcost.render.documents.memory import memory_document
 from convcost.render.formats.terminal import show
 from convcost.render.sheet import Column, Document, Line, Sheet
 from convcost.sources.load import load_shipped
@@ -39,7 +38,7 @@ def eighty(monkeypatch):
 
 def explained(name, layer, terminal):
     out = Terminal() if terminal else io.StringIO()
-    render(explanation.document(explain(analyze(convcost.load(name)), layer)), "table", out)
+    render(explanation_document(explain(analyze(convcost.load(name)), layer)), "table", out)
     return out.getvalue()
 
 
@@ -100,7 +99,7 @@ def test_accounts_of_memory_fit_80_columns():
 def test_the_catalogue_fits_80_columns():
     entries = [entry(analyze(graph)) for graph in load_shipped().values()]
     out = Terminal()
-    render(catalogue(entries), "table", out)
+    render(catalogue_document(entries), "table", out)
     text = plain(out.getvalue())
     assert max(cell_len(line) for line in text.splitlines()) <= 80
     assert all(found.name in text for found in entries)
@@ -150,8 +149,8 @@ def test_piped_tables_are_those_that_rich_draws(name, encoding, monkeypatch):
     graph = load(name)
     report = analyze(graph)
     documents = [
-        document(report), document(report, depth=1), memory_document(memory(graph)), fit_document([fit(graph, "t4")]),
-        gpus_document(shipped_gpus()),
+        analysis_document(report), analysis_document(report, depth=1), memory_document(memory(graph)),
+        fit_document([fit(graph, "t4")]), gpus_document(shipped_gpus()),
     ]  # fmt: skip
     for each in documents:
         piped = io.TextIOWrapper(io.BytesIO(), encoding)
@@ -194,6 +193,6 @@ def test_bars_without_unicode():
         encoding = "ascii"
 
     out = Ascii()
-    render(document(analyze(chain((3, 8, 8), "linear: 4"))), "table", out)
+    render(analysis_document(analyze(chain((3, 8, 8), "linear: 4"))), "table", out)
     assert "######" in out.getvalue()
     assert "█" not in out.getvalue()

@@ -101,9 +101,12 @@ def test_skips_of_a_unet_nest_outside():
 def test_a_fresh_page_shows_an_example_of_each_kind():
     drawn = diagram(report("densenet121"))
     labels = [drawn["blocks"][k]["label"] for k in drawn["open"]]
-    assert labels == ["densenet121", "block1", "block1_1"]
+    assert labels == ["densenet121", "block1 × 6", "block1_1"]
     drawn = diagram(report("vgg16"))
-    assert [drawn["blocks"][k]["label"] for k in drawn["open"]] == ["vgg16", *(f"conv{k}" for k in range(1, 6))]
+    assert [drawn["blocks"][k]["label"] for k in drawn["open"]] == [
+        "vgg16",
+        *(f"conv{k} × {n}" for k, n in zip(range(1, 6), (2, 2, 3, 3, 3), strict=True)),
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

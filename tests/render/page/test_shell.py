@@ -12,7 +12,7 @@ import pytest
 from convcost import Graph, Node, Tensor, analyze, load
 from convcost.graph import About
 from convcost.ops import make
-from convcost.render.page.index import file_name, index_page, master_table
+from convcost.render.page.index import file_name, html_index, markdown_index, master_table
 from convcost.render.page.shell import Assets, as_script_data, code, page
 
 EVIL = "</script><script>alert(1)</script><!-- \u2028 & ' \""
@@ -60,10 +60,10 @@ def odd():
 
 
 def test_indices_escape_names():
-    text = index_page([odd()], ["a.html"])
+    text = html_index([odd()], ["a.html"])
     assert "<script>alert" not in text
     assert "&lt;/script&gt;" in text
-    assert "<script>" not in index_page([odd()], ["a.md"], "markdown")
+    assert "<script>" not in markdown_index([odd()], ["a.md"])
 
 
 def test_the_master_table_has_the_numbers():

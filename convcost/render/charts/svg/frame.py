@@ -18,7 +18,7 @@ _STYLE = (
 )
 
 
-def document(title: str, height: float, parts: Iterable[str]) -> str:
+def svg_text(title: str, height: float, parts: Iterable[str]) -> str:
     """The picture as text; it follows the reader's choice of dark or light."""
     return (
         f'<svg class="convcost-picture" xmlns="http://www.w3.org/2000/svg" role="img" '

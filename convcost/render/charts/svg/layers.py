@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import unescape
 from typing import Any
 
-from .frame import WIDTH, document, legend, text, tick, ticks, told
+from .frame import WIDTH, legend, svg_text, text, tick, ticks, told
 
 ROW, LEFT, RIGHT, TOP = 120, 66, 12, 34
 GAP = 26
@@ -36,7 +36,7 @@ def bars(title: str, figure: dict[str, Any]) -> str:
         for place, name in zip(layout["xaxis"]["tickvals"], names, strict=True):
             slanted = f' transform="translate({LEFT + (place - low) * scale + 3:.1f} {bottom:.0f}) rotate(-60)"'
             parts.append(text(0, 0, name, "end", slanted))
-    return document(title, bottom + round(14 + 5.5 * longest), parts)
+    return svg_text(title, bottom + round(14 + 5.5 * longest), parts)
 
 
 def _panel(

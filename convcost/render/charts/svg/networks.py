@@ -7,7 +7,7 @@ from html import unescape
 from math import ceil, floor, log10, sqrt
 from typing import Any
 
-from .frame import WIDTH, document, legend, text, tick, ticks, told
+from .frame import WIDTH, legend, svg_text, text, tick, ticks, told
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 380, 56, 40, 34, 46
 LETTER = 6.2
@@ -50,7 +50,7 @@ def circles(title: str, figure: dict[str, Any]) -> str:
         parts.append(_named(x, y, r, name, taken))
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, layout["xaxis"]["title"]["text"]))
     parts.append(text(LEFT, TOP - 12, layout["yaxis"]["title"]["text"], "start", ' class="t"'))
-    return document(title, HEIGHT, parts)
+    return svg_text(title, HEIGHT, parts)
 
 
 def _named(x: float, y: float, r: float, name: str, taken: list[Box]) -> str:
@@ -100,4 +100,4 @@ def years(title: str, figure: dict[str, Any]) -> str:
             f"{told(depths['hovertext'][place])}</circle>"
         )
         parts.append(text(x, y - 9, depths["text"][place], more=' class="t"'))
-    return document(title, HEIGHT, parts)
+    return svg_text(title, HEIGHT, parts)

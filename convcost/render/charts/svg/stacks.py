@@ -6,7 +6,7 @@ from html import unescape
 from typing import Any
 
 from ..style import ink
-from .frame import WIDTH, document, legend, text, tick, ticks, told
+from .frame import WIDTH, legend, svg_text, text, tick, ticks, told
 
 ROW, BAR, TOP, BOTTOM, RIGHT = 36, 24, 30, 24, 30
 
@@ -40,4 +40,4 @@ def stacks(title: str, figure: dict[str, Any]) -> str:
                 style = f' style="fill:{ink(colour)}"'
                 parts.append(text(x + width / 2, y + BAR / 2 + 4, trace["text"][row], more=style))
             x += width
-    return document(title, bottom + BOTTOM, parts)
+    return svg_text(title, bottom + BOTTOM, parts)

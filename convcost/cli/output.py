@@ -1,0 +1,98 @@
+"""Where results go: ``--format``, ``--units`` and ``--output``, and writing them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, TypeVar
+
+import click
+
+from ..errors import UsageError
+from ..files import written
+from ..render.formats import FORMATS, formats_of, write
+from ..units import STYLES
+from .choices import OneOf
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def format_option(output: type, help: str = "How it is shown.", files: bool = False) -> Callable[[F], F]:
+    """``--format``: the formats that can show this class of output, the first by default; ``files``: with a suffix."""
+    names = OneOf(lambda: formats_of(output, files))
+    first = formats_of(output, files)[0]
+    return click.option("--format", "-f", "format", type=names, default=first, show_default=True, help=help)
+
+
+def output_options(output: type) -> Callable[[F], F]:
+    """``--format``, ``--units``, ``--output``: how this class of output is shown, and where."""
+
+    def add(command: F) -> F:
+        for option in (
+            click.option("--output", "-o", type=click.Path(dir_okay=False), default=None,
+                         help="Write the output to FILE. The file is replaced atomically."),
+            click.option("--units", type=click.Choice(STYLES), default="iec", show_default=True,
+                         help="KiB and MiB, kB and MB, or every digit."),
+            format_option(output),
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return add
+
+
+def form_of(format: str) -> str:
+    """Which form of an output this format writes, of ``formats.FORMS``."""
+    return FORMATS[format].form
+
+
+def write_output(output: Any, format: str, units: str, path: str | None) -> None:
+    """Write an output in one of its formats to standard output or a file."""
+    not_to_a_terminal(format, path)
+    with opened(path) as out:
+        write(output, format, out, units)
+
+
+def not_to_a_terminal(format: str, path: str | None) -> None:
+    """Five megabytes of HTML on a screen help nobody.
+
+    Raises:
+        UsageError: a page would be written to a terminal.
+    """
+    if form_of(format) == "page" and path is None and sys.stdout.isatty():
+        raise UsageError("a page is not for a terminal; name a file for it: -o page.html")
+
+
+@contextmanager
+def opened(path: str | None) -> Iterator[IO[str]]:
+    """Standard output, or a file that appears complete or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+        SystemExit: whoever read our output has closed it (`| head`): nothing is wrong, and nobody listens.
+    """
+    try:
+        with _standard_output() if path is None else written(path) as file:
+            yield file
+    except BrokenPipeError:
+        raise SystemExit(0) from None
+    except OSError as error:
+        name = "the output" if path is None else path or "to a file without a name"
+        raise UsageError(f"cannot write {name}: {error.strerror}") from None
+
+
+@contextmanager
+def _standard_output() -> Iterator[IO[str]]:
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        # A terminal that cannot show a letter gets its code; it is no reason to stop.
+        reconfigure(errors="backslashreplace")
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except OSError:
+        # Python would try again to write what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
