@@ -10,7 +10,7 @@ import pytest
 import convcost
 from convcost import analyze
 from convcost.render.documents.analysis import column_keys
-from convcost.tensor import FLOATING
+from convcost.precision import PRECISIONS
 from support.shown import csv_rows, markdown_rows, table_rows, whole
 
 NET = """name: family
@@ -94,11 +94,11 @@ def test_several_inputs(run, tmp_path):
     assert "give sizes by name: a, b" in unnamed.err
 
 
-@pytest.mark.parametrize("dtype", FLOATING)
+@pytest.mark.parametrize("dtype", PRECISIONS)
 def test_dtype(run, dtype):
     found = analyzed(run, "lenet5", "--dtype", dtype)
     assert found["settings"]["dtype"] == dtype
-    size = {"float32": 4, "float64": 8}.get(dtype, 2)
+    size = {"float16": 2, "bfloat16": 2, "float64": 8}.get(dtype, 4)
     assert found["totals"]["weight_bytes"] == 60_000 * size
 
 

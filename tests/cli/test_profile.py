@@ -234,7 +234,7 @@ def test_nothing_measured_is_an_error_of_its_own(run, quick, monkeypatch):
         (["--device", "cpu", "--batch", "0"], "batch is 0; it must be 1 or more"),
         (["--device", "cpu", "--batch", "1,,2"], "give 32, or 1,8,64, or auto"),
         (["--device", "cpu", "--dtype", "float33"], "did you mean 'float32'"),
-        (["--device", "cpu", "--execution", "jit"], "allowed: eager, compile, cuda_graph"),
+        (["--device", "cpu", "--execution", "jit"], "not one of 'eager', 'compile', 'cuda_graph'"),
         (["--device", "cpu", "--optimizer", "sgd"], "give --train too"),
         (["--device", "cpu", "--train", "--optimizer", "adamv"], "did you mean"),
         (["--device", "cpu", "--seconds", "0"], "0"),

@@ -103,7 +103,7 @@ def test_a_format_of_what_json_holds(formats):
 def test_once_it_is_gone_it_is_not_offered():
     result = invoke("analyze lenet5 --format counted")
     assert result.exit_code == 2
-    assert "'counted' is not one of 'table', 'markdown', 'json', 'csv', 'html'." in " ".join(result.output.split())
+    assert "'counted' is not one of 'table', 'markdown', 'json', 'csv', 'html'" in " ".join(result.output.split())
 
 
 def test_an_unknown_form(formats):
