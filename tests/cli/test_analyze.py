@@ -9,8 +9,8 @@ import pytest
 
 import convcost
 from convcost import analyze
-from convcost.render.documents.analysis import column_keys
 from convcost.precision import PRECISIONS
+from convcost.render.documents.analysis import column_keys
 from support.shown import csv_rows, markdown_rows, table_rows, whole
 
 NET = """name: family
