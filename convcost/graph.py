@@ -1,4 +1,4 @@
-"""The graph that every source becomes and every analysis walks: nodes with an op and their inputs, nothing else."""
+"""The graph that every source gives and every analysis takes: nodes with an op and their inputs, in order."""
 
 from __future__ import annotations
 
@@ -85,9 +85,10 @@ class About(msgspec.Struct, frozen=True):
 
 
 class Allocation(msgspec.Struct, frozen=True, gc=False):
-    """Memory that a run took: its ``bytes``, who asked for it, and the events at which it came and went.
+    """An allocation of a run: its ``bytes``, and a ``label`` that says which layer made it.
 
-    ``died`` is None for what is still there at the end: inputs, which the caller holds, and outputs.
+    ``born`` and ``died`` are the numbers of the events that allocated and freed it. ``died`` is None for inputs, which
+    the caller holds, and for outputs.
     """
 
     bytes: int

@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Requests by number and ``~number`` where one is given back, as in a script; and the bytes that there are."""
+    """Requests by number and ``~number`` where one is freed, as in a schedule; and the bytes of the device."""
 
     events: Sequence[int]
     sizes: Sequence[int]

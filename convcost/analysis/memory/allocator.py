@@ -1,11 +1,11 @@
-"""PyTorch's CUDA caching allocator, modelled from its public rules (c10/cuda/CUDACachingAllocator.cpp), one stream.
+"""A model of PyTorch's CUDA caching allocator, from its public rules (c10/cuda/CUDACachingAllocator.cpp), one stream.
 
 A request is rounded up to 512 bytes. Up to 1 MiB it is served from segments of 2 MiB; larger ones from segments of
 20 MiB, and from 10 MiB on from segments of their own size, rounded up to 2 MiB. The smallest free block that is large
 enough is taken, and split if what remains is worth it: 512 bytes in small segments, more than 1 MiB in large ones.
 Freed blocks join free neighbours; segments go back to CUDA only when memory runs out.
 
-Tests hold it against recordings of the allocator of PyTorch 2.13, in its default settings, block by block.
+Tests compare it with recordings of the allocator of PyTorch 2.13, in its default settings, block by block.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ kRoundLarge."""
 
 
 class OutOfMemoryError(Exception):
-    """There is no room for a request, although no more than ``allocated`` bytes are taken."""
+    """A request does not fit the limit, although only ``allocated`` bytes are in use."""
 
     def __init__(self, allocated: int) -> None:
         super().__init__(f"out of memory with {allocated:,} bytes allocated")
@@ -57,23 +57,23 @@ class _Pool:
         self.sizes = sizes
 
     def copy(self) -> _Pool:
-        return _Pool({size: found.copy() for size, found in self.addresses.items()}, self.sizes.copy())
+        return _Pool({size: addresses.copy() for size, addresses in self.addresses.items()}, self.sizes.copy())
 
     def remove(self, size: int, address: int) -> None:
-        found = self.addresses[size]
-        del found[bisect_left(found, -address)]
-        if not found:
+        addresses = self.addresses[size]
+        del addresses[bisect_left(addresses, -address)]
+        if not addresses:
             del self.addresses[size], self.sizes[bisect_left(self.sizes, size)]
 
 
 class Allocator:
     """The allocator's state, and its peaks.
 
-    ``blocks`` holds what is taken: by the number of the request its address and size. ``idle`` holds the sizes of free
-    blocks and ``segments`` those of what was taken from CUDA, each by its address. Addresses of segments only grow.
+    ``blocks`` holds the blocks in use: address and size by the number of the request. ``idle`` holds the sizes of free
+    blocks, and ``segments`` those of segments from CUDA, by address. Each new segment lies at a higher address.
 
     Args:
-        limit: bytes that segments may take in all; None: any number.
+        limit: the most bytes that all segments may have together; None: no limit.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -87,11 +87,10 @@ class Allocator:
         self._next = 1 << 40
 
     def copy(self, limit: int | None = None) -> Allocator:
-        """One in the same state that goes its own way, within another limit."""
+        """An allocator in the same state, with a limit of its own."""
         other = Allocator()
-        for name, value in vars(self).items():
-            setattr(other, name, value.copy() if isinstance(value, dict | _Pool) else value)
-        other.limit = limit
+        state = {name: value.copy() if isinstance(value, dict | _Pool) else value for name, value in vars(self).items()}
+        vars(other).update(state, limit=limit)
         return other
 
     def replay(self, schedule: Schedule) -> None:
@@ -111,16 +110,16 @@ class Allocator:
         return True
 
     def serve(self, events: Sequence[int], wanted: Sequence[int]) -> None:
-        """Serve requests by their numbers; ``~number`` gives one back.
+        """Serve requests by their numbers; ``~number`` frees the block of a request.
 
         Args:
             events: in order.
-            wanted: what each request takes, as ``rounded`` says. Nothing is done for a 0.
+            wanted: the bytes of each request, rounded by ``rounded``. Requests of 0 bytes are skipped.
 
         Raises:
-            OutOfMemoryError: the limit would be exceeded, also after everything unused was given back.
+            OutOfMemoryError: the limit would be exceeded, even after all unused segments have been released.
         """
-        # A search asks a hundred thousand times: one loop that makes no calls and looks up no attributes where it can.
+        # A search runs this loop a hundred thousand times, so that it avoids calls and attributes where it can.
         blocks, starts, ends = self.blocks, self.idle, self._ends
         small, small_sizes = self._small.addresses, self._small.sizes
         large, large_sizes = self._large.addresses, self._large.sizes
@@ -139,9 +138,9 @@ class Allocator:
                 at = bisect_left(order, taken)
                 if at < len(order):
                     size = order[at]
-                    found = free[size]
-                    address = -found.pop()
-                    if not found:
+                    addresses = free[size]
+                    address = -addresses.pop()
+                    if not addresses:
                         del free[size], order[at]
                     del starts[address], ends[address + size]
                 else:
@@ -172,7 +171,7 @@ class Allocator:
         self.allocated, self.peak_allocated = allocated, peak
 
     def _joined(self, address: int, size: int) -> tuple[int, int]:
-        """A block that is given back, with its free neighbours, which are no blocks any more. Segments never touch."""
+        """Address and size of a freed block joined with its free neighbours. Segments are never next to each other."""
         pool = self._small if size <= SMALL else self._large
         if address in self._ends:
             before = self._ends.pop(address)

@@ -18,8 +18,8 @@ from .batch_scaling import ScaledMemory
 from .memory import Memory, memory
 
 WORKSPACE = 256 << 20
-"""Allowance for workspaces of cuDNN and cuBLAS, which take what they need while a kernel runs: 256 MiB. How much they
-take is chosen by heuristics at run time and cannot be worked out; cuBLAS alone keeps 8 MiB, on Hopper 32 MiB."""
+"""Bytes that are left for the workspaces of cuDNN and cuBLAS: 256 MiB. Their sizes are chosen by heuristics at run time
+and cannot be worked out; cuBLAS alone keeps 8 MiB, on Hopper 32 MiB."""
 
 STEP = 32
 """Resolutions are tried in steps of 32 pixels, by which most networks halve the image five times."""
@@ -27,29 +27,29 @@ MAX_SIDE = 1 << 15
 
 
 class Room(msgspec.Struct, frozen=True):
-    """What a GPU leaves for a network: its memory without the context and the allowance for workspaces."""
+    """The memory of a GPU that is left for tensors: without the CUDA context and the allowance for workspaces."""
 
     gpu: Gpu
     workspace_bytes: int = WORKSPACE
 
     @property
     def bytes(self) -> int:
-        """What tensors can have; 0 if nothing is left."""
+        """Bytes for tensors; 0 if nothing is left."""
         return max(0, self.gpu.memory_bytes - self.gpu.context_bytes - self.workspace_bytes)
 
 
 class Fit(Shown):
-    """What fits: ``batch`` samples of ``input_shapes``, and the memory that they take; a batch of 0 says: nothing does.
+    """What fits a GPU: ``batch`` samples of ``input_shapes``, and their memory. A batch of 0 means that nothing fits.
 
     ``memory`` is that of the answer, or of the smallest case if it does not fit. ``margin_bytes`` is what is left of
-    the room when the allocator is at its peak. ``of_resolution``: the batch was given, and the image was looked for.
+    the room at the allocator's peak. ``of_resolution``: the batch was given, and the largest image is the answer.
     """
 
-    def __init__(self, room: Room, batch: int, found: Memory, of_resolution: bool = False) -> None:
+    def __init__(self, room: Room, batch: int, memory: Memory, of_resolution: bool = False) -> None:
         self.room = room
         self.of_resolution = of_resolution
         self.batch = batch
-        self.memory = found
+        self.memory = memory
 
     def __repr__(self) -> str:
         return f"<Fit {self.memory.report.about.name!r} on {self.gpu.id}: batch {self.batch:,}>"
@@ -71,7 +71,7 @@ class Fit(Shown):
 
     @cached_property
     def margin_bytes(self) -> int:
-        """What is left at the allocator's peak; negative where something is missing."""
+        """Bytes that are left at the allocator's peak; negative if that exceeds the room."""
         return self.room.bytes - self.memory.allocator.peak_allocated
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def largest_batch(network: ScaledMemory, room: Room) -> Fit:
     peak = network.peak
 
     def within(limit: int, takes: Callable[[int], int] = rounded) -> int:
-        """The largest batch whose peak is within a limit, if nothing else is taken than what is there."""
+        """The largest batch whose peak is within a limit, without the fragments of the allocator."""
 
         def small_enough(batch: int) -> int:
             taken = network.initial_bytes
@@ -143,12 +143,12 @@ def largest_batch(network: ScaledMemory, room: Room) -> Fit:
             return min(within(error.allocated), batch - 1)
         return batch
 
-    found = last(served_or_guess, within(room.bytes), within(room.bytes, _alone))
-    return Fit(room, found, network.memory(found, served[found]) if found else network.at(1))
+    batch = last(served_or_guess, within(room.bytes), within(room.bytes, _alone))
+    return Fit(room, batch, network.memory(batch, served[batch]) if batch else network.at(1))
 
 
 def _alone(size: int) -> int:
-    """What a request takes, with a segment of its own from the size on that has one."""
+    """Bytes of a request, or of its segment if it is so large that it has one of its own."""
     taken = rounded(size)
     return segment_size(taken) if taken >= OWN_SEGMENT else taken
 
@@ -164,12 +164,12 @@ def last(tried: Callable[[int], int], bound: int, guess: int | None = None) -> i
     low, high, step = 0, bound + 1, 1  # low holds, high does not
     number = bound if guess is None else max(guess, 1)
     while high - low > 1:
-        found = tried(number)
-        if found == number:
+        guessed = tried(number)
+        if guessed == number:
             low = number
         else:
             high = number
-        number = low + step if high > bound else min(found, high - step)
+        number = low + step if high > bound else min(guessed, high - step)
         step *= 4
         if not low < number < high or (low and high <= bound):
             number = (low + high) // 2
@@ -205,8 +205,8 @@ def largest_size(at: Callable[[Any], Memory], room: Room, graph: Graph, input_si
         at((channels, *((start + 2) * STEP,) * dims))  # say what is wrong there
 
     def tried(number: int) -> int:
-        found = of(number)
-        return number if found is not None and Allocator(room.bytes).serves(found.schedule) else number - 1
+        memory = of(number)
+        return number if memory is not None and Allocator(room.bytes).serves(memory.schedule) else number - 1
 
     top = 1
     while top * STEP < MAX_SIDE and tried(top * 2) == top * 2:
