@@ -25,7 +25,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import convcost
-from convcost.sources.model_zoo import without_weights
+from convcost.sources.pytorch_module import without_weights
 from support.torchvision_ops import import_torchvision
 
 PUBLISHED = ROOT / "benchmarks" / "published" / "timm_counts.csv"

@@ -95,3 +95,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if not matches:
         return ""
     return "; did you mean " + " or ".join(repr(lowered[match]) for match in matches) + "?"
+
+
+def alternatives(word: str, allowed: Iterable[str]) -> str:
+    """What stands behind a message about an unknown word: ``"; did you mean 'macs'? (allowed: params, macs)"``.
+
+    A long list is left out where a near spelling is known.
+    """
+    words = tuple(allowed)
+    near = nearest(word, words)
+    return near if near and len(words) > 16 else f"{near} (allowed: {', '.join(words)})"

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all."""
+"""Files: read up to a limit, and written so that they appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,39 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
+
+from .errors import SourceError, Where
+
+
+def content_of(path: str, limit: int) -> bytes:
+    """The bytes of a file, and one more than the limit if it is larger.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
+
+
+def decoded(content: bytes, file: str, what: str, limit: int) -> str:
+    """UTF-8 text, with or without a byte order mark. ``file`` and ``what`` are how to call it in errors.
+
+    Raises:
+        SourceError: it is larger than ``limit`` bytes, or no such text; with the place.
+    """
+    if len(content) > limit:
+        raise SourceError(f"{file}: the file is larger than {limit >> 20} MiB, the limit of {what}")
+    if b"\0" in content:
+        raise SourceError(f"{file} is a binary file, not {what}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode()
+        where = Where(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise SourceError(f"{where}: the file is not UTF-8 text") from None
 
 
 @contextmanager

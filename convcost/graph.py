@@ -50,6 +50,14 @@ CLAIM_CONVENTIONS = ("with_input", "conv_and_fc", "conv", "fc")
 """Which layers a published figure counts, if not all."""
 
 
+CLAIM_QUANTITIES = (
+    "params", "weights", "macs", "flops", "activation_bytes", "elements", "output_shape", "connections", "depth",
+)  # fmt: skip
+"""What published figures may be about; ``analysis.claims`` has a rule for each."""
+CLAIM_CONVENTIONS = ("with_input", "conv_and_fc", "conv", "fc")
+"""Which layers a published figure counts, if not all."""
+
+
 class Claim(msgspec.Struct, frozen=True):
     """A published figure, as printed: ``quantity`` of the whole network or of one ``layer``."""
 

@@ -87,7 +87,7 @@ def read(text: str, file: str, what: str = _SPEC, needs: Sequence[str] = ("name"
     if len(text) > MAX_BYTES:
         raise SpecError([(None, None, f"{file}: the file has {len(text):,} characters; the limit is {MAX_BYTES:,}")])
     try:
-        return _Reader(text, file, what, needs).document()
+        return _EventReader(text, file, what, needs).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = at(file, mark) if mark else Where(file, 1, 1)
@@ -132,7 +132,7 @@ def _plainer(error: yaml.MarkedYAMLError, text: str, where: Where) -> str:
     return next((hint for start, hint in _HINTS.items() if problem.startswith(start)), problem)
 
 
-class _Reader:
+class _EventReader:
     def __init__(self, text: str, file: str, what: str, needs: Sequence[str]) -> None:
         self.file = file
         self.what = what

@@ -43,6 +43,7 @@ from convcost.ops.flop_counts import KINDS, PER_ELEMENT, Operations  # noqa: E40
 from convcost.precision import PRECISIONS  # noqa: E402
 from convcost.render.charts import CHARTS  # noqa: E402
 from convcost.render.formats import FORMATS  # noqa: E402
+from convcost.sources.schemes import SCHEMES  # noqa: E402
 from convcost.spec import json_schema  # noqa: E402
 
 WIDTH = 80
@@ -85,7 +86,7 @@ def pages() -> list[Path]:
 # --- pages
 
 
-EXTENDED: tuple[dict[str, Any], ...] = (REGISTRY, PRECISIONS, QUANTITIES, OPTIMIZERS, FORMATS, CHARTS)
+EXTENDED: tuple[dict[str, Any], ...] = (REGISTRY, PRECISIONS, QUANTITIES, OPTIMIZERS, FORMATS, CHARTS, SCHEMES)
 """What a page may add to."""
 
 

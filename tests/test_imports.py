@@ -26,7 +26,7 @@ MODULES = {
 }
 PARTS = sorted({name.partition(".")[0] for name in MODULES})
 
-GROUND = {"version", "errors", "units", "files", "tensor", "precision", "display", "yaml_reader"}
+GROUND = {"version", "errors", "units", "files", "tensor", "precision", "display", "yaml_reader", "problems"}
 """Modules that know nothing of networks."""
 
 ALLOWED = {
@@ -65,7 +65,14 @@ ALLOWED = {
 """What each part of the package may import, itself left out. The order is that of the floors, from the ground up."""
 
 # What is PyTorch's from end to end: imported inside functions as a whole.
-TORCH_SIDE = ("ops.torch_modules", "capture", "sources.model_zoo", "measure.")
+TORCH_SIDE = (
+    "ops.torch_modules",
+    "capture",
+    "sources.model_zoo",
+    "sources.python_file",
+    "sources.pytorch_module",
+    "measure.",
+)
 HEAVY = ("torch", "torchvision", "pandas", "numpy", "plotly", "fvcore")
 
 

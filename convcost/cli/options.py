@@ -13,7 +13,7 @@ from ..analysis import Report, analyze
 from ..analysis.settings import MAX_SIZE
 from ..errors import MissingExtraError, UsageError
 from ..precision import PRECISIONS
-from ..sources.load import load, load_document
+from ..sources.load import completions, load, load_document
 from .choices import OneOf
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class InputSize(click.ParamType):  # type: ignore[type-arg]
         return name or None, tuple(map(int, size.split("x")))
 
 
-class Source(click.ParamType):  # type: ignore[type-arg]
+class SourceType(click.ParamType):  # type: ignore[type-arg]
     """A SOURCE; a shell completes the names that ship, the schemes and files."""
 
     name = "source"
@@ -53,14 +53,12 @@ class Source(click.ParamType):  # type: ignore[type-arg]
         """Names and schemes that begin so; the shell adds files."""
         from click.shell_completion import CompletionItem
 
-        from ..sources.shipped import completions
-
         known = [CompletionItem(name, help=text) for name, text in completions(incomplete)]
         # The files first: click's script for bash forgets what stands before them.
         return [CompletionItem(incomplete, type="file"), *known]
 
 
-SOURCE = Source()
+SOURCE = SourceType()
 
 
 class GpuName(click.ParamType):  # type: ignore[type-arg]

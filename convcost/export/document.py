@@ -9,8 +9,8 @@ import yaml
 from ..aliasing import overwritten
 from ..graph import GIVEN, Graph, Node
 from ..ops import REGISTRY
-from ..spec.expressions import CONSTANTS, FUNCTIONS, KEYWORDS
-from ..spec.vocabulary import RESERVED, texts
+from ..spec.keywords import RESERVED
+from ..spec.vocabulary import texts
 from ..tensor import COMPUTABLE, Tensor
 from ..units import count
 from .blocks import choose, name_blocks
@@ -56,7 +56,7 @@ def _blocks(graph: Graph, root: Box, leaves: list[Leaf], values: Values) -> list
     """Fold the tree; the blocks that its boxes are calls of, ready to be written."""
     fold(root, values)
     found = choose(root, values)
-    words = {*REGISTRY, *CONSTANTS, *FUNCTIONS, *KEYWORDS, *RESERVED, *texts(), "input"}
+    words = {*REGISTRY, *RESERVED, *texts(), "input"}
     taken = words | {leaf.segment for leaf in leaves} | _called_with(graph)
     segments = {box.segment for box in boxes(root.items)}
     name_blocks(found, taken)

@@ -1,4 +1,4 @@
-"""A graph as JSON, for other programs and to read again: every node with its op, fields, inputs, weights and shapes."""
+"""A graph as JSON, for other programs and to read again. The records are in ``sources.graph_json``, which reads it."""
 
 from __future__ import annotations
 
@@ -8,65 +8,51 @@ from typing import Any
 import msgspec
 
 from ..errors import SourceError
-from ..graph import GIVEN, OWN, Graph
-from ..sources.graph_json import SCHEMA
-from ..tensor import Tensor
+from ..graph import GIVEN, OWN, Allocation, Graph
+from ..sources.graph_json import Architecture, GraphDocument, GraphInput, GraphNode
 from .layers import Values
 
 
-def graph_document(graph: Graph, values: Values, name: str, version: str) -> dict[str, Any]:
-    """The JSON of a graph as Python's own values; ``sources.graph_json_reader`` reads it.
+def graph_document(graph: Graph, values: Values, name: str, version: str) -> GraphDocument:
+    """The JSON of a graph as a record: every node with its op, fields, inputs, weights and shapes.
 
     A module that was captured in evaluation runs once more, so that the memory that it takes is there too.
     """
-    about = graph.about
-    return {
-        "schema": SCHEMA,
-        "convcost": version,
-        "architecture": {
-            "name": name,
-            "title": about.title,
-            "family": about.family,
-            "source": about.source,
-            "reference": dict(about.reference),
-            "accuracy": dict(about.accuracy),
-        },
-        "batch_free": graph.batch_free,
-        "mode": graph.mode,
-        "dtype": graph.dtype,
-        "inputs": [{"name": given, **_tensor(tensor)} for given, tensor in graph.inputs],
-        "outputs": [list(reference) for reference in graph.outputs],
-        "nodes": [
-            {
-                "name": node.name,
-                "op": node.op.op,
-                "fields": _plain(msgspec.structs.asdict(node.op)),
-                "inputs": [list(reference) for reference in node.inputs],
-                "owner": {OWN: None, GIVEN: "inputs"}.get(node.owner, node.owner),
-                "weights": [
-                    {"name": weight.name, "shape": list(weight.shape), "kind": weight.kind}
-                    for weight in node.op.weights()
-                ],
-                "outputs": [_tensor(tensor) for tensor in outputs],
-            }
-            for node, outputs in zip(graph.nodes, values.outputs, strict=True)
-        ],
-        "repeats": [list(run) for run in graph.repeats],
-        "published": msgspec.to_builtins(about.published),
-        "allocations": _allocations(graph),
-    }
+    architecture: Architecture = msgspec.convert(graph.about, Architecture, from_attributes=True)
+    architecture.name = name
+    nodes = [
+        GraphNode(
+            name=node.name,
+            op=node.op.op,
+            fields=msgspec.Raw(msgspec.json.encode(_plain(msgspec.structs.asdict(node.op)))),
+            inputs=node.inputs,
+            owner={OWN: None, GIVEN: "inputs"}.get(node.owner, node.owner),
+            weights=[{"name": each.name, "shape": each.shape, "kind": each.kind} for each in node.op.weights()],
+            outputs=outputs,
+        )
+        for node, outputs in zip(graph.nodes, values.outputs, strict=True)
+    ]
+    return GraphDocument(
+        convcost=version,
+        architecture=architecture,
+        batch_free=graph.batch_free,
+        mode=graph.mode,  # type: ignore[arg-type]  # eval or train
+        dtype=graph.dtype,
+        inputs=tuple(GraphInput(given, tensor.shape, tensor.dtype) for given, tensor in graph.inputs),
+        outputs=graph.outputs,
+        nodes=tuple(nodes),
+        repeats=graph.repeats,
+        published=graph.about.published,
+        allocations=_allocations(graph),
+    )
 
 
-def _allocations(graph: Graph) -> Any:
+def _allocations(graph: Graph) -> tuple[Allocation, ...] | None:
     """Those of a forward pass without gradients, which a network in training mode is not asked for."""
     try:
-        return msgspec.to_builtins(graph.observed) if graph.mode != "train" else None
+        return graph.observed if graph.mode != "train" else None
     except SourceError:  # it runs only once: memory goes by the rules
         return None
-
-
-def _tensor(tensor: Tensor) -> dict[str, Any]:
-    return {"shape": list(tensor.shape), "dtype": tensor.dtype}
 
 
 def _plain(value: Any) -> Any:
@@ -75,6 +61,4 @@ def _plain(value: Any) -> Any:
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, tuple):
         return [_plain(inner) for inner in value]
-    if isinstance(value, Tensor):
-        return _tensor(value)
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

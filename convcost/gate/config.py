@@ -1,4 +1,7 @@
-"""The settings of ``convcost check``: ``convcost.toml``, or ``[tool.convcost]`` in ``pyproject.toml``."""
+"""The settings of ``convcost check``: ``convcost.toml``, or ``[tool.convcost]`` in ``pyproject.toml``.
+
+A new setting is a key in ``KEYS`` or ``SOURCE_KEYS`` and a field of ``Config`` or ``Source``.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,31 @@ import msgspec
 from ..analysis.quantities import QUANTITIES, budget_keys, lock_keys, quantities
 from ..errors import SourceError, UsageError, Where, as_written, nearest
 from ..precision import PRECISIONS
+from ..problems import Problems
 from .bounds import EXACT, Bound, Operator, Tolerance, bound, tolerance
 from .findings import Finding
 from .toml import Toml
 
 OWN_FILE, PROJECT_FILE = "convcost.toml", "pyproject.toml"
 KEYS = ("sources", "budgets", "tolerance", "lock")
-SOURCE_KEYS = ("source", "name", "input", "batch", "dtype", "profile")
 LOCK = "convcost.lock"
 
 _SIZE = re.compile(r"[0-9]{1,10}(?:x[0-9]{1,10}){,7}\Z")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+
+
+SOURCE_KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "source": (_is_text, '"net.yaml"'),
+    "name": (_is_text, '"a name"'),
+    "input": (lambda value: isinstance(value, str) and _SIZE.match(value) is not None, '"3x224x224"'),
+    "batch": (lambda value: type(value) is int and value > 0, "8"),
+    "dtype": (lambda value: isinstance(value, str) and value in PRECISIONS, " or ".join(PRECISIONS)),
+    "profile": (_is_text, '"runs/vgg16.json"'),
+}
+"""The keys of a source: what fits, and an example."""
 
 Expand = Callable[[str, str], Iterable[str]]
 """(pattern, folder that paths count from) -> the sources that it stands for."""
@@ -70,11 +88,11 @@ def configuration(path: str | None, expand: Expand) -> Config:
         SpecError: the file is no TOML.
         UsageError: settings stand in two files of one folder.
     """
-    file, table = _found(path)
-    return _Reader(file, table, expand).read()
+    file, table = _settings_file(path)
+    return _ConfigReader(file, table, expand).read()
 
 
-def _found(path: str | None) -> tuple[Toml, tuple[str, ...]]:
+def _settings_file(path: str | None) -> tuple[Toml, tuple[str, ...]]:
     if path is not None:
         file = Toml(path)
         inside = os.path.basename(path) == PROJECT_FILE
@@ -107,145 +125,130 @@ def _has_table(file: Toml) -> bool:
     return isinstance(tool, dict) and "convcost" in tool
 
 
-class _Reader:
+class _ConfigReader(Problems[Where]):
+    limit = None  # what is right is checked all the same
+
     def __init__(self, file: Toml, table: tuple[str, ...], expand: Expand) -> None:
-        self.file, self.table, self.expand = file, table, expand
+        super().__init__(file.path)
+        self.toml, self.table, self.expand = file, table, expand
         self.folder = os.path.dirname(file.path)
-        self.problems: list[Finding] = []
         values: Any = file.values
         for key in table:
             values = values[key]
         self.values: dict[str, Any] = values if isinstance(values, dict) else {}
         if not isinstance(values, dict):
-            self.fail("[tool.convcost] must be a table")
+            self.fail(self.at(), "[tool.convcost] must be a table")
 
-    def fail(self, message: str, *path: str, text: str | None = None) -> None:
-        where = self.where(*path, text=text)
-        self.problems.append(Finding("error", message, where=str(where)))
-
-    def where(self, *path: str, text: str | None = None) -> Where:
-        return self.file.where(*self.table, *path, text=text)
+    def at(self, *path: str, text: str | None = None) -> Where:
+        return self.toml.where(*self.table, *path, text=text)
 
     def read(self) -> Config:
         for key in self.values:
             if key == "tool" and not self.table:
-                self.fail(f"{OWN_FILE} has the keys at its top, without [tool.convcost]", key, "convcost")
-            elif key not in KEYS:
-                self.fail(f"unknown key {key!r}{nearest(key, KEYS)} (allowed: {', '.join(KEYS)})", key)
+                self.fail(self.at(key, "convcost"), f"{OWN_FILE} has the keys at its top, without [tool.convcost]")
+            else:
+                self.one_of(self.at(key), "key", key, KEYS)
         sources = self.sources()
         budgets = self.budgets([source.name for source in sources])
-        return Config(
-            self.file.path, sources, budgets, self.tolerances(), self.lock(), tuple(self.problems)
-        )  # fmt: skip
+        tolerances, lock = self.tolerances(), self.lock()
+        problems = tuple(Finding("error", message, where=str(where)) for where, _, message in self.problems)
+        return Config(self.file, sources, budgets, tolerances, lock, problems)
 
     # --- sources
 
     def sources(self) -> tuple[Source, ...]:
         written = self.values.get("sources")
         if not isinstance(written, list) or not written:
-            self.fail('sources must be a list of one or more, such as ["net.yaml", "vgg16"]', "sources")
+            self.fail(self.at("sources"), 'sources must be a list of one or more, such as ["net.yaml", "vgg16"]')
             return ()
-        found: dict[str, Source] = {}
+        sources: dict[str, Source] = {}
         for item in written:
             for source in self.source(item):
-                if source.name in found:
+                if source.name in sources:
                     message = f"{source.name!r} stands here twice; give one of them another name: {{source, name}}"
-                    self.fail(message, "sources", text=source.name)
-                found.setdefault(source.name, source)
-        return tuple(found.values())
+                    self.fail(self.at("sources", text=source.name), message)
+                sources.setdefault(source.name, source)
+        return tuple(sources.values())
 
     def source(self, item: object) -> Iterable[Source]:
-        text = item.get("source") if isinstance(item, dict) else item
-        if not isinstance(text, str) or not text.strip() or not text.isprintable():
-            self.fail(
-                f'a source is a text, or {{source = "...", input = "3x224x224"}}, not {as_written(item)}', "sources"
-            )
+        given = item if isinstance(item, dict) else {"source": item}
+        text = given.get("source")
+        if not isinstance(text, str) or not _is_text(text):
+            message = f'a source is a text, or {{source = "...", input = "3x224x224"}}, not {as_written(item)}'
+            self.fail(self.at("sources"), message)
             return
-        where = self.where("sources", text=text)
-        keys = self.source_keys(item, text) if isinstance(item, dict) else {}
-        name = keys.pop("name", None)
+        where = self.at("sources", text=text)
+        keys = self.source_keys(given, where)
         expanded = list(self.expand(text, self.folder))
         if not expanded:
-            self.fail(f"no file fits {text!r}", "sources", text=text)
-        for found in expanded:
-            path = os.path.join(self.folder, found)
+            self.fail(where, f"no file fits {text!r}")
+        for each in expanded:
+            path = os.path.join(self.folder, each)
             exists = os.path.exists(path) or os.path.exists(path.rpartition("@")[0])
-            yield Source(name or found, path if self.folder and exists else found, where, **keys)
+            yield Source(
+                name=keys.get("name", each),
+                source=path if self.folder and exists else each,
+                where=where,
+                input_size=tuple(map(int, keys["input"].split("x"))) if "input" in keys else None,
+                batch=keys.get("batch"),
+                dtype=keys.get("dtype"),
+                profile=os.path.join(self.folder, keys["profile"]) if "profile" in keys else None,
+            )
 
-    def source_keys(self, item: dict[str, Any], text: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in item.items():
-            if key == "input" and isinstance(value, str) and _SIZE.match(value):
-                found["input_size"] = tuple(map(int, value.split("x")))
-            elif key == "profile" and isinstance(value, str) and value.strip() and value.isprintable():
-                found[key] = os.path.join(self.folder, value)
-            elif (
-                (key == "batch" and type(value) is int and value > 0)
-                or (key == "dtype" and value in PRECISIONS)
-                or (key == "name" and isinstance(value, str) and value.strip() and value.isprintable())
-            ):
-                found[key] = value
-            elif key not in SOURCE_KEYS:
-                near = nearest(key, SOURCE_KEYS)
-                self.fail(f"unknown key {key!r}{near} (allowed: {', '.join(SOURCE_KEYS)})", "sources", text=text)
-            elif key != "source":
-                wanted = {
-                    "input": '"3x224x224"',
-                    "batch": "8",
-                    "dtype": " or ".join(PRECISIONS),
-                    "name": '"a name"',
-                    "profile": '"runs/vgg16.json"',
-                }[key]
-                self.fail(f"{key} is {as_written(value)}, expected {wanted}", "sources", text=text)
-        return found
+    def source_keys(self, given: dict[str, Any], where: Where) -> dict[str, Any]:
+        """Those that are right."""
+        keys: dict[str, Any] = {}
+        for key, value in given.items():
+            if self.one_of(where, "key", key, SOURCE_KEYS):
+                fits, example = SOURCE_KEYS[key]
+                if fits(value):
+                    keys[key] = value
+                else:
+                    self.fail(where, f"{key} is {as_written(value)}, expected {example}")
+        return keys
 
     # --- budgets, tolerance, lock
 
     def budgets(self, names: list[str]) -> tuple[Budget, ...]:
-        found: list[Budget] = []
-        table = self.mapping("budgets")
-        for key, value in table.items():
+        budgets: list[Budget] = []
+        for key, value in self.mapping("budgets").items():
+            where = self.at("budgets", key)
             if not isinstance(value, dict):
-                found += self.budget(key, value, None, "budgets", key)
+                budgets += self.budget(key, value, None, where)
             elif key in names:
                 for quantity, inner in value.items():
-                    found += self.budget(quantity, inner, key, "budgets", key, quantity)
+                    budgets += self.budget(quantity, inner, key, self.at("budgets", key, quantity))
             else:
-                near = nearest(key, names)
-                self.fail(f"budgets for {key!r}, which is not among the sources{near}", "budgets", key)
-        return tuple(found)
+                self.fail(where, f"budgets for {key!r}, which is not among the sources{nearest(key, names)}")
+        return tuple(budgets)
 
-    def budget(self, quantity: str, value: object, source: str | None, *path: str) -> list[Budget]:
-        known = budget_keys(measured=True)
-        if quantity not in known:
-            self.fail(f"unknown quantity {quantity!r}{nearest(quantity, known)} (allowed: {', '.join(known)})", *path)
+    def budget(self, quantity: str, value: object, source: str | None, where: Where) -> list[Budget]:
+        if not self.one_of(where, "quantity", quantity, budget_keys(measured=True)):
             return []
         meant = quantities(measured=True)[quantity]
         default: Operator = ">=" if meant.best == "highest" else "<="
         try:
-            return [Budget(quantity, bound(value, meant.unit, default), self.where(*path), source)]
+            return [Budget(quantity, bound(value, meant.unit, default), where, source)]
         except UsageError as error:
-            self.fail(f"budget of {quantity}: {error}", *path)
+            self.fail(where, f"budget of {quantity}: {error}")
             return []
 
     def tolerances(self) -> dict[str, Tolerance]:
-        found = {"params": EXACT, "macs": EXACT}
+        tolerances = {"params": EXACT, "macs": EXACT}
         for key, value in self.mapping("tolerance").items():
-            if key not in lock_keys():
-                near = nearest(key, lock_keys())
-                self.fail(f"unknown quantity {key!r}{near} (allowed: {', '.join(lock_keys())})", "tolerance", key)
-                continue
+            where = self.at("tolerance", key)
             try:
-                found[key] = tolerance(value, QUANTITIES[key].unit)
+                if self.one_of(where, "quantity", key, lock_keys()):
+                    tolerances[key] = tolerance(value, QUANTITIES[key].unit)
             except UsageError as error:
-                self.fail(f"tolerance of {key}: {error}", "tolerance", key)
-        return found
+                self.fail(where, f"tolerance of {key}: {error}")
+        return tolerances
 
     def mapping(self, key: str) -> dict[str, Any]:
         value = self.values.get(key, {})
         if isinstance(value, dict):
             return value
-        self.fail(f"{key} must be a table, such as [{'.'.join((*self.table, key))}]", key)
+        self.fail(self.at(key), f"{key} must be a table, such as [{'.'.join((*self.table, key))}]")
         return {}
 
     def lock(self) -> str | None:
@@ -253,6 +256,6 @@ class _Reader:
         if value is False:
             return None
         if not isinstance(value, str) or not value.strip():
-            self.fail(f"lock is the name of a file, or false for none, not {as_written(value)}", "lock")
+            self.fail(self.at("lock"), f"lock is the name of a file, or false for none, not {as_written(value)}")
             value = LOCK
         return os.path.join(self.folder, value)

@@ -6,7 +6,8 @@ import re
 import sys
 from typing import Any
 
-from ..errors import SourceError, SpecError, Where
+from ..errors import SpecError, Where
+from ..files import content_of, decoded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,6 +21,8 @@ _PLACE = re.compile(r"(.*) \(at line (\d+), column (\d+)\)\Z", re.DOTALL)
 
 Path = tuple[str, ...]
 
+MAX_BYTES = 4 << 20
+
 
 class Toml:
     """A TOML file: its ``values``, and ``where`` each of its keys stands.
@@ -31,13 +34,7 @@ class Toml:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        try:
-            with open(path, encoding="utf-8-sig") as file:
-                self.text = file.read()
-        except OSError as error:
-            raise SourceError(f"{path}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise SourceError(f"{path}: the file is not UTF-8 text") from None
+        self.text = decoded(content_of(path, MAX_BYTES), path, "settings", MAX_BYTES)
         try:
             self.values: dict[str, Any] = tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:

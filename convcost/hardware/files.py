@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from ..errors import SourceError, UsageError, nearest
+from ..errors import UsageError, nearest
+from ..files import content_of, decoded
 from ..yaml_reader import MAX_BYTES
 from .gpu import Gpu
 from .parse import gpu_from_text
@@ -72,8 +73,4 @@ def _of_file(path: str) -> Gpu:
 
 
 def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read(MAX_BYTES + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: {getattr(error, 'strerror', None) or 'the file is not UTF-8 text'}") from None
+    return decoded(content_of(path, MAX_BYTES), path, "a hardware file", MAX_BYTES)

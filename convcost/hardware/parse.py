@@ -1,11 +1,12 @@
-"""A hardware file: its text to a record, with every mistake and its place."""
+"""A hardware file: its text to a record, with every mistake and its place. Which keys there are stands in ``gpu``."""
 
 from __future__ import annotations
 
 import re
 
-from ..errors import SpecError, Where, as_written, nearest
-from ..yaml_reader import Mapping, Mark, Row, Value, at, read
+from ..errors import as_written
+from ..problems import YamlProblems
+from ..yaml_reader import Mapping, Mark, Row, Value, read
 from .gpu import DEFAULT_CONTEXT, KEYS, REQUIRED, TEXTS, Figure, Gpu
 
 _NUMBER = re.compile(r"[0-9][0-9_]{,30}(?:\.[0-9]{1,15})?(?:[eE]\+?[0-9]{1,2})?\Z")
@@ -25,21 +26,17 @@ def gpu_from_text(text: str, file: str, id: str) -> Gpu:
         SpecError: the file has mistakes; the message has the place of each.
     """
     root = read(text, file, what="a hardware file", needs=REQUIRED)
-    reader = _Reader(root, file)
-    found = reader.gpu(id)
+    reader = _HardwareReader(root, file)
+    gpu = reader.gpu(id)
     if reader.problems:
-        raise SpecError((where, None, message) for where, message in reader.problems)
-    return found
+        raise reader.error()
+    return gpu
 
 
-class _Reader:
+class _HardwareReader(YamlProblems):
     def __init__(self, root: Mapping, file: str) -> None:
+        super().__init__(file)
         self.root = root
-        self.file = file
-        self.problems: list[tuple[Where, str]] = []
-
-    def problem(self, mark: Mark, message: str) -> None:
-        self.problems.append((at(self.file, mark), message))
 
     def gpu(self, id: str) -> Gpu:
         root = self.root
@@ -53,20 +50,20 @@ class _Reader:
         missing = [key for key in REQUIRED if key not in figures]
         misspelled = any(key not in KEYS and key not in TEXTS for key in root)
         if missing and not misspelled:  # else most likely an echo of it
-            self.problem(root.mark, f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+            self.fail(root.mark, f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
         if not self.problems:
             self.no_more_than(figures, "usable_memory_bytes", "memory_bytes")
             self.no_more_than(figures, "context_bytes", "memory_bytes")
         return Gpu(
             id=id,
-            name=self.text("name") or id,
+            name=self.like("name") or id,
             figures={"context_bytes": DEFAULT_CONTEXT, **figures},
             aliases=self.names("aliases", "[h100, h100-80gb]"),
             devices=self.names("devices", "[NVIDIA H100 PCIe]"),
-            architecture=self.text("architecture"),
-            compute_capability=self.text("compute_capability", r"[0-9]{1,2}\.[0-9]", "such as 8.6"),
-            year=int(self.text("year", r"(19|20)[0-9]{2}", "such as 2022") or 0) or None,
-            note=self.text("note"),
+            architecture=self.like("architecture"),
+            compute_capability=self.like("compute_capability", r"[0-9]{1,2}\.[0-9]", "such as 8.6"),
+            year=int(self.like("year", r"(19|20)[0-9]{2}", "such as 2022") or 0) or None,
+            note=self.like("note"),
         )
 
     def unknown(self, key: str, mark: Mark) -> None:
@@ -74,80 +71,61 @@ class _Reader:
         meant = [known for known in KEYS if known.startswith(f"{bare}_") and known[len(bare) :] in _UNITS]
         meant = meant or [known for known in KEYS if bare and known.startswith(f"{bare}_")]
         if meant and not key.endswith(_UNITS):
-            self.problem(mark, f"{key}: did you mean {' or '.join(meant)}? The unit is part of the key")
+            self.fail(mark, f"{key}: did you mean {' or '.join(meant)}? The unit is part of the key")
             return
-        hint = nearest(key, [*KEYS, *TEXTS]) or f" (allowed: {', '.join((*TEXTS, *KEYS))})"
-        self.problem(mark, f"unknown key {key!r}{hint}")
+        self.one_of(mark, "key", key, (*TEXTS, *KEYS))
 
-    def text(self, key: str, pattern: str = "", example: str = "") -> str:
-        value = self.root.get(key, "")
-        if not isinstance(value, str):
-            self.problem(self.root.marks[key], f"{key} must be a text")
-            return ""
+    def like(self, key: str, pattern: str = "", example: str = "") -> str:
+        """The text at ``key``, "" if there is none; it must fit the pattern."""
+        value = self.text(self.root, key) or ""
         if value and pattern and not re.fullmatch(pattern, value):
-            self.problem(self.root.marks[key], f"{key} is {as_written(value)}; it must be {example}")
+            self.fail(self.root.marks[key], f"{key} is {as_written(value)}; it must be {example}")
             return ""
         return value
 
     def names(self, key: str, example: str) -> tuple[str, ...]:
         row = self.root.get(key, Row(self.root.mark))
         if not isinstance(row, Row) or not all(isinstance(each, str) and each for each in row):
-            self.problem(self.root.marks[key], f"{key} must be a list of names, such as {example}")
+            self.fail(self.root.marks[key], f"{key} must be a list of names, such as {example}")
             return ()
         return tuple(str(each) for each in row)
 
     def sources(self) -> dict[str, str]:
-        found = self.root.get("sources", Mapping(self.root.mark))
-        if isinstance(found, Mapping) and all(isinstance(text, str) for text in found.values()):
-            return {word: str(text) for word, text in found.items()}
-        self.problem(self.root.marks["sources"], "sources must give each short word a text, such as {datasheet: ...}")
+        given: Value = self.root.get("sources", Mapping(self.root.mark))
+        if isinstance(given, Mapping) and all(isinstance(text, str) for text in given.values()):
+            return {word: str(text) for word, text in given.items()}
+        self.fail(self.root.marks["sources"], "sources must give each short word a text, such as {datasheet: ...}")
         return {}
 
     def figure(self, key: str, value: Value, mark: Mark, sources: dict[str, str]) -> Figure:
-        source = says = ""
-        estimate = False
-        if isinstance(value, Mapping):
-            whole = value
-            for part in whole:
-                if part not in _PARTS:
-                    self.problem(whole.key_marks[part], f"{key} has {', '.join(_PARTS)}, not {part!r}")
-                elif not isinstance(whole[part], str):
-                    self.problem(whole.marks[part], f"{part} of {key} must be a text or a number")
-            source, says = self.source(whole, sources), str(whole.get("says", ""))
-            estimate = self.flag(whole)
-            mark, value = whole.marks.get("value", mark), whole.get("value", "")
-        return Figure(self.number(key, value, mark), source, says, estimate)
-
-    def source(self, whole: Mapping, sources: dict[str, str]) -> str:
-        word = str(whole.get("source", ""))
-        if word and word not in sources and sources and " " not in word:
-            hint = nearest(word, sources) or f" (there are {', '.join(sources)})"
-            self.problem(whole.marks["source"], f"no source is called {word!r}{hint}")
-        return sources.get(word, word)
-
-    def flag(self, whole: Mapping) -> bool:
-        word = whole.get("estimate", "false")
-        if word not in ("true", "false"):
-            self.problem(whole.marks["estimate"], f"estimate is {as_written(word)}; it must be true or false")
-        return word == "true"
+        if not isinstance(value, Mapping):
+            return Figure(self.number(key, value, mark))
+        self.keys(value, _PARTS, key)
+        number, word, says, estimate = (self.text(value, part) or "" for part in _PARTS)
+        if word and sources and " " not in word:
+            self.one_of(value.marks["source"], "source", word, sources)
+        if estimate not in ("", "true", "false"):
+            self.fail(value.marks["estimate"], f"estimate is {as_written(estimate)}; it must be true or false")
+        exact = self.number(key, number, value.marks.get("value", mark))
+        return Figure(exact, sources.get(word, word), says, estimate == "true")
 
     def number(self, key: str, value: Value, mark: Mark) -> int:
         if not isinstance(value, str) or not _NUMBER.match(value):
             shown = as_written(value) if isinstance(value, str) else "a list"
-            self.problem(mark, f"{key} is {shown}; it must be a number in the unit that its key says")
+            self.fail(mark, f"{key} is {shown}; it must be a number in the unit that its key says")
             return 1
         plain = value.replace("_", "")
         exact = int(plain) if plain.isdecimal() else float(plain)
         low, high = KEYS[key].low, KEYS[key].high
         if exact != int(exact):
-            self.problem(mark, f"{key} is {value}; it must be a whole number")
+            self.fail(mark, f"{key} is {value}; it must be a whole number")
         elif not low <= exact <= high:
-            self.problem(mark, f"{key} is {value}; no GPU has that: {low:,} to {high:,} is possible")
+            self.fail(mark, f"{key} is {value}; no GPU has that: {low:,} to {high:,} is possible")
         return int(exact)
 
     def no_more_than(self, figures: dict[str, Figure], part: str, whole: str) -> None:
         if part in figures and figures[part].value > figures[whole].value:
-            self.problem(
+            self.fail(
                 self.root.marks[part],
                 f"{part} is {figures[part].value:,}, more than the {figures[whole].value:,} of {whole}",
             )

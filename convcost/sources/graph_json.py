@@ -1,33 +1,25 @@
-"""A graph's JSON back to the graph, as ``convcost export --format json`` writes it. The text is not trusted."""
+"""The JSON of a graph: its records, which ``export.graph_json`` writes, and reading it. The text is not trusted.
+
+A new key is a field of a record here, written there, and checked by the reader below.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import msgspec
 
-from ..errors import OpError, SourceError, SpecError, as_written
-from ..graph import (
-    CLAIM_CONVENTIONS,
-    CLAIM_QUANTITIES,
-    GIVEN,
-    OWN,
-    About,
-    Allocation,
-    Claim,
-    Graph,
-    Node,
-    RecordedRun,
-    Reference,
-)
+from ..errors import OpError, SourceError, as_written
+from ..graph import GIVEN, OWN, About, Allocation, Claim, Graph, Node, RecordedRun, Reference
 from ..ops import REGISTRY, Composite, make
 from ..ops.base import Op, Tensors
+from ..problems import Problems
 from ..spec.graph_builder import bind_op, check_size, check_values
+from ..spec.header import claim_problems
 from ..spec.vocabulary import literal_kind, takes_decimals
 from ..tensor import ITEM_BYTES, Tensor
-from ..units import is_figure
 from .json_text import decoded, mistake
 
 SCHEMA = 1
@@ -36,7 +28,9 @@ MAX_JSON_BYTES = 64 << 20
 """The limit of a graph's JSON; ten thousand layers take about 4 MiB."""
 
 
-class _Architecture(msgspec.Struct, gc=False):
+class Architecture(msgspec.Struct, gc=False):
+    """What a network is called and where it comes from: ``About`` without the published figures."""
+
     name: str
     title: str = ""
     family: str = ""
@@ -45,29 +39,38 @@ class _Architecture(msgspec.Struct, gc=False):
     accuracy: dict[str, Any] = {}
 
 
-class _Input(msgspec.Struct, gc=False):
+class GraphInput(msgspec.Struct, gc=False):
+    """An input of the network."""
+
     name: str
     shape: tuple[int, ...]
     dtype: str = "float32"
 
 
-class _Node(msgspec.Struct, gc=False):
+class GraphNode(msgspec.Struct, gc=False, kw_only=True):
+    """A layer. ``owner``: whose weights it uses, None for its own. ``weights`` are for others; the op knows them."""
+
     name: str
     op: str
-    inputs: tuple[Reference, ...]
     fields: msgspec.Raw = msgspec.Raw(b"{}")
+    inputs: tuple[Reference, ...]
     owner: int | Literal["inputs"] | None = None
+    weights: Any = ()
     outputs: tuple[Tensor, ...] | None = None
 
 
-class _Document(msgspec.Struct, gc=False):
-    architecture: _Architecture
-    inputs: tuple[_Input, ...]
-    nodes: tuple[_Node, ...]
-    outputs: tuple[Reference, ...]
+class GraphDocument(msgspec.Struct, gc=False, kw_only=True):
+    """All of it. The order of the fields is that of the keys in the text."""
+
+    schema: int = SCHEMA
+    convcost: Any = None
+    architecture: Architecture
     batch_free: bool = True
     mode: Literal["eval", "train"] | None = None
     dtype: str | None = None
+    inputs: tuple[GraphInput, ...]
+    outputs: tuple[Reference, ...]
+    nodes: tuple[GraphNode, ...]
     repeats: tuple[tuple[int, int], ...] = ()
     published: tuple[Claim, ...] = ()
     allocations: tuple[Allocation, ...] | None = None
@@ -133,23 +136,24 @@ def graph_from_json(content: bytes, file: str) -> Graph:
         newer = isinstance(head.schema, int) and head.schema > SCHEMA
         more = "; a newer convcost wrote it: update convcost" if newer else ""
         raise SourceError(f"{file}: {at}schema is {as_written(head.schema)}, and {SCHEMA} can be read{more}")
-    return _Reader(decoded(content, _Document, file, at.rstrip(".")), file, at).graph()
+    return _GraphReader(decoded(content, GraphDocument, file, at.rstrip(".")), file, at).graph()
 
 
-class _Reader:
+class _GraphReader(Problems[str]):
     """A document to a graph: every op is made from the registry, bound to what arrives, and checked against it."""
 
-    def __init__(self, document: _Document, file: str, at: str) -> None:
+    def __init__(self, document: GraphDocument, file: str, at: str) -> None:
+        super().__init__(file)
         self.document = document
-        self.file = file
         self.at = at
         self.inputs: list[Tensor] = []
         self.values: list[Tensors] = []
         self.nodes: list[Node] = []
         self.made: dict[Any, tuple[Op, Tensors]] = {}
 
-    def fail(self, place: str, message: str) -> SpecError:
-        return mistake(self.file, self.at + place, message)
+    def fail(self, place: str, message: str, cause: Exception | None = None) -> NoReturn:
+        """Refuse the document at once: what follows reads what came before."""
+        raise mistake(self.file, self.at + place, message) from cause
 
     def graph(self) -> Graph:
         document = self.document
@@ -161,10 +165,10 @@ class _Reader:
         for number, written in enumerate(document.nodes):
             self.node(f"nodes[{number}]", written)
         if not document.outputs:
-            raise self.fail("outputs", "the network gives nothing")
+            self.fail("outputs", "the network gives nothing")
         outputs = [self.reference(f"outputs[{n}]", each) for n, each in enumerate(document.outputs)]
         if document.dtype is not None:
-            self.dtype("dtype", document.dtype)
+            self.one_of("dtype", "dtype", document.dtype, ITEM_BYTES)
         allocations = self.allocations()
         return Graph(
             self.nodes,
@@ -186,26 +190,21 @@ class _Reader:
         for key in given.__struct_fields__:
             self.text(f"architecture.{key}", getattr(given, key))
         if not given.name:
-            raise self.fail("architecture.name", "the network needs a name")
+            self.fail("architecture.name", "the network needs a name")
         for number, claim in enumerate(self.document.published):
             self.claim(f"published[{number}]", claim)
         return About(**msgspec.structs.asdict(given), published=self.document.published)
 
     def claim(self, place: str, claim: Claim) -> None:
         self.text(place, list(msgspec.structs.astuple(claim)))
-        if isinstance(claim.value, str) and not is_figure(claim.value):
-            raise self.fail(f"{place}.value", f"{as_written(claim.value)} is not a figure such as 138M or 60,000")
-        for key, allowed in (("quantity", CLAIM_QUANTITIES), ("convention", (*CLAIM_CONVENTIONS, None))):
-            word = getattr(claim, key)
-            if word not in allowed:
-                known = ", ".join(filter(None, allowed))
-                raise self.fail(f"{place}.{key}", f"{as_written(word)} is not one of {known}")
+        for key, message in claim_problems(claim.quantity, claim.value, claim.convention):
+            self.fail(f"{place}.{key}", message)
 
     def text(self, place: str, value: Any) -> None:
         """Refuse what would do something to a terminal."""
         for text in _texts(value):
             if not text.isprintable():
-                raise self.fail(place, f"the text {ascii(text)[:60]} holds characters that cannot be printed")
+                self.fail(place, f"the text {ascii(text)[:60]} holds characters that cannot be printed")
 
     def unique(self, place: str, names: list[str]) -> None:
         seen: set[str] = set()
@@ -213,44 +212,40 @@ class _Reader:
             self.text(f"{place}[{number}].name", name)
             if not name or name in seen:
                 problem = f"the name {as_written(name)} is taken" if name else "the name is empty"
-                raise self.fail(f"{place}[{number}].name", problem)
+                self.fail(f"{place}[{number}].name", problem)
             seen.add(name)
 
     # --- tensors
 
-    def input(self, place: str, given: _Input) -> Tensor:
+    def input(self, place: str, given: GraphInput) -> Tensor:
         tensor = self.tensor(place, Tensor(given.shape, given.dtype))
         if self.document.batch_free and given.shape[:1] != (1,):
             shown = as_written(given.shape)
-            raise self.fail(f"{place}.shape", f"it begins with the batch, 1 where 'batch_free' is true, not {shown}")
+            self.fail(f"{place}.shape", f"it begins with the batch, 1 where 'batch_free' is true, not {shown}")
         return tensor
 
     def tensor(self, place: str, tensor: Tensor) -> Tensor:
-        self.dtype(f"{place}.dtype", tensor.dtype)
+        self.one_of(f"{place}.dtype", "dtype", tensor.dtype, ITEM_BYTES)
         if min(tensor.shape, default=0) < 0:
-            raise self.fail(f"{place}.shape", f"sizes are 0 or more, not {as_written(tensor.shape)}")
+            self.fail(f"{place}.shape", f"sizes are 0 or more, not {as_written(tensor.shape)}")
         try:
             check_size(tensor)
         except OpError as error:
-            raise self.fail(f"{place}.shape", str(error)) from None
+            self.fail(f"{place}.shape", str(error))
         return tensor
-
-    def dtype(self, place: str, dtype: str) -> None:
-        if dtype not in ITEM_BYTES:
-            raise self.fail(place, f"unknown dtype {as_written(dtype)} (known: {', '.join(ITEM_BYTES)})")
 
     def reference(self, place: str, reference: Reference) -> Reference:
         """A reference to a value that is there by now."""
         source, output = reference
         if not -len(self.inputs) <= source < len(self.nodes):
-            raise self.fail(
+            self.fail(
                 place,
                 f"{as_written(reference)} is nothing that comes before it: there are {len(self.nodes)} layers "
                 f"(0 and up) and {len(self.inputs)} inputs (-1 and down)",
             )
         given = len(self.values[source]) if source >= 0 else 1
         if not 0 <= output < given:
-            raise self.fail(place, f"{as_written(reference)}: that gives {given} value(s), the first one is 0")
+            self.fail(place, f"{as_written(reference)}: that gives {given} value(s), the first one is 0")
         return reference
 
     def value(self, reference: Reference) -> Tensor:
@@ -259,7 +254,7 @@ class _Reader:
 
     # --- nodes
 
-    def node(self, place: str, written: _Node) -> None:
+    def node(self, place: str, written: GraphNode) -> None:
         reads = tuple([self.reference(f"{place}.inputs[{n}]", each) for n, each in enumerate(written.inputs)])
         arriving = tuple([self.value(reference) for reference in reads])
         given = written.owner == "inputs"
@@ -269,16 +264,14 @@ class _Reader:
             found = self.made[key] = self.bound(place, written, arriving, given)
         op, outputs = found
         if written.outputs is not None and written.outputs != outputs:
-            raise self.fail(
-                f"{place}.outputs", f"the file says {_shown(written.outputs)}, {op.op} gives {_shown(outputs)}"
-            )
+            self.fail(f"{place}.outputs", f"the file says {_shown(written.outputs)}, {op.op} gives {_shown(outputs)}")
         owner = GIVEN if given else OWN
         if isinstance(written.owner, int):
             owner = self.owner(f"{place}.owner", written.owner, op)
         self.nodes.append(Node(written.name, op, reads, owner))
         self.values.append(outputs)
 
-    def bound(self, place: str, written: _Node, arriving: Tensors, given: bool) -> tuple[Op, Tensors]:
+    def bound(self, place: str, written: GraphNode, arriving: Tensors, given: bool) -> tuple[Op, Tensors]:
         fields = decoded(bytes(written.fields), dict[str, Any], self.file, f"{self.at}{place}.fields")
         try:
             op = make(written.op, {key: _value(written.op, key, value) for key, value in fields.items()})
@@ -293,26 +286,24 @@ class _Reader:
             message = str(error)
             field = re.match(rf"{re.escape(written.op)}: (\w+) is ", message)
             where = f"{place}.fields.{field.group(1)}" if field and field.group(1) in fields else place
-            raise self.fail(where, message) from None
-        except Exception as error:  # the rules trust their fields, and a file may hold what no capture gives
+            self.fail(where, message)
+        except Exception as error:  # noqa: BLE001 - the rules trust their fields, and a file may hold anything
             said = f"{type(error).__name__}: {error}"
-            raise self.fail(
-                place, f"{written.op} cannot be worked out with these fields and inputs ({said})"
-            ) from error
+            self.fail(place, f"{written.op} cannot be worked out with these fields and inputs ({said})", error)
         for tensor in outputs:
             self.tensor(place, tensor)
         for weight in op.weights():
-            self.dtype(place, weight.dtype or "float32")
+            self.one_of(place, "dtype", weight.dtype or "float32", ITEM_BYTES)
         self.text(f"{place}.fields", fields)
         return op, outputs
 
     def owner(self, place: str, owner: int, op: Op) -> int:
         """The layer whose weights an op uses."""
         if not 0 <= owner < len(self.nodes):
-            raise self.fail(place, f"layer {owner} does not come before this one")
+            self.fail(place, f"layer {owner} does not come before this one")
         other = self.nodes[owner]
         if other.owner != OWN or other.op.weights() != op.weights():
-            raise self.fail(place, f"layer {owner}, {other.name!r}, has no such weights of its own")
+            self.fail(place, f"layer {owner}, {other.name!r}, has no such weights of its own")
         return owner
 
     # --- the run
@@ -324,7 +315,7 @@ class _Reader:
             while open_runs and open_runs[-1] <= start:
                 open_runs.pop()
             if not 0 <= start < end <= (open_runs[-1] if open_runs else len(self.nodes)):
-                raise self.fail("repeats", f"[{start}, {end}] is no run of layers")
+                self.fail("repeats", f"[{start}, {end}] is no run of layers")
             open_runs.append(end)
         return self.document.repeats
 
@@ -336,10 +327,10 @@ class _Reader:
             place = f"allocations[{number}]"
             self.text(place, each.label)
             if each.bytes < 0 or each.born < 0 or (each.died is not None and each.died <= each.born):
-                raise self.fail(place, "bytes and events are 0 or more, and 'died' comes after 'born'")
+                self.fail(place, "bytes and events are 0 or more, and 'died' comes after 'born'")
             for event in (each.born, each.died):
                 if event in events:
-                    raise self.fail(place, f"event {event} is another one's")
+                    self.fail(place, f"event {event} is another one's")
                 if event is not None:
                     events.add(event)
         return found

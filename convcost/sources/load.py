@@ -1,25 +1,29 @@
-"""Where graphs come from: shipped names, spec files, graphs as JSON, and PyTorch modules."""
+"""A SOURCE string to a graph: a scheme, a file, a shipped name or a factory, tried in this order.
+
+A new scheme is a row in ``schemes``; what a file may hold is decided in ``_from_content``.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import MissingExtraError, SourceError, UsageError, Where, nearest
+from ..errors import MissingExtraError, SourceError, UsageError, nearest
+from ..files import content_of, decoded
 from ..graph import Graph
 from ..spec.build import compiled_text, graph_from_spec, graph_from_text
 from ..spec.nodes import Spec
 from ..yaml_reader import MAX_BYTES
 from . import shipped
+from .schemes import SCHEMES, module_of, scheme_of
 
 __all__ = ["graph_from_text", "load", "load_shipped"]
 
 SUFFIXES = (".yaml", ".yml")
 JSON = ".json"
 InputSize = Sequence[int] | Mapping[str, Sequence[int]]
-_SCHEMES = ("torchvision:", "timm:")
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
 
@@ -47,27 +51,19 @@ def load(
     """
     text = os.fspath(source)
     path, variant = text, ""
-    if text.startswith(_SCHEMES):
-        return _captured(text, batch, input_size, train)
-    if text.startswith("git:"):
-        from .git import committed
-
-        committed_bytes, file, variant = committed(text)
-        if is_json(file):
-            return _from_json(committed_bytes, file, variant, batch, input_size, train)
-        return graph_from_text(_decoded(committed_bytes, file), file, variant or None)
+    scheme = scheme_of(text)
+    if scheme is not None:
+        if scheme.content is None:
+            return _captured(text, batch, input_size, train)
+        return _from_content(*scheme.content(text), batch, input_size, train)
     if "@" in text and not os.path.exists(text):
         path, _, variant = text.rpartition("@")
     if os.path.exists(path) and not os.path.isdir(path):
-        if is_json(path):
-            from .graph_json import MAX_JSON_BYTES
-
-            return _from_json(_bytes(path, MAX_JSON_BYTES), path, variant, batch, input_size, train)
-        return graph_from_text(_read(path), path, variant or None)
+        return _from_content(_bytes(path), path, variant, batch, input_size, train)
     if os.sep not in text and not path.endswith((*SUFFIXES, JSON)):
-        found = shipped.find(text)
-        if found is not None:
-            content, file, chosen = found
+        ships = shipped.find(text)
+        if ships is not None:
+            content, file, chosen = ships
             return graph_from_text(content, os.path.basename(file), chosen)
     if _FACTORY.match(text):
         return _captured(text, batch, input_size, train)
@@ -99,21 +95,21 @@ def is_json(source: str) -> bool:
     return source.endswith(JSON)
 
 
-def _from_json(
+def _from_content(
     content: bytes, file: str, variant: str, batch: int | None, input_size: InputSize | None, train: bool
 ) -> Graph:
-    """The graph of a JSON text."""
-    from .graph_json import graph_from_json, holds_spec
-
-    if holds_spec(content):
-        return graph_from_text(_decoded(content, file), file, variant or None)
+    """The graph of a spec, or of a JSON text."""
+    if is_json(file):
+        from .graph_json import graph_from_json, holds_spec
+    if not is_json(file) or holds_spec(content):
+        return graph_from_text(decoded(content, file, "a spec", MAX_BYTES), file, variant or None)
     if variant:
         raise SourceError(f"{file}: a graph's JSON has no variants, so @{variant} means nothing")
     return _as_captured(graph_from_json(content, file), file, batch, input_size, train)
 
 
 def _as_captured(graph: Graph, file: str, batch: int | None, input_size: InputSize | None, train: bool) -> Graph:
-    """The graph, if it is free or was captured as it is asked for: at this batch, with this input, in this mode."""
+    """The graph, after making sure that a captured module is asked for as it was captured: batch, input, mode."""
     if graph.batch_free:
         return graph
     if train and graph.mode == "eval":
@@ -135,14 +131,14 @@ def _as_captured(graph: Graph, file: str, batch: int | None, input_size: InputSi
 
 def _captured(source: str, batch: int | None, input_size: InputSize | None, train: bool) -> Graph:
     try:
-        from .model_zoo import capture_source
+        from .pytorch_module import capture_source
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise MissingExtraError(
             f'{source} is a PyTorch module, and torch is not installed: pip install "convcost[torch]"'
         ) from None
-    return capture_source(source, batch, input_size, train)
+    return capture_source(module_of(source), batch, input_size, train)
 
 
 def load_shipped() -> dict[str, Graph]:
@@ -163,33 +159,26 @@ def compiled(path: str) -> Spec:
         SourceError: it cannot be read.
         SpecError: it has mistakes.
     """
-    return compiled_text(_read(path), path)
+    return compiled_text(decoded(_bytes(path), path, "a spec", MAX_BYTES), path)
 
 
-def _read(path: str) -> str:
-    return _decoded(_bytes(path, MAX_BYTES), path)
+def completions(begun: str) -> Iterator[tuple[str, str]]:
+    """(word, what it is) for every SOURCE that begins so and is no file: shipped names, schemes, variants of a file."""
+    path, at, _ = begun.rpartition("@")
+    if at and os.path.isfile(path):
+        words = [(f"{path}@{name}", "variant") for name in shipped.names_in(shipped.text_of(path))]
+    else:
+        words = [(name, os.path.basename(file)) for name, file, _ in shipped.shipped()]
+        words += [(f"{word}:", f"{scheme.about}: {scheme.form}") for word, scheme in SCHEMES.items()]
+    return (each for each in words if each[0].startswith(begun))
 
 
-def _bytes(path: str, limit: int) -> bytes:
-    """A file, and one byte more than the limit if it is larger."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(limit + 1)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from None
+def _bytes(path: str) -> bytes:
+    if not is_json(path):
+        return content_of(path, MAX_BYTES)
+    from .graph_json import MAX_JSON_BYTES
 
-
-def _decoded(content: bytes, path: str) -> str:
-    if len(content) > MAX_BYTES:
-        raise SourceError(f"{path}: the file is larger than 1 MiB, the limit of a spec")
-    if b"\0" in content:
-        raise SourceError(f"{path} is a binary file, not a spec")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode()
-        where = Where(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
-        raise SourceError(f"{where}: the file is not UTF-8 text") from None
+    return content_of(path, MAX_JSON_BYTES)
 
 
 def _not_found(text: str, path: str) -> str:

@@ -1,4 +1,4 @@
-"""The architectures that ship with convcost, found by name without reading more files than needed."""
+"""The architectures that ship with convcost, found by name without reading more files than needed: ``vgg16``."""
 
 from __future__ import annotations
 
@@ -72,27 +72,3 @@ def find(name: str) -> tuple[str, str, str | None] | None:
         if name in text and name in names_in(text):
             return text, path, name if "\nvariants:" in text else None
     return None
-
-
-SCHEMES = {
-    "git:": "a spec as it was: git:REV:PATH",
-    "timm:": "a model of timm, captured",
-    "torchvision:": "a model of torchvision, captured",
-}
-"""The schemes of SOURCE, for completion."""
-
-
-def completions(begun: str) -> Iterator[tuple[str, str]]:
-    """(word, what it is) for every SOURCE that begins so and is no file: shipped names, schemes, variants of a file."""
-    path, at, _ = begun.rpartition("@")
-    if at and os.path.isfile(path):
-        for name in names_in(text_of(path)):
-            if f"{path}@{name}".startswith(begun):
-                yield f"{path}@{name}", "variant"
-        return
-    for name, file, _ in shipped():
-        if name.startswith(begun):
-            yield name, os.path.basename(file)
-    for scheme, text in SCHEMES.items():
-        if scheme.startswith(begun):
-            yield scheme, text

@@ -6,22 +6,22 @@ from collections.abc import Iterable, Mapping
 
 from .. import yaml_reader
 from ..yaml_reader import Mark
-from .nodes import Block, Layer
-from .problems import Problems
-from .values import Constant, Items, Name, words
+from .nodes import BlockDefinition, LayerItem
+from .problems import SpecProblems
+from .values import Constant, Items, NameTerm, words
 
 
 class Calls:
     """Every call of a block in a file, held against the blocks when all of them are known."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: SpecProblems) -> None:
         self.problems = problems
-        self.calls: list[tuple[Layer, Mark]] = []
-        self.arguments: list[tuple[Layer, yaml_reader.Mapping]] = []
+        self.calls: list[tuple[LayerItem, Mark]] = []
+        self.arguments: list[tuple[LayerItem, yaml_reader.Mapping]] = []
         self.unclear: set[str] = set()
         """Blocks whose own parameters have mistakes: what their calls lack would only be an echo."""
 
-    def check(self, blocks: Mapping[str, Block]) -> None:
+    def check(self, blocks: Mapping[str, BlockDefinition]) -> None:
         """Report arguments that no parameter takes and parameters without one, where no expansion is needed to tell."""
         blocks = {name: block for name, block in blocks.items() if name not in self.unclear}
         for layer, written in self.arguments:
@@ -31,7 +31,7 @@ class Calls:
                     self.problems.fail(mark, block.unknown(key))
         for layer, mark in self.calls:
             block, given = blocks.get(layer.verb), layer.argument
-            if block is None or isinstance(given, Name):
+            if block is None or isinstance(given, NameTerm):
                 continue  # a name may stand for a whole row
             row = given.items if isinstance(given, Items) else given.fixed if isinstance(given, Constant) else None
             count = len(row) if isinstance(row, tuple) else 0 if given is None else 1
@@ -42,7 +42,7 @@ class Calls:
                 if default is None and parameter not in told:
                     self.problems.fail(layer.mark, block.missing(parameter))
 
-    def check_circles(self, blocks: Mapping[str, Block]) -> None:
+    def check_circles(self, blocks: Mapping[str, BlockDefinition]) -> None:
         """Report the first circle of blocks that call each other."""
         calls = {name: set(_verbs(block.layers)) & set(blocks) for name, block in blocks.items()}
         done: set[str] = set()
@@ -69,7 +69,7 @@ class Calls:
                     path.append(following)
 
 
-def _verbs(layers: Iterable[Layer]) -> Iterable[str]:
+def _verbs(layers: Iterable[LayerItem]) -> Iterable[str]:
     for layer in layers:
         yield layer.verb
         yield from _words_in(layer)
@@ -79,7 +79,7 @@ def _verbs(layers: Iterable[Layer]) -> Iterable[str]:
         yield from _verbs(layer.projection or ())
 
 
-def _words_in(layer: Layer) -> Iterable[str]:
+def _words_in(layer: LayerItem) -> Iterable[str]:
     """Blocks that are handed on as arguments are called, too."""
     if layer.argument is not None:
         yield from words(layer.argument)

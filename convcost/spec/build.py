@@ -1,4 +1,4 @@
-"""A spec and one of its variants to a graph: parameters, inputs, outputs, claims."""
+"""A spec and one of its variants to a graph. What a key of the file means is changed here; layers are in ``expand``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from ..yaml_reader import Mapping, Row, Value, at, read
 from .expand import Expansion
 from .expressions import CONSTANTS, unknown_name
 from .graph_builder import check_size
+from .keywords import SIZES, names
 from .nodes import Spec
 from .parse import compile_spec
-from .values import SHAPE_NAMES, Term, Word, term
+from .values import Term, Word, term
 from .vocabulary import is_op, texts
 
 _COUNT = re.compile(r"[1-9][0-9]{,17}\Z")
@@ -137,24 +138,17 @@ class _Builder:
         if isinstance(value, Mapping):
             for name in value:
                 if name not in names:
-                    raise self.fail(
-                        value,
-                        name,
-                        f"{unknown_name(name, dict.fromkeys(names))} (parameters: {', '.join(names)})",
-                    )
+                    raise self.fail(value, name, f"{unknown_name(name, names)} (parameters: {', '.join(names)})")
             items = dict(value)
         else:
             if len(value) > len(names):
-                raise self.fail(
-                    chosen,
-                    "with",
-                    f"'with' has {len(value)} values, the parameters are {len(names)}: {', '.join(names)}",
-                )
+                parameters = f"the parameters are {len(names)}: {', '.join(names)}"
+                raise self.fail(chosen, "with", f"'with' has {len(value)} values, {parameters}")
             items = dict(zip(names, value, strict=False))
-        found: dict[str, Any] = {}
-        for name, written in items.items():
-            found[name] = self.value(self.compiled(written, chosen, "with"), {}, chosen, "with")
-        return found
+        return {
+            name: self.value(self.compiled(written, chosen, "with"), {}, chosen, "with")
+            for name, written in items.items()
+        }
 
     def compiled(self, written: Value, holder: Mapping, key: str) -> Term:
         problems: list[str] = []
@@ -176,7 +170,7 @@ class _Builder:
         if isinstance(value, tuple):
             for item in value:
                 self.check_words(item, env)
-        elif isinstance(value, Word) and value in SHAPE_NAMES:
+        elif isinstance(value, Word) and value in SIZES:
             raise OpError(f"{value} is known only in layers and blocks, where something arrives")
         elif isinstance(value, Word) and not (is_op(value) or value in self.spec.blocks or value in texts()):
             raise OpError(unknown_name(str(value), [*env, *CONSTANTS, *self.spec.blocks, *REGISTRY]))
@@ -196,10 +190,10 @@ class _Builder:
         dtype = "float32"
         if isinstance(value, Mapping):
             for inner in value:
-                if inner not in ("shape", "dtype"):
-                    raise self.fail(value, inner, f"an input has shape and dtype, not {inner!r}")
+                if inner not in names("input"):
+                    raise self.fail(value, inner, f"an input has {' and '.join(names('input'))}, not {inner!r}")
             given = value.get("dtype", dtype)
-            if given not in ITEM_BYTES:
+            if given not in tuple(ITEM_BYTES):
                 raise self.fail(value, "dtype", f"unknown dtype {as_written(given)}{nearest(str(given), ITEM_BYTES)}")
             dtype = str(given)
             if "shape" not in value:
@@ -248,15 +242,11 @@ class _Builder:
         clash = overwritten(graph.nodes, expansion.draft.tensors, [tensor for _, tensor in graph.inputs], graph.outputs)
         if clash is not None:
             reader, writer = clash
-            where, name = (reader.where, reader.name) if reader else (writer.where, writer.name)
-            what = "reads" if reader else "writes"
-            rest = (
-                f"a value that {writer.name!r} has overwritten in place"
-                if reader
-                else "an output of the network in place"
-            )
-            plain = writer.op.op
-            raise SpecError([(where, name, f"this layer {what} {rest}; use {plain} in place of {plain}_ there")])
+            what = "writes an output of the network in place"
+            if reader:
+                what = f"reads a value that {writer.name!r} has overwritten in place"
+            node, plain = reader or writer, writer.op.op
+            raise SpecError([(node.where, node.name, f"this layer {what}; use {plain} in place of {plain}_ there")])
 
     # --- what is known about it
 

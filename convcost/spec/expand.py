@@ -20,9 +20,13 @@ from . import vocabulary
 from .field_values import field_value
 from .frames import Frame, LayerValue, entries, passes_layer
 from .graph_builder import MAX_NODES, Draft, Refs, Template
-from .nodes import Block, Layer, Spec
-from .values import SHAPE_NAMES, Constant, Term, Word
+from .keywords import SIZES
+from .nodes import BlockDefinition, LayerItem, Spec
+from .values import Constant, Term, Word
 from .vocabulary import is_op, op_class
+
+Override = dict[str, Term] | None
+"""Arguments that differ in the first or the last repetition."""
 
 MAX_STEPS = 100_000
 MAX_DEPTH = 64
@@ -44,7 +48,7 @@ class Expansion:
         self.draft = Draft(inputs)
         self.templates: dict[Any, Template | None] = {}
         self.first_calls: dict[Any, tuple[slice, str, Reference, Refs]] = {}
-        self.again: dict[tuple[Layer, Frame, Tensor], Template] = {}  # the last call
+        self.again: dict[tuple[LayerItem, Frame, Tensor], Template] = {}  # the last call
         self.steps = 0
         self.depth = 0
         self.open_blocks: list[str] = []
@@ -68,7 +72,7 @@ class Expansion:
         if term.__class__ is Constant:  # most terms are
             return term.value(frame.env)
         env = frame.env
-        for name in SHAPE_NAMES:
+        for name in SIZES:
             if name in term.names and name not in env:
                 env = {**env, name: self.arriving(name, flow)}
         return term.value(env)
@@ -123,7 +127,7 @@ class Expansion:
 
     # --- layers
 
-    def body(self, layers: tuple[Layer, ...], frame: Frame, flow: Refs) -> Refs:
+    def body(self, layers: tuple[LayerItem, ...], frame: Frame, flow: Refs) -> Refs:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise OpError(f"blocks and groups lie in one another more than {MAX_DEPTH} levels deep")
@@ -134,7 +138,7 @@ class Expansion:
         self.depth -= 1
         return flow
 
-    def layer(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
+    def layer(self, layer: LayerItem, frame: Frame, flow: Refs) -> Refs:
         name: str | None = None
         try:
             self.step()
@@ -159,7 +163,7 @@ class Expansion:
             raise OpError(f"when is {as_written(value)}; it must be a truth value or a number")
         return bool(value)
 
-    def repeated(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
+    def repeated(self, layer: LayerItem, frame: Frame, flow: Refs) -> Refs:
         assert layer.repeat is not None
         count = self.evaluate(layer.repeat, frame, flow)
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
@@ -196,7 +200,7 @@ class Expansion:
         self.step(len(found))
         return tuple(found)
 
-    def verb(self, layer: Layer, frame: Frame) -> str:
+    def verb(self, layer: LayerItem, frame: Frame) -> str:
         """The op's or block's word; a parameter stands for the word that is its value."""
         if layer.kind != "choice":
             return layer.verb
@@ -206,7 +210,7 @@ class Expansion:
             raise OpError(f"{layer.verb!r} is {as_written(word)} here, which is neither an op nor a block{near}")
         return word
 
-    def call(self, layer: Layer, name: str | None, frame: Frame, flow: Refs, override: dict[str, Term] | None) -> Refs:
+    def call(self, layer: LayerItem, name: str | None, frame: Frame, flow: Refs, override: Override) -> Refs:
         start = len(self.draft.nodes)
         shared = self.scope(layer.shares, frame).prefix + layer.shares if layer.shares else None
         if layer.bodies:
@@ -225,7 +229,7 @@ class Expansion:
 
     # --- structures
 
-    def structure(self, layer: Layer, name: str | None, frame: Frame, flow: Refs) -> Refs:
+    def structure(self, layer: LayerItem, name: str | None, frame: Frame, flow: Refs) -> Refs:
         inside = frame
         if name is not None:
             inside = Frame(frame.env, f"{frame.prefix}{name}.", frame, frame.block, frame.used_at)
@@ -239,7 +243,7 @@ class Expansion:
             self.draft.note(f"{frame.prefix}{name}", result)
         return result
 
-    def residual(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
+    def residual(self, layer: LayerItem, frame: Frame, flow: Refs) -> Refs:
         result = self.body(layer.bodies[0][1], frame, flow)
         arriving, leaving = self.draft.tensor(flow[0]), self.draft.tensor(result[0])
         skip = flow
@@ -254,7 +258,7 @@ class Expansion:
             skip = self.body(layer.projection, frame, flow)
         return self.merge(layer, "add", frame, (result[0], skip[0]))
 
-    def branches(self, layer: Layer, frame: Frame, flow: Refs) -> Refs:
+    def branches(self, layer: LayerItem, frame: Frame, flow: Refs) -> Refs:
         self.step(len(layer.bodies))
         parts: list[Refs] = [flow] * len(layer.bodies)
         if layer.split is not None:
@@ -276,7 +280,7 @@ class Expansion:
             ends.append(end[0])
         return self.merge(layer, "concat", frame, tuple(ends))
 
-    def merge(self, layer: Layer, word: str, frame: Frame, flow: Refs) -> Refs:
+    def merge(self, layer: LayerItem, word: str, frame: Frame, flow: Refs) -> Refs:
         """What joins the ends of the structure ``layer``: its ``merge:``, else the op ``word``."""
         if layer.merge is not None:
             return self.layer(layer.merge, frame, flow)
@@ -285,7 +289,7 @@ class Expansion:
     # --- blocks
 
     def block(
-        self, block: Block, layer: Layer, name: str, frame: Frame, flow: Refs, override: dict[str, Term] | None
+        self, block: BlockDefinition, layer: LayerItem, name: str, frame: Frame, flow: Refs, override: Override
     ) -> Refs:
         again = (layer, frame, self.draft.tensor(flow[0])) if override is None and len(flow) == 1 else None
         if again in self.again:
@@ -309,7 +313,7 @@ class Expansion:
         return result
 
     def expand_block(
-        self, block: Block, given: dict[str, Any], layer: Layer, name: str, frame: Frame, flow: Refs
+        self, block: BlockDefinition, given: dict[str, Any], layer: LayerItem, name: str, frame: Frame, flow: Refs
     ) -> Refs:
         env = dict(self.env)
         inner = Frame(env, f"{frame.prefix}{name}.", None, block.name, at(self.spec.file, layer.mark))
@@ -336,7 +340,7 @@ class Expansion:
     # --- ops
 
     def arguments(
-        self, block: Block, layer: Layer, frame: Frame, flow: Refs, override: dict[str, Term] | None
+        self, block: BlockDefinition, layer: LayerItem, frame: Frame, flow: Refs, override: Override
     ) -> dict[str, Any]:
         """A block's arguments by name: a scalar is the first parameter, a list is the parameters in order."""
         given: dict[str, Any] = {}
@@ -370,9 +374,7 @@ class Expansion:
             return value
         return LayerValue(self.look_up(value, frame))
 
-    def op(
-        self, word: str, layer: Layer, name: str, frame: Frame, flow: Refs, override: dict[str, Term] | None
-    ) -> Refs:
+    def op(self, word: str, layer: LayerItem, name: str, frame: Frame, flow: Refs, override: Override) -> Refs:
         fields = layer.fixed
         if fields is None or override:
             cls = op_class(word)

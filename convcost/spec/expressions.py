@@ -1,4 +1,6 @@
-"""The small language of numbers in a spec: ``2 * in_channels``, ``4 if deep else 2``, ``make_divisible(32 * width)``.
+"""Expressions in a spec: ``2 * in_channels``, ``4 if deep else 2``, ``make_divisible(32 * width)``.
+
+A new function is a row in ``FUNCTIONS``; a new operator, one in ``_BINARY`` or ``_COMPARE``.
 
 Python's own parser gives the syntax tree (``_ast`` alone: importing ``ast`` would cost 5 ms), a table of allowed nodes
 turns it into closures, and nothing is ever ``eval``ed.
@@ -13,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from math import ceil, floor
 from typing import Any
+
+import msgspec
 
 from ..errors import OpError, as_written, nearest
 
@@ -39,25 +43,17 @@ def make_divisible(value: float, by: int = 8) -> int:
     return rounded + by if rounded < 0.9 * value else rounded
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "min": min,
-    "max": max,
-    "ceil": ceil,
-    "floor": floor,
-    "round": round,
-    "make_divisible": make_divisible,
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int | None]] = {
+    "min": (min, 2, None),
+    "max": (max, 2, None),
+    "ceil": (ceil, 1, 1),
+    "floor": (floor, 1, 1),
+    "round": (round, 1, 1),
+    "make_divisible": (make_divisible, 1, 2),
 }
-_ARGUMENTS: dict[str, tuple[int, int | None]] = {
-    "min": (2, None),
-    "max": (2, None),
-    "ceil": (1, 1),
-    "floor": (1, 1),
-    "round": (1, 1),
-    "make_divisible": (1, 2),
-}
-"""How many numbers each function takes, at least and at most."""
+"""Each function, and how many numbers it takes: at least and at most."""
 CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None}
-KEYWORDS = ("and", "or", "not", "if", "else")
+WORD_OPERATORS = ("and", "or", "not", "if", "else")
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     _ast.Add: operator.add,
@@ -77,15 +73,12 @@ _COMPARE: dict[type, Callable[[Any, Any], bool]] = {
 }
 
 
-class Expression:
+class Expression(msgspec.Struct, frozen=True, eq=False):
     """A compiled expression: ``value(scope)`` evaluates it, ``names`` are the names it reads."""
 
-    __slots__ = ("compiled", "names", "text")
-
-    def __init__(self, text: str, compiled: Compiled, names: tuple[str, ...]) -> None:
-        self.text = text
-        self.compiled = compiled
-        self.names = names
+    text: str
+    compiled: Compiled
+    names: tuple[str, ...]
 
     def value(self, scope: Scope) -> Any:
         """The number or truth value. Raises OpError with the expression's text."""
@@ -222,14 +215,13 @@ def _call(node: Any, text: str, names: list[str], depth: int) -> Compiled:
         raise OpError(f"{text!r}: the functions are {', '.join(FUNCTIONS)}{hint}")
     if any(keyword.arg != "by" or name != "make_divisible" for keyword in node.keywords):
         raise OpError(f"{text!r}: {name} has no such argument")
-    least, most = _ARGUMENTS[name]
+    function, least, most = FUNCTIONS[name]
     given = len(node.args) + len(node.keywords)
     if given < least or (most is not None and given > most):
         wanted = (
             f"{least} or more numbers" if most is None else "1 number" if most == 1 else f"{least} or {most} numbers"
         )
         raise OpError(f"{text!r}: {name} takes {wanted}, got {given}")
-    function = FUNCTIONS[name]
     arguments = [_build(argument, text, names, depth) for argument in node.args]
     keywords = {keyword.arg: _build(keyword.value, text, names, depth) for keyword in node.keywords}
 

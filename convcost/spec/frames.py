@@ -1,10 +1,12 @@
-"""What names mean in the body that is being expanded."""
+"""Frames: what names mean in the body that is being expanded. The rules of how layers are named are changed here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 from ..errors import OpError, Where
 from ..graph import Reference
@@ -29,26 +31,16 @@ def entries(values: tuple[Any, ...]) -> int:
     return sum(len(value) + entries(value) for value in values if isinstance(value, tuple))
 
 
-class Frame:
+class Frame(msgspec.Struct, eq=False):
     """One body being expanded: what its names mean and how many of each word it has had."""
 
-    __slots__ = ("block", "counts", "env", "layers", "outer", "prefix", "used_at")
-
-    def __init__(
-        self,
-        env: dict[str, Any],
-        prefix: str,
-        outer: Frame | None = None,
-        block: str = "",
-        used_at: Where | None = None,
-    ) -> None:
-        self.env = env
-        self.prefix = prefix
-        self.outer = outer
-        self.block = block
-        self.used_at = used_at
-        self.counts: dict[str, int] = {}
-        self.layers: dict[str, Refs] = {}
+    env: dict[str, Any]
+    prefix: str
+    outer: Frame | None = None
+    block: str = ""
+    used_at: Where | None = None
+    counts: dict[str, int] = {}
+    layers: dict[str, Refs] = {}
 
     def numbered(self, word: str) -> str:
         """``relu_1``, ``relu_2``: a name for the next layer with this word."""

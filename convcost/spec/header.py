@@ -1,35 +1,43 @@
-"""The keys of a spec that describe it: title, reference, variants, published figures."""
+"""The keys of a spec that describe it: title, reference, variants, published figures. Their checks are changed here.
+
+Which keys there are stands in ``keywords``.
+"""
 
 from __future__ import annotations
 
-from ..errors import nearest
+from collections.abc import Iterator
+
+from ..errors import alternatives, as_written
 from ..graph import CLAIM_CONVENTIONS, CLAIM_QUANTITIES
 from ..units import is_figure
 from ..yaml_reader import Mapping, Row
 from .expressions import literal
-from .problems import MAX_NAME, Problems
-
-TOP_KEYS = (
-    "name", "title", "family", "reference", "input", "inputs", "outputs", "parameters", "let", "variants", "blocks",
-    "layers", "published", "accuracy", "recorded",
-)  # fmt: skip
-VARIANT_KEYS = (
-    "with",
-    *(key for key in TOP_KEYS if key not in ("name", "blocks", "layers", "parameters", "variants", "recorded")),
-)
+from .keywords import names, required
+from .problems import MAX_NAME, SpecProblems
 
 
-class Head(Problems):
+def claim_problems(quantity: object, value: object, convention: object) -> Iterator[tuple[str, str]]:
+    """(key, message) of what is wrong in a claim of the right form; ``convention`` None is none."""
+    for key, word, allowed in (
+        ("quantity", quantity, CLAIM_QUANTITIES), ("convention", convention, CLAIM_CONVENTIONS)
+    ):  # fmt: skip
+        if word is not None and word not in allowed:
+            yield key, f"unknown {key} {as_written(word)}{alternatives(str(word), allowed)}"
+    if isinstance(value, str) and not is_figure(value):
+        yield "value", f"{as_written(value)} is not a figure such as 138M, 3.8G, 60,000 or 93MB"
+
+
+class HeaderChecks(SpecProblems):
     """Checks what stands beside parameters, blocks and layers."""
 
     def __init__(self, file: str) -> None:
         super().__init__(file)
         self.input_names: tuple[str, ...] = ("input",)
 
-    def head(self, root: Mapping) -> dict[str, Mapping]:
+    def header(self, root: Mapping) -> dict[str, Mapping]:
         """Check the keys of the file; its variants."""
-        self.keys(root, TOP_KEYS, "a spec")
-        for key in ("name", "layers"):
+        self.keys(root, names("file", "shared"), "a spec")
+        for key in required("file"):
             if key not in root:
                 self.fail(root.mark, f"a spec needs {key!r}")
         name = self.text(root, "name")
@@ -49,7 +57,13 @@ class Head(Problems):
             self.text(holder, key)
         for key in ("reference", "accuracy"):
             self.mapping(holder, key)
-        self.published(holder)
+        if "published" in holder:
+            row = self.row(holder["published"], holder.marks["published"], "published")
+            for item, mark in zip(row, row.marks, strict=True):
+                if isinstance(item, Mapping):
+                    self.claim(item)
+                else:
+                    self.fail(mark, "a claim is a mapping: {quantity: params, value: 138M, source: table 2}")
 
     def inputs(self, holder: Mapping) -> None:
         if "inputs" in holder:
@@ -59,43 +73,31 @@ class Head(Problems):
                 self.is_name(name, mark)
 
     def variants(self, root: Mapping) -> dict[str, Mapping]:
-        found: dict[str, Mapping] = {}
+        variants: dict[str, Mapping] = {}
         holder = self.mapping(root, "variants")
         for name, value in holder.items():
             self.is_name(name, holder.key_marks[name])
             if not isinstance(value, Mapping):
                 self.fail(holder.marks[name], f"variant {name!r} must be a mapping, such as {{with: [2, 3]}}")
                 continue
-            self.keys(value, VARIANT_KEYS, f"variant {name!r}")
+            self.keys(value, names("variant", "shared"), f"variant {name!r}")
             self.inputs(value)
             self.about(value)
-            found[name] = value
-        return found
+            variants[name] = value
+        return variants
 
-    def published(self, holder: Mapping) -> None:
-        if "published" not in holder:
-            return
-        row = self.row(holder["published"], holder.marks["published"], "published")
-        for item, mark in zip(row, row.marks, strict=True):
-            if not isinstance(item, Mapping):
-                self.fail(mark, "a claim is a mapping: {quantity: params, value: 138M, source: table 2}")
-                continue
-            self.keys(item, ("quantity", "value", "layer", "convention", "source", "note"), "a claim")
-            for key in ("quantity", "value", "source"):
-                if key not in item:
-                    self.fail(mark, f"a claim needs {key!r}")
-            for key in ("source", "layer", "note"):
-                self.text(item, key)
-            value = item.get("value", "")
-            figures = value if isinstance(value, Row) else [value]
-            if any(not isinstance(figure, str) or len(figure) > MAX_NAME for figure in figures):
-                self.fail(item.marks["value"], "the value of a claim is a figure, such as 138M, or a list of sizes")
-            elif isinstance(value, str) and "value" in item and not is_figure(value):
-                self.fail(item.marks["value"], f"{value!r} is not a figure such as 138M, 3.8G, 60,000 or 93MB")
-            elif isinstance(value, Row) and not all(isinstance(literal(str(size)), int) for size in value):
-                self.fail(item.marks["value"], "the sizes of a claim are whole numbers, such as [512, 7, 7]")
-            for key, allowed in (("quantity", CLAIM_QUANTITIES), ("convention", CLAIM_CONVENTIONS)):
-                word = item.get(key)
-                if self.text(item, key) is not None and word not in allowed:
-                    near = nearest(str(word), allowed)
-                    self.fail(item.marks[key], f"{key} {word!r} is not one of {', '.join(allowed)}{near}")
+    def claim(self, claim: Mapping) -> None:
+        self.keys(claim, names("claim"), "a claim")
+        for key in required("claim"):
+            if key not in claim:
+                self.fail(claim.mark, f"a claim needs {key!r}")
+        texts = {key: self.text(claim, key) for key in names("claim") if key != "value"}
+        value = claim.get("value")
+        figures = value if isinstance(value, Row) else [value or ""]
+        if any(not isinstance(figure, str) or len(figure) > MAX_NAME for figure in figures):
+            self.fail(claim.marks["value"], "the value of a claim is a figure, such as 138M, or a list of sizes")
+            value = None
+        elif isinstance(value, Row) and not all(isinstance(literal(str(size)), int) for size in value):
+            self.fail(claim.marks["value"], "the sizes of a claim are whole numbers, such as [512, 7, 7]")
+        for key, message in claim_problems(texts["quantity"], value, texts["convention"]):
+            self.fail(claim.marks[key], message)

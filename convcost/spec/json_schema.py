@@ -1,8 +1,9 @@
 """The JSON Schema (2020-12) of spec files, for editors: written to ``convcost/spec.schema.json``.
 
-It is made from the registry of ops and the words of the language. It checks forms and the fields of known ops; blocks
-and parameters are free words, so what a spec calls by such a word only ``convcost`` itself can check. Nothing imports
-this module; ``python -m convcost.spec.json_schema`` prints the schema.
+It is made from the registry of ops and the table of keywords; a new form of a value is added to ``_forms``.
+It checks forms and the fields of known ops; blocks and parameters are free words, so what a spec calls by such a word
+only ``convcost`` itself can check. Nothing imports this module; ``python -m convcost.spec.json_schema`` prints the
+schema.
 """
 
 from __future__ import annotations
@@ -20,17 +21,14 @@ from ..graph import CLAIM_CONVENTIONS, CLAIM_QUANTITIES
 from ..ops import REGISTRY
 from ..ops.base import Margins, NonNegative, Op, Positive, Probability, Sizes
 from ..tensor import ITEM_BYTES
-from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS, MAX_LENGTH
-from .header import TOP_KEYS, VARIANT_KEYS
-from .parse import ADVERBS
-from .vocabulary import RESERVED, STRUCTURES, in_place_ops, is_operator, literal_kind
+from .expressions import MAX_LENGTH
+from .keywords import ADVERBS, KEYWORDS, RESERVED, STRUCTURES, Kind, companions
+from .vocabulary import in_place_ops, is_operator, literal_kind
 
 Schema = dict[str, Any]
 
 WORD = "^[A-Za-z_][A-Za-z0-9_]*$"
 REFERENCE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$"
-COMPANIONS = {"layers": (), "residual": ("projection", "merge"), "branches": ("merge", "split")}
-"""Keys that a structure has beside the adverbs."""
 
 LITERALS = {"argument": "literals", "tensor": "tensors"}
 """The names of what fields hold of the call of an operator."""
@@ -45,23 +43,19 @@ FIELD_TYPES: dict[str, Any] = {
     "sizes": Sizes,
     "margins": Margins,
 }
-"""Types that many fields have; each stands once in the schema, under this name."""
+"""Types that many fields have; each stands once in the schema, under this name. An expression may stand for a value."""
 
 
 def schema() -> Schema:
     """The JSON Schema of a spec file."""
-    keys = _keys()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": "Made by python -m convcost.spec.json_schema; do not edit.",
         "title": "A convcost spec",
         "description": "One network, or one family of networks, layer by layer.",
-        "type": "object",
-        "properties": {key: keys[key] for key in TOP_KEYS},
-        "required": ["name", "layers"],
+        **_mapping("file", "shared"),
         "oneOf": [{"required": ["input"]}, {"required": ["inputs"]}],
-        "additionalProperties": False,
-        "$defs": {**_values(), **_claims(), **_structure(keys), **_ops()},
+        "$defs": {**_values(), **_forms(), "layer_with_argument": _layer(), **_ops()},
     }
 
 
@@ -75,6 +69,18 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
+def _list(name: str, **limits: int) -> Schema:
+    return {"type": "array", "items": _ref(name), **limits}
+
+
+def _by_name(key: str, value: str, **limits: int) -> Schema:
+    return {"type": "object", "propertyNames": _ref(key), "additionalProperties": _ref(value), **limits}
+
+
+def _either(*choices: Schema) -> Schema:
+    return {"anyOf": list(choices)}
+
+
 def _only(words: tuple[str, ...]) -> Schema:
     return {"propertyNames": {"pattern": f"^({'|'.join(words)})$"}}
 
@@ -82,216 +88,124 @@ def _only(words: tuple[str, ...]) -> Schema:
 # --- the language
 
 
-def _keys() -> dict[str, Schema]:
-    """The keys of a file and of a variant."""
+def _properties(*kinds: Kind) -> Schema:
+    return {row.name: {**_ref(row.form), "description": row.description} for row in KEYWORDS if row.kind in kinds}
+
+
+def _mapping(*kinds: Kind) -> Schema:
+    """A mapping whose keys are the keywords of these kinds."""
+    needed = [row.name for row in KEYWORDS if row.kind in kinds and row.required]
     return {
-        "name": {**_ref("word"), "description": "What the network is called."},
-        "title": {"type": "string", "description": "Its name for people."},
-        "family": {"type": "string", "description": "What related networks share; default: name."},
-        "reference": {"type": "object", "description": "Where it was published: title, authors, year, arxiv."},
-        "input": {**_ref("input"), "description": "The size of the input without the batch: [3, 224, 224]."},
-        "inputs": {
-            "type": "object", "minProperties": 1, "propertyNames": _ref("word"), "additionalProperties": _ref("input"),
-            "description": "Several inputs by name; the layers start at the first.",
-        },
-        "outputs": {**_ref("references"), "description": "Layers whose values the network gives; default: the last."},
-        "parameters": {**_ref("parameters"), "description": "Values that variants set with 'with'."},
-        "let": {**_ref("let"), "description": "Values worked out once from the parameters, in order."},
-        "variants": {
-            "type": "object", "propertyNames": _ref("word"), "additionalProperties": _ref("variant"),
-            "description": "The networks of a family.",
-        },
-        "blocks": {
-            "type": "object", "propertyNames": _ref("free_name"), "additionalProperties": _ref("block"),
-            "description": "Lists of layers with a name, called like an op.",
-        },
-        "layers": {**_ref("layers"), "minItems": 1, "description": "The network, in order of execution."},
-        "published": {
-            "type": "array", "items": _ref("claim"),
-            "description": "Published figures, as printed; convcost analyze holds them against its own.",
-        },
-        "accuracy": {"type": "object", "description": "Published accuracy; shown, never used."},
-        "recorded": {
-            "type": "boolean",
-            "description": "True for a record of a run: layers that reach no output stand as they ran.",
-        },
-    }  # fmt: skip
+        "type": "object",
+        "properties": _properties(*kinds),
+        **({"required": needed} if needed else {}),
+        "additionalProperties": False,
+    }
 
 
 def _values() -> dict[str, Schema]:
-    taken = [*_own_words(), *FUNCTIONS, *CONSTANTS, *KEYWORDS, *RESERVED]
-    shared = {name: _field(msgspec.json.schema(kind), share=False) for name, kind in FIELD_TYPES.items()}
+    """Words, expressions, and lists of them, by the names that the table of keywords gives to them."""
+    scalar = {"type": ["number", "boolean", "null"]}
     return {
+        "text": {"type": "string"},
+        "boolean": {"type": "boolean"},
+        "object": {"type": "object"},
         "word": {"type": "string", "pattern": WORD},
         "free_name": {
-            "type": "string",
-            "pattern": WORD,
-            "not": {"enum": list(dict.fromkeys(taken))},
+            **_ref("word"),
+            "not": {"enum": list(dict.fromkeys([*_own_words(), *RESERVED]))},
             "description": "A name that is no op and no word of the language.",
         },
         "reference": {
             "type": "string", "pattern": REFERENCE, "description": "An earlier layer: enc1, conv3_2, down1.skip.",
         },
-        "references": {"anyOf": [_ref("reference"), {"type": "array", "minItems": 1, "items": _ref("reference")}]},
+        "references": _either(_ref("reference"), _list("reference", minItems=1)),
+        "sources": _either(_ref("references"), {"const": []}),
         "expression": {
-            "type": "string",
-            "pattern": "^[A-Za-z0-9_ .,+*/%()<>=!-]+$",
-            "maxLength": MAX_LENGTH,
+            "type": "string", "pattern": "^[A-Za-z0-9_ .,+*/%()<>=!-]+$", "maxLength": MAX_LENGTH,
             "description": "A name or an expression, such as 4 * width or kernel_size // 2.",
         },
+        **{name: _field(msgspec.json.schema(kind), share=False) for name, kind in FIELD_TYPES.items()},
         "value": {
-            "anyOf": [
-                {"type": ["number", "boolean", "null"]}, _ref("expression"), {"type": "array", "items": _ref("value")},
-            ],
+            **_either(scalar, _ref("expression"), _list("value")),
             "description": "A number, a truth value, a word, an expression, or a list of them.",
         },
-        "literal": {"anyOf": [{"type": ["number", "boolean", "null", "string"]}, _ref("literals")]},
-        "literals": {"type": "array", "items": _ref("literal"), "description": "As it was called; $0: its input."},
+        "literal": _either({"type": [*scalar["type"], "string"]}, _ref("literals")),
+        "literals": {**_list("literal"), "description": "As it was called; $0: its input."},
         "tensors": {
-            "type": "array", "items": {"type": "array", "items": {"anyOf": [_ref("whole"), _ref("expression")]}},
+            "type": "array", "items": {"type": "array", "items": _either(_ref("whole"), _ref("expression"))},
             "description": "Shapes, each with a dtype behind its sizes if it does not follow the inputs.",
         },
-        "arguments": {"type": "object", "propertyNames": _ref("word"), "additionalProperties": _ref("value")},
-        **shared,
+        "arguments": _by_name("word", "value"),
     }  # fmt: skip
 
 
-def _claims() -> dict[str, Schema]:
-    figure = {"type": ["string", "number"]}
+def _forms() -> dict[str, Schema]:
+    """The forms of the values of the other keywords."""
     return {
-        "claim": {
-            "type": "object",
-            "properties": {
-                "quantity": {"enum": list(CLAIM_QUANTITIES)},
-                "value": {
-                    "anyOf": [figure, {"type": "array", "items": _ref("value")}],
-                    "description": "As printed, such as 138M or 60,000 or 93MB; a shape as a list without the batch.",
-                },
-                "layer": {**_ref("reference"), "description": "Of this layer or block; default: of the whole network."},
-                "convention": {"enum": list(CLAIM_CONVENTIONS), "description": "What the source counted."},
-                "source": {"type": "string", "description": "Where it is printed: table 2."},
-                "note": {"type": "string"},
-            },
-            "required": ["quantity", "value", "source"],
-            "additionalProperties": False,
-        }
-    }  # fmt: skip
-
-
-def _structure(keys: dict[str, Schema]) -> dict[str, Schema]:
-    layers = _ref("layers")
-    size = {"type": "array", "items": _ref("positive")}
-    tensor = {
-        "type": "object",
-        "properties": {"shape": size, "dtype": {"enum": list(ITEM_BYTES)}},
-        "required": ["shape"],
-        "additionalProperties": False,
-    }
-    parameter = {
-        "if": {"type": "object"},
-        "then": {
-            "minProperties": 1, "maxProperties": 1,
-            "propertyNames": _ref("free_name"), "additionalProperties": _ref("value"),
-        },
-        "else": _ref("free_name"),
-        "description": "A name, or a name with a default: 'stride: 1'.",
-    }  # fmt: skip
-    chosen = {"anyOf": [{"type": "array", "items": _ref("value")}, _ref("arguments")]}
-    return {
-        "input": {"anyOf": [size, tensor]},
-        "parameters": {"type": "array", "items": parameter},
-        "let": {"type": "object", "propertyNames": _ref("free_name"), "additionalProperties": _ref("value")},
-        "variant": {
-            "type": "object",
-            "properties": {
-                "with": {**chosen, "description": "Values of the file's parameters, in order or by name."},
-                **{key: keys[key] for key in VARIANT_KEYS if key != "with"},
-            },
-            "additionalProperties": False,
-        },
-        "block": {
+        "shape": _list("positive"),
+        "dtype": {"enum": list(ITEM_BYTES)},
+        "input": _either(_ref("shape"), _mapping("input")),
+        "inputs": _by_name("word", "input", minProperties=1),
+        "parameters": _list("parameter"),
+        "parameter": {
             "if": {"type": "object"},
-            "then": {
-                "properties": {
-                    "parameters": {**_ref("parameters"), "description": "What the block takes, in order."},
-                    "let": {**_ref("let"), "description": "Values worked out at each call, in order."},
-                    "layers": layers,
-                },
-                "required": ["layers"],
-                "additionalProperties": False,
-            },
-            "else": layers,
+            "then": _by_name("free_name", "value", minProperties=1, maxProperties=1),
+            "else": _ref("free_name"),
+            "description": "A name, or a name with a default: 'stride: 1'.",
         },
-        "layers": {"type": "array", "items": _ref("layer")},
+        "let": _by_name("free_name", "value"),
+        "chosen": _either(_list("value"), _ref("arguments")),
+        "variants": _by_name("word", "variant"),
+        "variant": _mapping("variant", "shared"),
+        "claims": _list("claim"),
+        "claim": _mapping("claim"),
+        "quantity": {"enum": list(CLAIM_QUANTITIES)},
+        "convention": {"enum": list(CLAIM_CONVENTIONS)},
+        "figure": _either({"type": ["string", "number"]}, _list("value")),
+        "blocks": _by_name("free_name", "block"),
+        "block": {"if": {"type": "object"}, "then": _mapping("block"), "else": _ref("layers")},
+        "network": _list("layer", minItems=1),
+        "layers": _list("layer"),
+        "branches": _either(_list("layers", minItems=1), _by_name("word", "layers", minProperties=1)),
+        "projection": _either({"const": "none"}, _ref("layers")),
         "layer": {
             "if": {"type": "object"},
             "then": _ref("layer_with_argument"),
-            "else": {"anyOf": [{"enum": _bare_words()}, _ref("layer_word")]},
+            "else": _either({"enum": _bare_words()}, _ref("layer_word")),
         },
-        "layer_word": {"type": "string", "pattern": WORD, "not": {"enum": _words_with_required_fields()}},
-        "layer_with_argument": _layer(layers),
+        "layer_word": {**_ref("word"), "not": {"enum": _words_with_required_fields()}},
         "call": {
-            "anyOf": [
-                {"type": ["number", "boolean"]}, _ref("expression"),
-                {"type": "array", "items": _ref("value")}, _ref("arguments"),
-            ],
+            **_either({"type": ["number", "boolean"]}, _ref("expression"), _list("value"), _ref("arguments")),
             "description": "Arguments of a block: the first one, all in order, or by name.",
         },
     }  # fmt: skip
 
 
-def _layer(layers: Schema) -> Schema:
+def _layer() -> Schema:
     """A layer with an argument or adverbs: exactly one verb, as far as its verb is known."""
-    adverbs: Schema = {
-        "name": {**_ref("word"), "description": "What the layer is called; its segment of the path."},
-        "from": {
-            "anyOf": [_ref("references"), {"const": []}],
-            "description": "Reads these earlier layers; default: previous.",
-        },
-        "repeat": {**_ref("whole"), "description": "So many times; 0 leaves it out."},
-        "first": {**_ref("arguments"), "description": "Arguments that differ in the first repetition."},
-        "last": {**_ref("arguments"), "description": "Arguments that differ in the last repetition."},
-        "when": {**_ref("truth"), "description": "The layer is there only if this is true."},
-        "shares": {**_ref("reference"), "description": "Uses the weights of this earlier layer."},
-        "weights": {**_ref("references"), "description": "Uses these values as its weights."},
-    }
-    bodies = {"type": "object", "propertyNames": _ref("word"), "additionalProperties": layers}
-    structures: Schema = {
-        "layers": {**layers, "description": "A group."},
-        "residual": {**layers, "description": "Adds its input to its result."},
-        "branches": {
-            "anyOf": [{"type": "array", "minItems": 1, "items": layers}, {**bodies, "minProperties": 1}],
-            "description": "Lists of layers side by side; [] passes the input on.",
-        },
-        "merge": {**_ref("layer"), "description": "The op that joins the branches: concat, add, mul."},
-        "projection": {
-            "anyOf": [{"const": "none"}, layers],
-            "description": "What the skip goes through where shapes differ; 'none' leaves it out there.",
-        },
-    }
-    # The word 'split' is an op, and beside 'branches' the key that says which op divides their input.
-    ops = {word: _ref(f"op_{name}") for word, name in _own_words().items() if word != "split"}
+    words = _properties("structure", "companion", "adverb")
+    ops = {word: _ref(f"op_{name}") for word, name in _own_words().items()}
     # A file may give these words a meaning of its own.
-    ops |= {word: {"anyOf": [_ref(f"op_{word}"), _ref("call")]} for word in REGISTRY if is_operator(word)}
-    split = {**_ref("layer"), "description": "The op that gives each branch its own part: {chunk: 2}."}
+    ops |= {word: _either(_ref(f"op_{word}"), _ref("call")) for word in REGISTRY if is_operator(word)}
     alone = {word: _only((word, *ADVERBS)) for word in ops}
-    alone.update({verb: _only((verb, *COMPANIONS[verb], *ADVERBS)) for verb in STRUCTURES})
+    alone |= {verb: _only((verb, *companions(verb), *ADVERBS)) for verb in STRUCTURES}
+    for row in KEYWORDS:
+        if row.beside and row.name not in ops:
+            alone[row.name] = {**alone.get(row.name, {}), **_either(*({"required": [word]} for word in row.beside))}
+    # 'split' is an op, and beside 'branches' the key that says which op divides their input.
     alone["split"] = _only(("split", "branches", "merge", *ADVERBS))
-    alone["merge"] = {"anyOf": [{"required": ["branches"]}, {"required": ["residual"]}]}
     return {
         "type": "object",
-        "properties": {**adverbs, **structures, "split": True, **ops},
+        "properties": {**ops, **words, "split": True},
         "propertyNames": _ref("word"),
         "additionalProperties": _ref("call"),
         "not": _only(ADVERBS),
-        "dependentRequired": {
-            "first": ["repeat"], "last": ["repeat"], "branches": ["merge"], "projection": ["residual"],
-        },
         "dependentSchemas": alone,
         "if": {"required": ["branches"]},
-        "then": {"properties": {"split": split}},
-        "else": {"properties": {"split": _ref("op_split")}},
-    }  # fmt: skip
+        "then": {"properties": {"split": words["split"]}},
+        "else": {"properties": {"split": ops["split"]}},
+    }
 
 
 # --- ops

@@ -1,59 +1,53 @@
-"""What a spec file is once it is compiled: its blocks and layers, every word of them classified."""
+"""Records of a compiled spec file: its blocks and layers with every word classified. ``parse`` makes them."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import msgspec
 
 from ..errors import nearest
 from ..yaml_reader import Mapping, Mark
 from .values import Term
 
 
-class Layer:
+class LayerItem(msgspec.Struct, eq=False):
     """One item of a list of layers, compiled.
 
     ``kind``: op, block, choice (the verb is a parameter), layers, residual or branches. ``argument`` is the verb's
     value if it was one value, ``named`` its values by name; a structure has ``bodies`` (branch name or None, layers).
+    ``fixed`` and ``size`` are the expansion's: fields that are the same each time, and the work of comparing them.
     """
 
-    __slots__ = (
-        "argument", "bodies", "first", "fixed", "kind", "last", "mark", "merge", "name", "named", "projection",
-        "repeat", "shares", "size", "sources", "split", "verb", "weights", "when",
-    )  # fmt: skip
-
-    def __init__(self, kind: str, verb: str, mark: Mark) -> None:
-        self.kind = kind
-        self.verb = verb
-        self.mark = mark
-        self.argument: Term | None = None
-        self.named: dict[str, Term] | None = None
-        self.bodies: tuple[tuple[str | None, tuple[Layer, ...]], ...] = ()
-        self.name: str | None = None
-        self.sources: tuple[str, ...] | None = None
-        self.repeat: Term | None = None
-        self.first: dict[str, Term] | None = None
-        self.last: dict[str, Term] | None = None
-        self.when: Term | None = None
-        self.shares: str | None = None
-        self.weights: tuple[str, ...] | None = None
-        self.merge: Layer | None = None
-        self.split: Layer | None = None
-        self.projection: tuple[Layer, ...] | None = None
-        self.fixed: dict[str, Any] | None = None
-        self.size = 0
+    kind: str
+    verb: str
+    mark: Mark
+    argument: Term | None = None
+    named: dict[str, Term] | None = None
+    bodies: tuple[tuple[str | None, tuple[LayerItem, ...]], ...] = ()
+    name: str | None = None
+    sources: tuple[str, ...] | None = None
+    repeat: Term | None = None
+    first: dict[str, Term] | None = None
+    last: dict[str, Term] | None = None
+    when: Term | None = None
+    shares: str | None = None
+    weights: tuple[str, ...] | None = None
+    merge: LayerItem | None = None
+    split: LayerItem | None = None
+    projection: tuple[LayerItem, ...] | None = None
+    fixed: dict[str, Any] | None = None
+    size: int = 0
 
 
-class Block:
+class BlockDefinition(msgspec.Struct, eq=False):
     """A named list of layers with parameters. A default of None in ``parameters`` says: must be given."""
 
-    __slots__ = ("layers", "let", "mark", "name", "parameters")
-
-    def __init__(self, name: str, mark: Mark) -> None:
-        self.name = name
-        self.mark = mark
-        self.parameters: dict[str, Term | None] = {}
-        self.let: dict[str, Term] = {}
-        self.layers: tuple[Layer, ...] = ()
+    name: str
+    mark: Mark
+    parameters: dict[str, Term | None] = {}
+    let: dict[str, Term] = {}
+    layers: tuple[LayerItem, ...] = ()
 
     def unknown(self, parameter: str) -> str:
         """The message for an argument that is no parameter of this block."""
@@ -72,15 +66,14 @@ class Block:
         return f"block {self.name!r} needs {parameter!r} (it needs {needs})"
 
 
-class Spec:
-    """A compiled file. ``head`` holds the keys that are not layers, as they were written."""
+class Spec(msgspec.Struct, eq=False):
+    """A compiled file. ``root`` holds the keys that are not layers, as they were written."""
 
-    def __init__(self, root: Mapping, file: str) -> None:
-        self.file = file
-        self.root = root
-        self.name = ""
-        self.blocks: dict[str, Block] = {}
-        self.parameters: dict[str, Term | None] = {}
-        self.let: dict[str, Term] = {}
-        self.layers: tuple[Layer, ...] = ()
-        self.variants: dict[str, Mapping] = {}
+    root: Mapping
+    file: str
+    name: str = ""
+    blocks: dict[str, BlockDefinition] = {}
+    parameters: dict[str, Term | None] = {}
+    let: dict[str, Term] = {}
+    layers: tuple[LayerItem, ...] = ()
+    variants: dict[str, Mapping] = {}

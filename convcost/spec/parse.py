@@ -1,4 +1,4 @@
-"""A spec file, compiled: its blocks and layers with every word classified and every mistake of the file collected."""
+"""A spec file, compiled: its words classified, its mistakes collected. What a layer may hold is changed here."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from ..yaml_reader import Mapping, Mark, Row, Value
 from . import vocabulary as words_of
 from .block_calls import Calls
 from .expressions import WORD
-from .nodes import Block, Layer, Spec
-from .scope import Names
+from .keywords import ADVERBS, KEYWORDS, STRUCTURES, companions, names
+from .nodes import BlockDefinition, LayerItem, Spec
+from .scope import NameChecks
 from .values import REFERENCE, Term, verbatim
-from .vocabulary import STRUCTURES, is_op, op_class
-
-ADVERBS = ("name", "from", "repeat", "first", "last", "when", "shares", "weights")
+from .vocabulary import is_op, op_class
 
 
 def compile_spec(root: Mapping, file: str) -> Spec:
@@ -30,7 +29,7 @@ def compile_spec(root: Mapping, file: str) -> Spec:
     return _Compiler(root, file).run()
 
 
-class _Compiler(Names):
+class _Compiler(NameChecks):
     def __init__(self, root: Mapping, file: str) -> None:
         super().__init__(file)
         self.spec = Spec(root, file)
@@ -39,7 +38,7 @@ class _Compiler(Names):
 
     def run(self) -> Spec:
         root, spec = self.root, self.spec
-        spec.variants = self.head(root)
+        spec.variants = self.header(root)
         spec.name = str(root.get("name", ""))
         blocks = self.mapping(root, "blocks")
         self.block_names = dict.fromkeys(blocks)
@@ -55,25 +54,25 @@ class _Compiler(Names):
             self.local = self.local_names(root["layers"])
             spec.layers = self.layers(root["layers"], root.marks["layers"])
         self.calls.check(spec.blocks)
-        if self.found:
+        if self.problems:
             raise self.error()
         return spec
 
     # --- blocks
 
-    def block(self, name: str, blocks: Mapping, taken: set[str]) -> Block:
+    def block(self, name: str, blocks: Mapping, taken: set[str]) -> BlockDefinition:
         value, mark = blocks[name], blocks.key_marks[name]
-        block = Block(name, mark)
+        block = BlockDefinition(name, mark)
         if isinstance(value, Row):
             layers: Value = value
             layers_mark = blocks.marks[name]
         elif isinstance(value, Mapping):
-            problems = len(self.found)
-            self.keys(value, ("parameters", "let", "layers"), f"block {name!r}")
+            problems = len(self.problems)
+            self.keys(value, names("block"), f"block {name!r}")
             self.local = frozenset()
             block.parameters, marks = self.parameters(value, taken)
             block.let, taken = self.let(value, self.free_names(marks, taken))
-            if len(self.found) > problems:
+            if len(self.problems) > problems:
                 self.calls.unclear.add(name)
             if "layers" not in value:
                 self.fail(mark, f"block {name!r} needs 'layers'")
@@ -89,11 +88,11 @@ class _Compiler(Names):
 
     # --- layers
 
-    def layers(self, value: Value, mark: Mark, what: str = "layers") -> tuple[Layer, ...]:
+    def layers(self, value: Value, mark: Mark, what: str = "layers") -> tuple[LayerItem, ...]:
         row = self.row(value, mark, what)
         return tuple(layer for item, place in zip(row, row.marks, strict=True) if (layer := self.layer(item, place)))
 
-    def layer(self, item: Value, mark: Mark) -> Layer | None:
+    def layer(self, item: Value, mark: Mark) -> LayerItem | None:
         if isinstance(item, str):
             return self.verb(item, None, mark, mark)
         if isinstance(item, Row):
@@ -103,14 +102,14 @@ class _Compiler(Names):
             )
             return None
         structure = next((key for key in STRUCTURES if key in item), None)
-        extra = {"branches": ("merge", "split"), "residual": ("projection", "merge")}.get(structure or "", ())
-        verbs = [key for key in item if key not in ADVERBS and key not in extra]
+        no_verbs = (*ADVERBS, *companions(structure or ""))
+        verbs = [key for key in item if key not in no_verbs]
         if len(verbs) != 1:
             self.several_verbs(item, verbs, mark)
             return None
         verb = verbs[0]
         if verb in STRUCTURES:
-            layer: Layer | None = self.structure(verb, item)
+            layer: LayerItem | None = self.structure(verb, item)
         else:
             layer = self.verb(verb, item[verb], item.key_marks[verb], item.marks[verb])
         if layer:
@@ -124,9 +123,9 @@ class _Compiler(Names):
             return
         known = [verb for verb in verbs if self.is_verb(verb)]
         unknown = [verb for verb in verbs if verb not in known]
-        for word, owner in (("projection", "residual"), ("split", "branches"), ("merge", "branches and residual")):
-            if word in verbs and any(verb in STRUCTURES for verb in verbs):
-                self.fail(item.key_marks[word], f"{word!r} goes with {owner} only")
+        for word in KEYWORDS:
+            if word.kind == "companion" and word.name in verbs and any(verb in STRUCTURES for verb in verbs):
+                self.fail(item.key_marks[word.name], f"{word.name!r} goes with {' and '.join(word.beside)} only")
                 return
         if len(known) == 1 and item[known[0]] == "":
             beside = ", ".join(unknown)
@@ -149,14 +148,14 @@ class _Compiler(Names):
     def is_verb(self, word: str) -> bool:
         return is_op(word) or word in self.block_names or word in STRUCTURES or word in self.known
 
-    def verb(self, verb: str, value: Value | None, mark: Mark, value_mark: Mark) -> Layer | None:
+    def verb(self, verb: str, value: Value | None, mark: Mark, value_mark: Mark) -> LayerItem | None:
         if verb in self.block_names:
-            layer = Layer("block", verb, mark)
+            layer = LayerItem("block", verb, mark)
             self.calls.calls.append((layer, value_mark))
         elif is_op(verb):
-            layer = Layer("op", verb, mark)
+            layer = LayerItem("op", verb, mark)
         elif verb in self.known:
-            layer = Layer("choice", verb, mark)
+            layer = LayerItem("choice", verb, mark)
         else:
             self.unknown_verb(verb, mark)
             return None
@@ -172,7 +171,7 @@ class _Compiler(Names):
             self.check_argument(layer, value_mark)
         return layer
 
-    def given(self, layer: Layer, written: Mapping) -> dict[str, Term]:
+    def given(self, layer: LayerItem, written: Mapping) -> dict[str, Term]:
         """The terms of fields or arguments by name."""
         cls = op_class(layer.verb) if layer.kind == "op" else None
         return {
@@ -190,7 +189,7 @@ class _Compiler(Names):
         else:
             self.fail(mark, f"unknown op or block {verb!r}{nearest(verb, self.vocabulary())}")
 
-    def check_fields(self, layer: Layer, named: dict[str, Term], written: Mapping) -> None:
+    def check_fields(self, layer: LayerItem, named: dict[str, Term], written: Mapping) -> None:
         if layer.kind == "block":
             self.calls.arguments.append((layer, written))
         for key, given in named.items():
@@ -208,7 +207,7 @@ class _Compiler(Names):
                     continue
             self.check_names(given, written.marks[key], self.known, texts)
 
-    def check_argument(self, layer: Layer, mark: Mark) -> None:
+    def check_argument(self, layer: LayerItem, mark: Mark) -> None:
         texts: Callable[[], Iterable[str]] = words_of.texts
         if layer.kind == "op":
             fields = op_class(layer.verb).__struct_fields__
@@ -221,8 +220,8 @@ class _Compiler(Names):
         assert layer.argument is not None
         self.check_names(layer.argument, mark, self.known, texts)
 
-    def structure(self, verb: str, item: Mapping) -> Layer:
-        layer = Layer(verb, verb, item.key_marks[verb])
+    def structure(self, verb: str, item: Mapping) -> LayerItem:
+        layer = LayerItem(verb, verb, item.key_marks[verb])
         value, mark = item[verb], item.marks[verb]
         if verb != "branches":
             layer.bodies = ((None, self.layers(value, mark)),)
@@ -252,7 +251,7 @@ class _Compiler(Names):
                 self.fail(item.marks["projection"], "projection is a list of layers; 'none' leaves the skip out")
         return layer
 
-    def adverbs(self, layer: Layer, item: Mapping) -> None:
+    def adverbs(self, layer: LayerItem, item: Mapping) -> None:
         if "name" in item:
             layer.name = self.text(item, "name")
             if layer.name is not None:
@@ -277,7 +276,7 @@ class _Compiler(Names):
             if key in item:
                 self.override(layer, key, item)
 
-    def override(self, layer: Layer, key: str, item: Mapping) -> None:
+    def override(self, layer: LayerItem, key: str, item: Mapping) -> None:
         given = item[key]
         if not isinstance(given, Mapping):
             self.fail(item.marks[key], f"{key} must be a mapping of the arguments that differ")
@@ -289,9 +288,9 @@ class _Compiler(Names):
             )
         if layer.bodies:
             self.fail(item.key_marks[key], f"{key!r} goes with an op or a block, which have arguments")
-        found = self.given(layer, given)
-        self.check_fields(layer, found, given)
-        setattr(layer, key, found)
+        overriding = self.given(layer, given)
+        self.check_fields(layer, overriding, given)
+        setattr(layer, key, overriding)
 
     def references(self, value: Value, mark: Mark) -> tuple[str, ...] | None:
         names = [value] if isinstance(value, str) else value

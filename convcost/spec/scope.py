@@ -1,4 +1,4 @@
-"""What the names of a spec file mean, and which of them are free."""
+"""Names in a spec file: what each means where it is read, and which are free. The rules of scope are changed here."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from ..errors import nearest
 from ..ops import REGISTRY
 from ..yaml_reader import Mapping, Mark, Row, Value
 from . import vocabulary
-from .expressions import CONSTANTS, FUNCTIONS, KEYWORDS
-from .header import Head
-from .values import SHAPE_NAMES, Term, term, words
-from .vocabulary import STRUCTURES, is_op, is_operator
+from .expressions import CONSTANTS, FUNCTIONS
+from .header import HeaderChecks
+from .keywords import COMPANIONS, RESERVED, SIZES, STRUCTURES
+from .values import Term, term, words
+from .vocabulary import is_op, is_operator
 
 MAX_NAMES = 1_000
 
 
-class Names(Head):
+class NameChecks(HeaderChecks):
     """Knows the names that can be read where the compiler stands: ``known`` values, ``local`` layers, blocks."""
 
     def __init__(self, file: str) -> None:
@@ -37,7 +38,7 @@ class Names(Head):
                 pass
             elif is_op(name) and not is_operator(name):
                 self.fail(mark, f"{name!r} is an op; choose another name")
-            elif name in FUNCTIONS or name in CONSTANTS or name in KEYWORDS or name in vocabulary.RESERVED:
+            elif name in RESERVED:
                 self.fail(mark, f"{name!r} is a word of the spec language; choose another name")
             elif name in taken:
                 self.fail(mark, f"{name!r} is the name of something else in this file; choose another")
@@ -93,7 +94,7 @@ class Names(Head):
         """
         alone = set(words(value))
         for name in value.names:
-            if name in SHAPE_NAMES:
+            if name in SIZES:
                 if self.in_head:
                     self.fail(mark, f"{name} is known only in layers and blocks, where something arrives")
                 continue
@@ -104,7 +105,7 @@ class Names(Head):
                 continue
             if name in alone and stem != name and (stem in self.local or stem in self.block_names):
                 continue  # a repetition, or a layer by its word and number
-            candidates = [*CONSTANTS, *FUNCTIONS, *SHAPE_NAMES, *texts(), *known]
+            candidates = [*CONSTANTS, *FUNCTIONS, *SIZES, *texts(), *known]
             if name in alone:
                 candidates += [*self.block_names, *REGISTRY]
             self.fail(mark, f"unknown name {name!r}{nearest(name, candidates)}")
@@ -128,6 +129,6 @@ class Names(Head):
                     if key == "branches" and isinstance(inner, Mapping):
                         found.update(inner)
                         pending.extend(inner.values())
-                    elif key in STRUCTURES or key in ("projection", "merge", "split"):
+                    elif key in STRUCTURES or key in COMPANIONS:
                         pending.append(inner)
         return frozenset(found)

@@ -1,4 +1,4 @@
-"""What may stand where a spec wants a value: a constant, a name, an expression, a row of them."""
+"""Values in a spec: a constant, a name, a path, an expression, or a list of them. A new form of value is added here."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 
 from ..errors import OpError
 from ..yaml_reader import Mapping, Row, Value
-from .expressions import FUNCTIONS, KEYWORDS, WORD, Expression, Scope, literal, parse
+from .expressions import FUNCTIONS, WORD, WORD_OPERATORS, Expression, Scope, literal, parse
 
 REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+\Z")
-SHAPE_NAMES = ("in_channels", "in_features")
 
 
 class Word(str):
@@ -33,7 +32,7 @@ class Constant:
         return self.fixed
 
 
-class Name:
+class NameTerm:
     """A single name: a parameter's value if there is one in scope, else the word itself."""
 
     __slots__ = ("names", "word")
@@ -74,7 +73,7 @@ class Items:
         return tuple([item.value(scope) for item in self.items])
 
 
-Term = Constant | Name | Dotted | Items | Expression
+Term = Constant | NameTerm | Dotted | Items | Expression
 
 
 def term(value: Value, fail: Callable[[str], None]) -> Term:
@@ -83,11 +82,11 @@ def term(value: Value, fail: Callable[[str], None]) -> Term:
         found = literal(value)
         if found is not None or value in ("null", "none", "~"):
             return Constant(found)
-        if WORD.match(value) and value not in KEYWORDS:
+        if WORD.match(value) and value not in WORD_OPERATORS:
             if value in FUNCTIONS:
                 fail(f"{value} is a function; write {value}(...)")
                 return Constant(1)
-            return Name(value)
+            return NameTerm(value)
         if REFERENCE.match(value):
             return Dotted(value)
         try:
@@ -97,14 +96,16 @@ def term(value: Value, fail: Callable[[str], None]) -> Term:
             return Constant(1)
         return compiled if compiled.names else _folded(compiled, fail)
     if isinstance(value, Row):
-        items = tuple(term(item, fail) for item in value)
-        if all(isinstance(item, Constant) for item in items):
-            return Constant(tuple(item.fixed for item in items if isinstance(item, Constant)))
-        return Items(items)
+        return _row(tuple(term(item, fail) for item in value))
     assert isinstance(value, Mapping)
     text = ", ".join(f"{key}: {inner}" if isinstance(inner, str) else key for key, inner in value.items())
     fail(f"a number, a word or a list is wanted here, not the mapping {{{text[:60]}}}")
     return Constant(1)
+
+
+def _row(items: tuple[Term, ...]) -> Term:
+    constants = [item.fixed for item in items if isinstance(item, Constant)]
+    return Constant(tuple(constants)) if len(constants) == len(items) else Items(items)
 
 
 def _folded(compiled: Expression, fail: Callable[[str], None]) -> Constant:
@@ -121,16 +122,13 @@ _WHOLE = re.compile(r"-?[0-9]+\Z")
 def verbatim(value: Value) -> Term:
     """A value as it stands: numbers keep their kind (2.0 is no 2), and what is no number or truth value is a text."""
     if isinstance(value, Row):
-        items = tuple(verbatim(item) for item in value)
-        if all(isinstance(item, Constant) for item in items):
-            return Constant(tuple(item.fixed for item in items if isinstance(item, Constant)))
-        return Items(items)
+        return _row(tuple(verbatim(item) for item in value))
     if not isinstance(value, str):
         return Constant(str(value))
     if value in ("true", "false", "null"):
         return Constant(literal(value))
-    if WORD.match(value) and value not in KEYWORDS and value not in ("inf", "nan"):
-        return Name(value)
+    if WORD.match(value) and value not in WORD_OPERATORS and value not in ("inf", "nan"):
+        return NameTerm(value)
     try:
         return Constant(int(value) if _WHOLE.match(value) else float(value))
     except ValueError:
@@ -139,7 +137,7 @@ def verbatim(value: Value) -> Term:
 
 def words(term: Term) -> Iterator[str]:
     """The names that stand alone in ``term``: they may also be ops, blocks, layers or texts."""
-    if isinstance(term, Name):
+    if isinstance(term, NameTerm):
         yield term.word
     elif isinstance(term, Items):
         for item in term.items:

@@ -1,4 +1,4 @@
-"""The words of the spec language: which are ops, which are reserved, which texts a field takes."""
+"""The words of ops in the spec language: which word calls which op, and which texts a field takes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,6 @@ from ..ops import REGISTRY
 from ..ops.base import Op
 from ..tensor import Tensor
 
-STRUCTURES = ("layers", "residual", "branches")
-RESERVED = (
-    *STRUCTURES, "name", "from", "repeat", "first", "last", "when", "shares", "weights", "merge", "split", "projection",
-    "previous", "in_channels", "in_features",
-)  # fmt: skip
 ANY_TEXT: tuple[str, ...] = ("any text",)
 ALIAS = ("__value__", "__supertype__")
 """Where ``type Factor = float`` and ``NewType("Factor", float)`` hold what they stand for."""

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from convcost.sources.model_zoo import without_weights  # noqa: E402
+from convcost.sources.pytorch_module import without_weights  # noqa: E402
 from support.torchvision_ops import import_torchvision  # noqa: E402
 
 # The same step under two names: an op with its own weight, and the value that is read and the sum that is taken.

@@ -347,7 +347,7 @@ def wrong(document, *path, to=None):
         (["architecture", "name"], None, "architecture: the key 'name' is missing"),
         (["architecture", "title"], "\x07", "architecture.title: the text"),
         (["architecture", "reference"], {"authors": ["a\nb"]}, "architecture.reference: the text"),
-        (["published"], [{"quantity": "parms", "value": "1", "source": ""}], "published[0].quantity: 'parms' is not one of params"),
+        (["published"], [{"quantity": "parms", "value": "1", "source": ""}], "published[0].quantity: unknown quantity 'parms'; did you mean 'params'? (allowed: params"),
         (["published"], [{"quantity": "params", "value": "many", "source": ""}], "published[0].value: 'many' is not a figure"),
         (["published"], [{"quantity": "params", "value": 7, "source": ""}], "published[0].value: expected a text or a list, got a whole number"),
         (["allocations"], [{"bytes": 4, "label": "a", "born": 3, "died": 1}], "allocations[0]: bytes and events"),

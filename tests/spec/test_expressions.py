@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convcost import OpError, yaml_reader
 from convcost.spec.expressions import FUNCTIONS, LIMIT, MAX_LENGTH, MAX_TERMS, literal, make_divisible, parse
-from convcost.spec.values import Constant, Dotted, Items, Name, Word, term
+from convcost.spec.values import Constant, Dotted, Items, NameTerm, Word, term
 
 SCOPE = {"n": 7, "width": 1.5, "deep": True, "none_": None, "row": (1, 2), "act": Word("relu")}
 
@@ -71,7 +71,7 @@ def test_literals_are_folded():
 
 
 def test_words_paths_and_rows():
-    assert isinstance(compiled("n"), Name)
+    assert isinstance(compiled("n"), NameTerm)
     assert compiled("n").value(SCOPE) == 7
     assert compiled("elsewhere").value(SCOPE) == "elsewhere"
     assert isinstance(compiled("elsewhere").value(SCOPE), Word)
@@ -259,4 +259,4 @@ def test_make_divisible_keeps_nine_tenths(value, by):
     assert found >= by
     assert found >= 0.9 * value
     assert found - value <= by
-    assert FUNCTIONS["make_divisible"] is make_divisible
+    assert FUNCTIONS["make_divisible"][0] is make_divisible

@@ -145,10 +145,12 @@ def _own_checks(
     report: Report, source: str, batch: int | None, input_size: InputSize, train: bool
 ) -> tuple[Check, ...]:
     from ...capture.meta_copy import meta_copy
-    from ...sources.model_zoo import found_source
+    from ...sources.schemes import module_of
 
     # Made anew: a module may remember its first call, which was the capture's.
-    found, args, kwargs = found_source(source, batch, input_size, train)
+    found = module_of(source)
+    found.module.train(train)
+    args, kwargs = found.inputs(batch, input_size)
     args, kwargs = tree_map(_to_meta, (args, kwargs))
     again, spare = meta_copy(found.module), meta_copy(found.module)
     try:

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from convcost.analysis.memory.storages import Storages  # noqa: E402
 from convcost.capture.lifetimes import Lifetimes  # noqa: E402
-from convcost.sources.model_zoo import without_weights  # noqa: E402
+from convcost.sources.pytorch_module import without_weights  # noqa: E402
 from support.framed import function_of  # noqa: E402
 from support.memory_oracles import (  # noqa: E402
     inference_peak,
