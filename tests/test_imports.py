@@ -292,6 +292,7 @@ def test_no_command_imports_another():
         "cli.group",
         "cli.options",
         "cli.output",
+        "cli.choices",
     }
     for name in commands:
         assert not set(own(name)) & (commands - {name}), name
