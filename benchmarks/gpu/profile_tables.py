@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from convcost.profiles.figures import Closing, Figures
+
 from convcost import units
 from convcost.profiles import Profile, Run
 from convcost.profiles.doubts import warnings
-from convcost.profiles.figures import Closing, Figures
 from gpu.tables import Bar, percent, table
 
 CLOSED, BUSY = 0.05, 0.95
