@@ -34,6 +34,7 @@ import click  # noqa: E402
 
 import convcost.cli  # noqa: E402
 from convcost.analysis.memory.optimizers import OPTIMIZERS  # noqa: E402
+from convcost.analysis.quantities import QUANTITIES  # noqa: E402
 from convcost.cli.group import COMMANDS  # noqa: E402
 from convcost.hardware import KEYS, REQUIRED, TEXTS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402

@@ -1,8 +1,7 @@
 """The JSON Schema (2020-12) of spec files, for editors: written to ``convcost/spec.schema.json``.
 
-It is made from the registry of ops and the words of the language. It checks forms and the fields of known ops; blocks
-and parameters are free words, so what a spec calls by such a word only ``convcost`` itself can check. Nothing imports
-this module; ``python -m convcost.spec.json_schema`` prints the schema.
+It is made from the registry of ops and the words of the language. It checks forms and the fields of known ops, not what
+blocks and parameters of a spec stand for. ``python -m convcost.spec.json_schema`` prints the schema.
 """
 
 from __future__ import annotations

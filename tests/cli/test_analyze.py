@@ -10,7 +10,7 @@ import pytest
 import convcost
 from convcost import analyze
 from convcost.render.documents.analysis import column_keys
-from convcost.tensor import FLOATING
+from convcost.tensor import COMPUTABLE
 from support.shown import csv_rows, markdown_rows, table_rows, whole
 
 NET = """name: family
@@ -94,7 +94,7 @@ def test_several_inputs(run, tmp_path):
     assert "give sizes by name: a, b" in unnamed.err
 
 
-@pytest.mark.parametrize("dtype", FLOATING)
+@pytest.mark.parametrize("dtype", COMPUTABLE)
 def test_dtype(run, dtype):
     found = analyzed(run, "lenet5", "--dtype", dtype)
     assert found["settings"]["dtype"] == dtype
