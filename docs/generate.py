@@ -40,6 +40,7 @@ from convcost.hardware import KEYS, REQUIRED, TEXTS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
 from convcost.ops.flop_counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
+from convcost.precision import PRECISIONS  # noqa: E402
 from convcost.render.charts import CHARTS  # noqa: E402
 from convcost.render.formats import FORMATS  # noqa: E402
 from convcost.spec import json_schema  # noqa: E402
