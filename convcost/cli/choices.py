@@ -32,7 +32,7 @@ class OneOf(click.ParamType):  # type: ignore[type-arg]
         known = self.known()
         for word in words:
             if word not in known:
-                self.fail(f"{word!r} is not one of {', '.join(known)}{nearest(word, known)}", param, ctx)
+                self.fail(f"{word!r} is not one of {', '.join(map(repr, known))}{nearest(word, known)}", param, ctx)
         return words if self.several else words[0]
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:

@@ -84,7 +84,7 @@ def test_no_command_shows_help(run):
         (["analyze", "vgg16", "--input", "3x8x8", "--input", "3x9x9"], "several --input need a name each"),
         (["analyze", "vgg16", "--input", "3x10x10"], "layer 'pool4'"),
         (["analyze", "vgg16", "--columns", "macs,parms"], "did you mean 'params'"),
-        (["analyze", "vgg16", "--columns", ""], "'' is not one of op, group"),
+        (["analyze", "vgg16", "--columns", ""], "'' is not one of 'op', 'group'"),
         (["analyze", "vgg16", "--depth", "0"], "0 is not in the range x>=1"),
         (["analyze", "vgg16", "--top", "0"], "0 is not in the range x>=1"),
         (["analyze", "vgg16", "--sort", "mac"], "'mac' is not one of"),
