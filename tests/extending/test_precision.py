@@ -132,6 +132,7 @@ def test_the_command_line(tmp_path):
     assert json.loads(shell("fit", source, "--gpu", "t4", "--dtype", MIXED, "-f", "json").output)["fits"][0]["fits"]
     wrong = shell("analyze", source, "--dtype", "float9")
     assert wrong.exit_code == 2
+    assert "'float9' is not one of 'float32', " in wrong.output
     assert "did you mean 'float8'" in wrong.output
 
 
