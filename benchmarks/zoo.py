@@ -349,8 +349,8 @@ def main() -> None:
         f"# Models of {options.zoo}",
         "",
         f"This page is written by `python benchmarks/zoo.py {options.zoo}` with {options.zoo} {version(options.zoo)}",
-        f"and torch {torch.__version__}. All models are captured on the meta device with batch 1 in evaluation mode. The",
-        f"figures of all models are in [{options.zoo}.csv]({options.zoo}.csv).",
+        f"and torch {torch.__version__}. All models are captured on the meta device with batch 1 in evaluation mode.",
+        f"The figures of all models are in [{options.zoo}.csv]({options.zoo}.csv).",
         "",
     ]
     text = "\n".join([*head, *page(rows)]).rstrip() + "\n"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from convcost import units
 from convcost.profiles import Profile, Run
 from convcost.profiles.doubts import warnings
-from convcost.profiles.figures import Closing, Figures
+from convcost.profiles.layer_summary import Closing, Figures
 from gpu.tables import Bar, percent, table
 
 CLOSED, BUSY = 0.05, 0.95
