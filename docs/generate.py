@@ -34,11 +34,13 @@ import click  # noqa: E402
 
 import convcost.cli  # noqa: E402
 from convcost.analysis.memory.optimizers import OPTIMIZERS  # noqa: E402
+from convcost.analysis.quantities import QUANTITIES  # noqa: E402
 from convcost.cli.group import COMMANDS  # noqa: E402
 from convcost.hardware import KEYS, REQUIRED, TEXTS  # noqa: E402
 from convcost.ops import REGISTRY  # noqa: E402
 from convcost.ops.base import GROUPS  # noqa: E402
 from convcost.ops.flop_counts import KINDS, PER_ELEMENT, Operations  # noqa: E402
+from convcost.precision import PRECISIONS  # noqa: E402
 from convcost.render.charts import CHARTS  # noqa: E402
 from convcost.render.formats import FORMATS  # noqa: E402
 from convcost.spec import json_schema  # noqa: E402

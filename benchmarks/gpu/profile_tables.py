@@ -8,7 +8,7 @@ from typing import NamedTuple
 from convcost import units
 from convcost.profiles import Profile, Run
 from convcost.profiles.doubts import warnings
-from convcost.profiles.layer_summary import Closing, Figures
+from convcost.profiles.layer_summary import Closing, LayerSummary
 from gpu.tables import Bar, percent, table
 
 CLOSED, BUSY = 0.05, 0.95
@@ -20,7 +20,7 @@ class Timed(NamedTuple):
 
     network: str
     run: Run
-    found: Figures
+    found: LayerSummary
 
     @property
     def first(self) -> tuple[str, str, str]:
@@ -44,8 +44,10 @@ def _runs(profiles: Profiles) -> Iterator[tuple[Profile, Run]]:
 
 def _timed(profiles: Profiles) -> list[Timed]:
     return [
-        Timed(one.name, run, Figures(run, one.ceilings)) for one, run in _runs(profiles) if run.measured and run.layers
-    ]  # fmt: skip
+        Timed(one.name, run, LayerSummary(run, one.ceilings))
+        for one, run in _runs(profiles)
+        if run.measured and run.layers
+    ]
 
 
 def throughput(profiles: Profiles) -> Iterator[str]:
