@@ -61,7 +61,7 @@ def row(models: Any, name: str, runs: int) -> Row:
 def main() -> None:
     options = arguments(__doc__ or "", runs=5)
     models = import_torchvision().models
-    show("PyTorch modules, best of the runs", [row(models, name, options.runs) for name in NETWORKS], options)
+    show("PyTorch modules, best of all runs", [row(models, name, options.runs) for name in NETWORKS], options)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Timing(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the result: ``ratio`` against what, and the goal it is held to."""
+    """One line of the table: the ratio of a result to what it is compared with, and the goal for it."""
 
     what: str
     measured: str
@@ -104,13 +104,14 @@ def show(title: str, rows: Sequence[Row], options: argparse.Namespace) -> None:
     from rich.table import Table
 
     table = Table(title=title)
-    for heading in ("what", "measured", "against", "ratio", "goal"):
+    headings = ("benchmark", "result", "compared with", "ratio", "goal")
+    for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console().print(table)
     if options.markdown:
-        lines = [f"## {title}", "", "| " + " | ".join(Row._fields) + " |", "|---" * len(Row._fields) + "|"]
+        lines = [f"## {title}", "", "| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in rows]
         where = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
         with options.markdown.open("a", encoding="utf-8") as file:

@@ -78,18 +78,20 @@ def main() -> None:
     )
     both, alone = timings.get("build and count"), timings.get("count")
     rows = [
-        faster("resnet152, spec text to report", timings["load"], "build on meta and count", both, 60),
-        faster("resnet152 again, batch 8 at 256 px", timings["again"], "count alone", alone, 200),
+        faster(
+            "resnet152, from spec text to report", timings["load"], "building on the meta device and counting", both, 60
+        ),
+        faster("resnet152, second analysis, batch 8 at 256 px", timings["again"], "counting", alone, 200),
     ]
     if "count" not in timings:
-        print("left out: the comparison with torch.utils.flop_counter needs torch and torchvision (see README.md)")
+        print("skipped the comparison with torch.utils.flop_counter: it needs torch and torchvision (see README.md)")
     short = calls({"1,000": lambda: report_of(chain(1_000))}, 5)["1,000"].best / 1_000
     long = calls({"100,000": lambda: report_of(chain(100_000))}, 1)["100,000"].best / 100_000
     rows.append(
-        Row("chain of 100,000 layers, per layer", f"{1e6 * long:.2f} us", f"chain of 1,000, {1e6 * short:.2f} us",
-            f"{long / short:.2f} x", "at most 1.5 x")
+        Row("sequence of 100,000 layers, per layer", f"{1e6 * long:.2f} us",
+            f"sequence of 1,000 layers, {1e6 * short:.2f} us", f"{long / short:.2f} x", "at most 1.5 x")
     )  # fmt: skip
-    show("In process, best of the runs", rows, options)
+    show("Within one process, best of all runs", rows, options)
 
 
 def faster(what: str, ours: Timing, other: str, theirs: Timing | None, goal: int) -> Row:

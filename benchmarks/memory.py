@@ -140,32 +140,33 @@ def page(rows: Sequence[Row], peaks: bool) -> Iterator[str]:
     done = [row for row in rows if not row.error and row.hooks >= 0]
     failed = [row for row in rows if row.error]
     yield f"- {len(rows)} networks, {len(done)} captured in training mode" + (
-        f", {len(skipped)} left out because they have attention." if skipped else "."
+        f", {len(skipped)} with attention left out." if skipped else "."
     )
     exact = [row for row in done if row.saved == row.hooks]
-    yield f"- Kept for backward, bytes equal to the hooks': {len(exact)} of {len(done)}."
+    yield f"- Size of the tensors saved for the backward pass equal to the hooks': {len(exact)} of {len(done)}."
     convolutional = [row for row in done if row.convolutional]
     if len(convolutional) < len(done):
         equal = sum(row.saved == row.hooks for row in convolutional)
         yield (
-            f"- Of those without attention: {equal} of {len(convolutional)} "
-            f"({100 * equal / max(len(convolutional), 1):.2f} %)."
+            f"- The same for networks without attention: {equal} of {len(convolutional)} "
+            f"({100 * equal / max(len(convolutional), 1):.2f}%)."
         )
     if peaks:
         equal = sum(row.inference == row.inference_tracker for row in done)
-        yield f"- Inference peaks equal to MemTracker's: {equal} of {len(done)}."
+        yield f"- Peak memory of inference equal to MemTracker's: {equal} of {len(done)}."
         for name in OPTIMIZERS:
             ratios = [getattr(row, name) / getattr(row, f"{name}_tracker") for row in done]
             within = sum(abs(ratio - 1) <= 0.02 for ratio in ratios)
             yield (
-                f"- Peak of a training step with {name}, divided by MemTracker's: {min(ratios):.4f} to "
-                f"{max(ratios):.4f}; within 2 %: {within} of {len(ratios)}."
+                f"- Peak memory of a training step with {name}, divided by MemTracker's: {min(ratios):.4f} to "
+                f"{max(ratios):.4f}; within 2%: {within} of {len(ratios)}."
             )
         yield ""
-        yield "MB (10^6 bytes). Peaks of inference leave parameters out; the ideal one lets every value die after its"
-        yield 'last reader. torchinfo: its "Forward/backward pass size".'
+        yield "All sizes are in MB (10^6 bytes). The peaks of inference do not include parameters. For the ideal peak,"
+        yield "every activation is freed after the last layer that reads it. The column torchinfo is its"
+        yield '"Forward/backward pass size".'
         yield ""
-        heads = ("model", "kept for backward", "hooks", "torchinfo", "torchinfo / hooks", "inference peak",
+        heads = ("model", "saved for backward", "hooks", "torchinfo", "torchinfo / hooks", "inference peak",
                  "MemTracker", "ideal", "AdamW step", "MemTracker")  # fmt: skip
         yield f"| {' | '.join(heads)} |"
         yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
@@ -181,7 +182,7 @@ def page(rows: Sequence[Row], peaks: bool) -> Iterator[str]:
     other = [row for row in done if row.saved != row.hooks]
     if other:
         yield ""
-        yield "| not equal | by rule | hooks | operators without a rule |"
+        yield "| not equal | computed | hooks | operators without a rule |"
         yield "|---|--:|--:|---|"
         yield from (f"| {row.name} | {row.saved:,} | {row.hooks:,} | {row.unknown or '-'} |" for row in other)
     if failed:
@@ -202,9 +203,11 @@ def write(zoo: str, lines: Sequence[str], folder: Path) -> None:
     """Put one zoo's part into memory.md, and leave the other's."""
     path = folder / "memory.md"
     head = (
-        "# Memory by rule, beside PyTorch's own\n\n"
-        "`python benchmarks/memory.py torchvision` and `timm`, on the meta device. Rows: "
-        "[memory_torchvision.csv](memory_torchvision.csv), [memory_timm.csv](memory_timm.csv).\n"
+        "# Computed memory compared with PyTorch\n\n"
+        "The memory that convcost computes is compared with what PyTorch's saved-tensor hooks and its memory tracker\n"
+        "(MemTracker) report on the meta device. This page is written by `python benchmarks/memory.py torchvision`\n"
+        "and `timm`. The figures of all models are in [memory_torchvision.csv](memory_torchvision.csv) and\n"
+        "[memory_timm.csv](memory_timm.csv).\n"
     )
     before = path.read_text(encoding="utf-8") if path.exists() else head
     parts = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", before, re.DOTALL | re.MULTILINE))
@@ -222,8 +225,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("zoo", choices=("torchvision", "timm"))
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th model, by name")
-    parser.add_argument("--again", action="store_true", help="write the page from the rows that are there")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th model, by name")
+    parser.add_argument("--again", action="store_true", help="write the page from the existing CSV file")
     parser.add_argument("--output", type=Path, default=ROOT / "reports")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -231,7 +234,7 @@ def main() -> None:
     table = options.output / f"memory_{options.zoo}.csv"
     versions = f"{options.zoo} {version(options.zoo)}, torch {torch.__version__.partition('+')[0]}"
     if options.every > 1:
-        versions += f", one model of every {options.every} by name"
+        versions += f", one of every {options.every} models in order of name"
     if options.again:
         with table.open(encoding="utf-8", newline="") as file:
             rows = [_row(line) for line in csv.DictReader(file)]

@@ -1,4 +1,4 @@
-"""Small modules whose multiply-accumulates are plain arithmetic, and the networks that every counter is asked about."""
+"""Small modules whose MACs can be calculated by hand, and the networks for the comparison of counters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 class Case(NamedTuple):
-    """A module, one input, and its multiply-accumulates written out."""
+    """A module, the shape of its input, its MACs as an explicit product, and an explanation."""
 
     name: str
     make: Callable[[], nn.Module]
@@ -76,25 +76,27 @@ CASES = (
     Case("conv 3x3, groups 4", _conv(16, 32, 3, padding=1, groups=4, bias=False), (1, 16, 28, 28), 28 * 28 * 32 * 4 * 9,
          "each output channel reads 16/4 channels"),
     Case("conv 3x3, depthwise", _conv(16, 16, 3, padding=1, groups=16, bias=False), (1, 16, 28, 28), 28 * 28 * 16 * 9,
-         "one channel each"),
+         "each output channel reads one channel"),
     Case("conv 3x3, dilation 2", _conv(16, 32, 3, padding=2, dilation=2, bias=False), (1, 16, 28, 28),
-         28 * 28 * 32 * 16 * 9, "as without dilation"),
+         28 * 28 * 32 * 16 * 9, "the same as without dilation"),
     Case("conv 3x3, bias", _conv(16, 32, 3, padding=1), (1, 16, 28, 28), 28 * 28 * 32 * 16 * 9,
-         "an addition is no multiply-accumulate"),
-    Case("conv1d", lambda: nn.Conv1d(16, 32, 5, padding=2, bias=False), (1, 16, 100), 100 * 32 * 16 * 5, "the same"),
+         "the same as without a bias"),
+    Case("conv1d", lambda: nn.Conv1d(16, 32, 5, padding=2, bias=False), (1, 16, 100), 100 * 32 * 16 * 5,
+         "positions * out * in * 5"),
     Case("conv3d", lambda: nn.Conv3d(4, 8, 3, padding=1, bias=False), (1, 4, 8, 14, 14), 8 * 14 * 14 * 8 * 4 * 27,
-         "the same"),
+         "positions * out * in * 3*3*3"),
     Case("transposed conv k2 s2", lambda: nn.ConvTranspose2d(16, 8, 2, 2, bias=False), (1, 16, 28, 28),
-         28 * 28 * 16 * 8 * 4, "each input position writes out * 2*2 values"),
+         28 * 28 * 16 * 8 * 4, "input positions * in * out * 2*2"),
     Case("transposed conv, groups = channels", lambda: nn.ConvTranspose2d(16, 16, 2, 2, groups=16, bias=False),
-         (1, 16, 28, 28), 28 * 28 * 16 * 4, "to one channel each"),
+         (1, 16, 28, 28), 28 * 28 * 16 * 4, "input positions * channels * 2*2"),
     Case("linear on 197 tokens", lambda: nn.Linear(768, 768), (1, 197, 768), 197 * 768 * 768, "tokens * in * out"),
-    Case("F.conv2d on a parameter", _Functional, (1, 16, 28, 28), 28 * 28 * 32 * 16 * 9, "as the layer"),
+    Case("F.conv2d on a parameter", _Functional, (1, 16, 28, 28), 28 * 28 * 32 * 16 * 9, "the same as for nn.Conv2d"),
     Case("nn.MultiheadAttention", _Multihead, (1, 197, 768), ATTENTION, "4 projections, q*k and a*v of 12 heads"),
-    Case("attention, fused", lambda: _Attention(True), (1, 197, 768), ATTENTION, "the same"),
-    Case("attention, written out", lambda: _Attention(False), (1, 197, 768), ATTENTION, "the same"),
-    Case("one conv called twice", _Twice, (1, 16, 28, 28), 2 * 28 * 28 * 16 * 16 * 9, "twice the work"),
-    Case("batch norm", lambda: nn.BatchNorm2d(64), (1, 64, 56, 56), 0, "a factor and an offset: none are accumulated"),
+    Case("attention, fused", lambda: _Attention(True), (1, 197, 768), ATTENTION, "the same as nn.MultiheadAttention"),
+    Case("attention, written out", lambda: _Attention(False), (1, 197, 768), ATTENTION,
+         "the same as nn.MultiheadAttention"),
+    Case("one conv called twice", _Twice, (1, 16, 28, 28), 2 * 28 * 28 * 16 * 16 * 9, "twice the MACs of one call"),
+    Case("batch norm", lambda: nn.BatchNorm2d(64), (1, 64, 56, 56), 0, "0, because nothing is accumulated"),
 )  # fmt: skip
 
 NETWORKS = ("alexnet", "vgg16", "resnet50", "mobilenet_v2", "densenet121", "convnext_tiny", "vit_b_16", "swin_t")

@@ -173,16 +173,19 @@ def main() -> None:
         if why:
             reasons.append(f"- {name}: {why}.")
     text = [
-        "# Counters beside the truth", "",
-        "`python benchmarks/peers.py`: multiply-accumulates that each counter reports, divided by the truth; FLOPs are",
-        "halved. CPU, batch 1, eval mode, each counter's defaults. Bold: off by more than 1 %, or its error.",
+        "# Comparison of MAC counters", "",
+        "The tables show the MACs that each counter reports, divided by the correct number. If a counter reports",
+        "FLOPs, they are halved. All counters run on a CPU with batch 1, in evaluation mode, with their default",
+        "settings. Ratios that differ from 1 by more than 1%, and errors, are bold.", "",
+        "This page is written by `python benchmarks/peers.py`. Versions:",
         f"{_versions()}, Python {platform.python_version()}.", "",
         "## Layers", "", *table(layers, columns), "",
-        "The truth is arithmetic:", "", *reasons, "",
+        "The correct numbers are calculated as follows:", "", *reasons, "",
         "## Networks", "", *table(networks, columns), "",
-        "The truth is `torch.utils.flop_counter` with gradients on and the math attention backend: every convolution",
-        "and matrix product. Its own column is its default under `no_grad`, where fused attention is not counted.",
-        "Differences below 1 % are conventions: biases, batch norm and pooling counted as multiply-accumulates.",
+        "The correct number is the result of `torch.utils.flop_counter` with gradients enabled and the math attention",
+        "backend, so that it counts every convolution and matrix product. The column FlopCounterMode shows its result",
+        "with default settings under `no_grad`, where it does not count fused attention. Differences below 1% are due",
+        "to conventions: some tools count biases, batch norm and pooling as MACs.",
     ]  # fmt: skip
     options.output.write_text("\n".join(text) + "\n", encoding="utf-8")
     chosen = [row for row in (*layers, *networks) if row[0] in IN_README]

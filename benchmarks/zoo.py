@@ -178,11 +178,10 @@ def torchvision_page(rows: Sequence[Row]) -> Iterator[str]:
     other_macs = [row for row in with_figures if f"{row.macs / 1e9:.3f}" != row.published_gmacs]
     of = len(with_figures)
     yield f"- Published parameters (`num_params`): {of - len(other_params)} of {of} equal."
-    yield "- Published GFLOPS (`_ops`, in fact 10^9 multiply-accumulates, 3 decimals):"
-    yield f"  {of - len(other_macs)} of {of} equal."
+    yield f"- Published GFLOPS (`_ops`, which are 10^9 MACs, to 3 decimals): {of - len(other_macs)} of {of} equal."
     yield ""
     yield (
-        "As published: "
+        "These networks are built with the arguments of the published figures: "
         + "; ".join(
             f"{name} with {', '.join(f'{key}={value}' for key, value in keys.items() if key != 'init_weights')}"
             for name, keys in PUBLISHED_WITH.items()
@@ -190,12 +189,13 @@ def torchvision_page(rows: Sequence[Row]) -> Iterator[str]:
         )
         + "."
     )
-    yield "Video networks get clips of 16 images. Of detectors only the backbone is followed: their heads pick boxes by"
-    yield "score, which shapes alone cannot follow, and the published figures hold heads too."
+    yield "Inputs of video networks are clips of 16 images. Of detectors, only the backbones are captured, because"
+    yield "their heads select boxes by score, which requires tensor values. The published figures of detectors include"
+    yield "the heads."
     yield ""
     for title, differing in (("parameters", other_params), ("GFLOPS", other_macs)):
         if differing:
-            yield f"Different published {title}: {', '.join(row.name for row in differing)}."
+            yield f"Networks with different published {title}: {', '.join(row.name for row in differing)}."
             yield ""
     yield "| model | input | params | published | MACs | FlopCounterMode / 2 | published GFLOPS |"
     yield "|---|---|--:|--:|--:|--:|--:|"
@@ -266,22 +266,23 @@ def timm_page(rows: Sequence[Row]) -> Iterator[str]:
     alike = [row for row in published if not _timm_difference(row)]
     yield f"- Published figures (parameters to 0.01M, gmacs to 0.01): {len(alike)} of {len(published)} equal."
     yield ""
-    yield "timm's gmacs are fvcore's total and are held against convcost's total in that convention. Of the published"
-    yield f"figures {len(fused)} are of networks whose branches and norms timm had folded into convolutions"
-    yield f"(names that begin with {', '.join(FUSED)}); these are folded by timm before they are captured."
+    yield "timm's gmacs are totals of fvcore. They are compared with convcost's total under the convention `fvcore`."
+    yield f"{len(fused)} of the published figures belong to networks whose branches and norms timm had fused into"
+    yield f"convolutions (names that begin with {', '.join(FUSED)}). These networks are fused by timm before they are"
+    yield "captured."
     yield ""
     yield from _table(
-        "Not exact", ((row, row.error or row.unmodelled or "other counts") for row in rows if not row.exact)
+        "Not captured exactly", ((row, row.error or row.unmodelled or "other counts") for row in rows if not row.exact)
     )
     yield from _table(
-        "Counted otherwise by FlopCounterMode",
+        "Different from FlopCounterMode",
         (
-            (row, f"{row.macs:,} against {row.flop_counter_macs:,}")
+            (row, f"{row.macs:,}, FlopCounterMode / 2: {row.flop_counter_macs:,}")
             for row in rows
             if row.group == "all" and not row.error and not row.counted_alike
         ),
     )
-    yield from _table("Published otherwise", ((row, _timm_difference(row)) for row in published))
+    yield from _table("Different from published figures", ((row, _timm_difference(row)) for row in published))
 
 
 def _timm_difference(row: Row) -> str:
@@ -303,9 +304,9 @@ def _counts(rows: Sequence[Row]) -> Iterator[str]:
     exact = [row for row in rows if row.exact]
     alike = [row for row in rows if not row.error and row.counted_alike]
     yield f"- {len(rows)} networks, {len(rows) - sum(bool(row.error) for row in rows)} captured."
-    yield f"- Every operator modelled, parameters and buffers equal to the module's: {len(exact)} of {len(rows)}"
-    yield f"  ({100 * len(exact) / len(rows):.2f} %)."
-    yield f"- Multiply-accumulates equal to `torch.utils.flop_counter`'s FLOPs / 2: {len(alike)} of {len(rows)}."
+    yield "- All operators have a cost rule, and parameters and buffers equal those of the module:"
+    yield f"  {len(exact)} of {len(rows)} ({100 * len(exact) / len(rows):.2f}%)."
+    yield f"- MACs equal to FLOPs / 2 of `torch.utils.flop_counter`: {len(alike)} of {len(rows)}."
 
 
 def _table(title: str, entries: Iterable[tuple[Row, str]]) -> Iterator[str]:
@@ -313,7 +314,7 @@ def _table(title: str, entries: Iterable[tuple[Row, str]]) -> Iterator[str]:
     if kept:
         yield f"## {title}"
         yield ""
-        yield "| model | input | what |"
+        yield "| model | input | difference |"
         yield "|---|---|---|"
         yield from (f"| {row.name} | {row.input} | {text.replace('|', '/')} |" for row, text in kept)
         yield ""
@@ -345,10 +346,11 @@ def main() -> None:
         writer.writerow(Row._fields)
         writer.writerows(rows)
     head = [
-        f"# {options.zoo}, model by model",
+        f"# Models of {options.zoo}",
         "",
-        f"`python benchmarks/zoo.py {options.zoo}`, {options.zoo} {version(options.zoo)}, torch {torch.__version__},",
-        f"batch 1, eval mode, the meta device. All rows: [{options.zoo}.csv]({options.zoo}.csv).",
+        f"This page is written by `python benchmarks/zoo.py {options.zoo}` with {options.zoo} {version(options.zoo)}",
+        f"and torch {torch.__version__}. All models are captured on the meta device with batch 1 in evaluation mode.",
+        f"The figures of all models are in [{options.zoo}.csv]({options.zoo}.csv).",
         "",
     ]
     text = "\n".join([*head, *page(rows)]).rstrip() + "\n"

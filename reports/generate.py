@@ -39,7 +39,7 @@ PICTURES = {
     "split": ("-split", "Shares of convolutions, fully connected layers and the rest"),
     "layers": ("", "Parameters, MACs and activation bytes of every layer"),
 }
-"""Pictures of one network: the end of the file's name, and what is on it."""
+"""Pictures of one network: suffix of the file name, and caption."""
 ASSETS = "assets"
 PLOTLY = HERE / ASSETS / "plotly.min.js"
 """Not ours, and another one with each version of plotly: written where it is missing."""

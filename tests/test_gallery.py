@@ -53,7 +53,7 @@ def test_what_the_readme_says_of_vgg16():
     assert 0.4 < first / report.totals.activation_bytes < 0.5
     page = (REPORTS / "networks" / "vgg16.md").read_text("utf-8")
     assert "| activation\\_bytes (with input) | 93MB | 60,950,432 | differs |" in page
-    assert "the listing's own rows add up to 15.2M" in page
+    assert "the rows of the table add up to 15.2M" in page
 
 
 def test_pages_of_the_canon_share_plotly_js(generator):

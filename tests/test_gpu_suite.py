@@ -252,16 +252,16 @@ def test_figures_of_the_page(output):
     for line in (
         "torch 2.9; 80.00 GiB of memory.",
         # from batch 32 up there are three readings, of which 1.9% and 1% are within 2%
-        "| other timers within 2% of ours, from batch 32 up | 2 of 3 | not met |",
-        "| two runs within 2% in the median | 1 of 2 | not met |",
+        "| other timers within 2% of convcost, batch 32 or more | 2 of 3 | not met |",
+        "| medians of two runs within 2% | 1 of 2 | not met |",
         # busy 99% and 99.75%: 5% are missing of 1 ms, 76% of 4 ms
-        "| layers in place add up to within 5% of the whole where the device is busy 95% | 1 of 2 | not met |",
+        "| sum of layers within 5% of the network's time, device busy at least 95% | 1 of 2 | not met |",
         # busy 50%: 2 ms less 0.95 ms of layers less 1 ms of gap is 0.05 ms, 2.5%
-        "| with the launch gap they do to within 5% elsewhere | 1 of 1 |  |",
+        "| sum of layers and launch gap within 5% of the network's time, device less busy | 1 of 1 |  |",
         "| resnet50 | float32 | 1 | 2.00 ms | 950 us | 1.00 ms | 50.0% | +2.5% |",
         "| resnet50 | float32 | 32 | 1.00 ms | 950 us | 10.0 us | 99.0% | +5.0% |",
         # 1 / 2 ms, 32 / 1 ms, 256 / 4 ms
-        "| network | dtype | run | batch 1 | batch 32 | batch 256 | batch 512 |",
+        "| network | dtype | execution | batch 1 | batch 32 | batch 256 | batch 512 |",
         "| resnet50 | float32 | eager | 500 | 32,000 | 64,000 | out of memory |",
         # 600 of 950 us in the convolution with 10% of the parameters and 90% of the MACs
         "| resnet50 | float32 | 32 | 10.0% | 90.0% | 63.2% | 90.0% | 10.0% | 36.8% | 0.0% |",
@@ -277,7 +277,7 @@ def test_figures_of_the_page(output):
     assert "profile-vgg16, profile-mobilenet_v2" in missing
     assert "profile-resnet50" not in missing
     assert "tests/measure/test_memory_cuda.py" in missing
-    assert "a processor" not in text
+    assert "on a CPU" not in text
 
 
 def test_a_file_that_cannot_be_read_counts_as_not_measured(output):
@@ -326,6 +326,6 @@ sys.meta_path[:] = [Hiding(list(sys.meta_path))]
     assert all(row["timer_ns"] > 0 and row["do_bench_ns"] is None and row["missing"] for row in rows)
     text = (output / "README.md").read_text("utf-8")
     assert text == page(output, Scope(("lenet5_d2l",), (2,), 0.2))
-    assert "A trial of the script on a processor" in text
-    assert "| networks that ship agree with PyTorch on the device | 1 of 1 |" in text
+    assert "A trial of the script on a CPU" in text
+    assert "| shipped networks agree with PyTorch on the device | 1 of 1 |" in text
     assert "rich" not in made.stderr

@@ -296,9 +296,6 @@ def test_reports_are_light(format):
 
 def test_no_command_imports_another():
     commands = {f"cli.{name}" for name in COMMANDS}
-<<<<<<< HEAD
-=======
     assert commands <= set(MODULES)
->>>>>>> quantities
     for name in commands:
         assert not set(own(name)) & (commands - {name}), name

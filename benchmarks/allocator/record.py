@@ -1,9 +1,9 @@
-"""Records what PyTorch's CUDA caching allocator does with sequences of requests, for tests/analysis/allocator.
+"""Records how PyTorch's CUDA caching allocator serves sequences of requests, in tests/analysis/memory/allocator.
 
 Run: python benchmarks/allocator/record.py FOLDER [--compare SEQUENCES]
 
-FOLDER is the one that build.sh was given. ``--compare`` writes nothing: it holds convcost's model against PyTorch's
-allocator on every network that ships and so many more random sequences.
+FOLDER is the argument of build.sh. ``--compare`` writes nothing: it compares convcost's model with PyTorch's allocator
+on all shipped networks and on SEQUENCES random sequences.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import convcost  # noqa: E402
 from convcost.sources import shipped  # noqa: E402
 from support.allocator_recorded import Asked, Row, modelled, write  # noqa: E402
 
-RECORDINGS = ROOT / "tests" / "analysis" / "allocator"
+RECORDINGS = ROOT / "tests" / "analysis" / "memory" / "allocator"
 NETWORKS = ("alexnet", "resnet18", "mobilenet_v2", "densenet121")
 BATCH = 8
 KIB, MIB = 1 << 10, 1 << 20

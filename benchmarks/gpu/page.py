@@ -16,11 +16,12 @@ from gpu import evidence, profile_tables, tables
 from gpu.plan import Scope, Slice, slices
 
 INTRODUCTION = """\
-# Measured on GPUs
+# Measurements on GPUs
 
-`python benchmarks/gpu_suite.py --budget 540` measures what is missing, in slices, and goes on where it stopped; it then
-writes this page from the JSON files in the folder of each device, as `--summary` does by itself. Times are medians.
-Files that hold a network's runs are saved profiles: `convcost compare`, `report` and `profile --show` read them.
+`python benchmarks/gpu_suite.py --budget 540` makes the measurements in steps ("slices"). If it is interrupted, the next
+call continues with the first missing slice. It then writes this page from the JSON files in the folder of each device;
+`--summary` only writes the page. Times are medians. The JSON files of measured networks are saved profiles, which
+`convcost compare`, `convcost report` and `convcost profile --show` can read.
 """
 NOTHING = "\nNothing has been measured yet.\n"
 
@@ -111,7 +112,7 @@ def _device(one: Found, scope: Scope) -> Iterator[str]:
 
 def _conditions(one: Found, where: Environment) -> Iterator[str]:
     if where.device == "cpu":
-        yield "**A trial of the script on a processor: nothing here is about a GPU.**"
+        yield "**A trial of the script on a CPU. These are not measurements of a GPU.**"
         yield ""
     said = [f"{name} {version}" for name, version in where.versions.items()]
     said += [units.size(where.memory_bytes) + " of memory"] if where.memory_bytes else []
@@ -122,14 +123,14 @@ def _conditions(one: Found, where: Environment) -> Iterator[str]:
     said += [f"commit {', '.join(commits)}"] if commits else []
     yield "; ".join(said) + "."
     for words in one.others.get("device", {}).get("missing", []):
-        yield f"Not to be had there: {words}."
+        yield f"Not available: {words}."
     looks = [each for saved in one.profiles.values() for run in saved.runs for each in run.conditions]
     clocks = [each.clock_hz for each in looks if each.clock_hz]
     power = [each.power_w for each in looks if each.power_w]
     if clocks:
         yield (
             f"Clock {min(clocks) / 1e6:,.0f} to {max(clocks) / 1e6:,.0f} MHz"
-            f"{f', up to {max(power):,.0f} W' if power else ''}, in {len(looks):,} looks at its sensors."
+            f"{f', up to {max(power):,.0f} W' if power else ''}, in {len(looks):,} sensor readings."
         )
     yield ""
 
@@ -138,13 +139,13 @@ def _ceilings(one: Found) -> Iterator[str]:
     rows = []
     for top in one.ceilings:
         if top.what == "launch":
-            rows.append(("a kernel with next to nothing to do", units.duration(top.best_ns), top.shape))
+            rows.append(("launch of a trivial kernel", units.duration(top.best_ns), top.shape))
             continue
         mode = "" if top.tf32 is None else ", TF32" if top.tf32 else ", no TF32"
         what = {"matmul": "matrix product", "conv": "convolution"}.get(top.what)
         words = f"{what}, {top.dtype}{mode}" if what else "copy in memory"
         rows.append((words, units.rate(int(top.per_s)) + (" FLOP/s" if what else " B/s"), top.shape))
-    yield from tables.table("Ceilings, measured", ("what", "best", "with"), "lrl", rows)
+    yield from tables.table("Measured peak rates", ("operation", "best", "size"), "lrl", rows)
 
 
 def _judged(one: Found) -> list[tables.Bar]:
@@ -170,10 +171,10 @@ def _missing(known: Sequence[Slice], done: Iterable[str], log: dict[str, dict[st
         groups.setdefault((each.prefix, each.words), []).append(each.name)
     yield f"{'#' * level} Not measured"
     yield ""
-    yield "`python benchmarks/gpu_suite.py --only SLICE` measures one; `--only 'PREFIX-*'` several."
+    yield "`python benchmarks/gpu_suite.py --only SLICE` measures one slice, `--only 'PREFIX-*'` several."
     yield ""
     rows = [(words, ", ".join(names)) for (_, words), names in groups.items()]
-    yield from tables.lines(("what", "slices"), "ll", rows)
+    yield from tables.lines(("measurement", "slices"), "ll", rows)
     for each in left:
         tried = log.get(each.name, {})
         if tried.get("status") in ("failed", "interrupted"):

@@ -29,12 +29,13 @@ REMEMBERED_BATCHES = (1, 8, 32)
 TESTS = {
     "memory": (
         "tests/measure/test_memory_cuda.py",
-        "what CUDA kernels keep for backward (cuDNN's reserve, truth values as masks), the allocator's model block by "
-        "block, `fit`'s batch under a limit of 8 and 16 GiB",
+        "tensors that CUDA kernels save for the backward pass (cuDNN's reserve space, boolean masks), the model of the "
+        "allocator block by block, the batch found by `fit` with memory limits of 8 and 16 GiB",
     ),
     "profile": (
         "tests/measure/profiling/test_profile_cuda.py",
-        "validation, agreement with other timers, repeatability, sums of layers, memory that ends, switches set back",
+        "validation, agreement with other timers, repeatability, sums over layers, out-of-memory errors, restored "
+        "PyTorch settings",
     ),
 }
 """Files of `pytest -m gpu`, and what they show."""
@@ -80,39 +81,40 @@ def slices(scope: Scope = Scope(), device: str = "cuda") -> tuple[Slice, ...]:  
 
 
 def _all(scope: Scope) -> Iterator[Slice]:
-    yield Slice("device", "", "device", "the device, its software and its ceilings", 15)
+    yield Slice("device", "", "device", "the device, its software and its peak rates", 15)
     for name in scope.close:
         yield _profile(
-            scope, "profile", name, "times of the whole and of every layer, in place and alone", layers="both"
+            scope, "profile", name, "times of the network and of every layer, in place and isolated", layers="both"
         )
     for name in scope.close:
         yield Slice(
-            "agreement", name, "agreement", "the same module by `triton.testing.do_bench` and `torch.utils.benchmark`",
+            "agreement", name, "agreement",
+            "the same module timed by `triton.testing.do_bench` and `torch.utils.benchmark`",
             len(scope.batches) * len(DTYPES) * (3 * scope.seconds + 3), {"network": name},
         )  # fmt: skip
     yield Slice(
-        "repeatability", "", "repeatability", f"the same runs twice: {', '.join(scope.close)}",
+        "repeatability", "", "repeatability", f"the same runs repeated: {', '.join(scope.close)}",
         2 * len(scope.close) * len(scope.batches) * len(DTYPES) * (scope.seconds / 2 + 1), {"networks": scope.close},
     )  # fmt: skip
     for name in scope.networks[CLOSE:]:
-        yield _profile(scope, "profile", name, "times of the whole and of every layer in place", layers="in-place")
+        yield _profile(scope, "profile", name, "times of the network and of every layer in place", layers="in-place")
     for name in scope.networks:
-        yield _profile(scope, "channels_last", name, "with the channels innermost", channels_last=True)
+        yield _profile(scope, "channels_last", name, "times in the channels_last memory format", channels_last=True)
     for name in scope.close:
-        yield _profile(scope, "compile", name, "by `torch.compile`", execution="compile", slower=90)
+        yield _profile(scope, "compile", name, "times with `torch.compile`", execution="compile", slower=90)
     for name in scope.close:
-        yield _profile(scope, "cuda_graph", name, "from a CUDA graph", execution="cuda_graph", cuda_only=True)
+        yield _profile(scope, "cuda_graph", name, "times with a CUDA graph", execution="cuda_graph", cuda_only=True)
     for optimizer in OPTIMIZERS:
         for name in scope.close:
             yield _profile(
-                scope, f"train-{optimizer}", name, f"training steps with {optimizer}, with memory", dtype=TRAIN_DTYPES,
-                train=True, optimizer=optimizer,
+                scope, f"train-{optimizer}", name, f"time and memory of training steps with {optimizer}",
+                dtype=TRAIN_DTYPES, train=True, optimizer=optimizer,
             )  # fmt: skip
     yield from _validations()
     for name in REMEMBERED:
         words = (
-            "predicted peaks of memory beside `requested_bytes.all.peak`, batch 1, 8 and 32, forward and training "
-            "(`python benchmarks/gpu_memory.py` measures these alone)"
+            "computed peak memory compared with `requested_bytes.all.peak`, batch 1, 8 and 32, forward pass and "
+            "training step (`python benchmarks/gpu_memory.py` makes only these measurements)"
         )
         yield Slice("memory", name, "memory", words, 12, {"network": name}, True)
     for name, (path, words) in TESTS.items():
@@ -142,6 +144,6 @@ def _families() -> dict[str, list[str]]:
 
 def _validations() -> Iterator[Slice]:
     """One for each spec file."""
-    words = "every network of a spec file, run on the device: forward, shapes, memory"
+    words = "validation on the device of all networks of a spec file: shapes and memory of a forward pass"
     for family, names in _families().items():
         yield Slice("validation", family, "validation", words, 4 * len(names), {"networks": tuple(names)})

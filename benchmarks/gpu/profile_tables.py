@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from convcost.profiles.figures import Closing, Figures
-
 from convcost import units
 from convcost.profiles import Profile, Run
 from convcost.profiles.doubts import warnings
+from convcost.profiles.layer_summary import Closing, LayerSummary
 from gpu.tables import Bar, percent, table
 
 CLOSED, BUSY = 0.05, 0.95
@@ -21,7 +20,7 @@ class Timed(NamedTuple):
 
     network: str
     run: Run
-    found: Figures
+    found: LayerSummary
 
     @property
     def first(self) -> tuple[str, str, str]:
@@ -45,8 +44,10 @@ def _runs(profiles: Profiles) -> Iterator[tuple[Profile, Run]]:
 
 def _timed(profiles: Profiles) -> list[Timed]:
     return [
-        Timed(one.name, run, Figures(run, one.ceilings)) for one, run in _runs(profiles) if run.measured and run.layers
-    ]  # fmt: skip
+        Timed(one.name, run, LayerSummary(run, one.ceilings))
+        for one, run in _runs(profiles)
+        if run.measured and run.layers
+    ]
 
 
 def throughput(profiles: Profiles) -> Iterator[str]:
@@ -60,8 +61,8 @@ def throughput(profiles: Profiles) -> Iterator[str]:
             cells.setdefault((one.name, setting.dtype, way), {})[setting.batch] = text
     batches = sorted({batch for row in cells.values() for batch in row})
     rows = [(*key, *(row.get(batch, "-") for batch in batches)) for key, row in cells.items()]
-    head = ("network", "dtype", "run", *(f"batch {batch:,}" for batch in batches))
-    yield from table("Samples per second, forward", head, "lll" + "r" * len(batches), rows)
+    head = ("network", "dtype", "execution", *(f"batch {batch:,}" for batch in batches))
+    yield from table("Samples per second, forward pass", head, "lll" + "r" * len(batches), rows)
 
 
 def _speed(value: float) -> str:
@@ -86,7 +87,7 @@ def shares(profiles: Profiles) -> Iterator[str]:
         )  # fmt: skip
         rows.append((*Timed(network, run, found).first, *cells, units.share(known, totals.time_ns)))
     head = ("network", "dtype", "batch", "conv: params", "MACs", "time", "fc: params", "MACs", "time", "rest: time")
-    yield from table("Where the work is and where the time goes", head, "llrrrrrrrr", rows)
+    yield from table("Shares of parameters, MACs and time", head, "llrrrrrrrr", rows)
 
 
 def ceilings(profiles: Profiles) -> Iterator[str]:
@@ -99,7 +100,7 @@ def ceilings(profiles: Profiles) -> Iterator[str]:
         if found.totals.of_ceiling:
             rows.append((*one.first, *cells, _part(found.totals.of_datasheet)))
     head = ("network", "dtype", "batch", "all layers", "conv", "fc", "norm", "activation", "all, by datasheet")
-    yield from table("What layers reach of the ceilings", head, "llrrrrrrr", rows)
+    yield from table("Least time at the peak rates / measured time", head, "llrrrrrrr", rows)
 
 
 def _part(value: float | None) -> str:
@@ -137,8 +138,8 @@ def closing_bars(profiles: Profiles) -> list[Bar]:
     """Sums within 5%: of layers alone where the device is busy, with the launch gap elsewhere."""
     bars = []
     for busy, words in (
-        (True, f"layers in place add up to within {CLOSED:.0%} of the whole where the device is busy {BUSY:.0%}"),
-        (False, f"with the launch gap they do to within {CLOSED:.0%} elsewhere"),
+        (True, f"sum of layers within {CLOSED:.0%} of the network's time, device busy at least {BUSY:.0%}"),
+        (False, f"sum of layers and launch gap within {CLOSED:.0%} of the network's time, device less busy"),
     ):
         found = [one for one in sums(profiles) if one.is_busy == busy]
         bars.append(Bar(words, sum(abs(one.off) <= CLOSED for one in found), len(found)))
@@ -152,8 +153,8 @@ def closings(profiles: Profiles) -> Iterator[str]:
          units.duration(one.closing.launch_gap_ns or 0), f"{one.closing.busy or 0:.1%}", percent(one.off))
         for one in sums(profiles)
     ]  # fmt: skip
-    head = ("network", "dtype", "batch", "whole", "layers in place", "launch gap", "busy", "not accounted for")
-    yield from table("Do the layers add up?", head, "llrrrrrr", rows)
+    head = ("network", "dtype", "batch", "network's time", "sum of layers", "launch gap", "busy", "difference")
+    yield from table("Sums of layer times", head, "llrrrrrr", rows)
 
 
 # --- training and memory
@@ -187,14 +188,14 @@ def memory(profiles: Profiles) -> Iterator[str]:
         sizes = (static.peak_bytes, use.requested_bytes, use.allocated_bytes, use.reserved_bytes)
         rows.append((one.name, run.setting.words, *map(units.size, sizes),
                      f"{use.requested_bytes / static.peak_bytes:.3f}"))  # fmt: skip
-    head = ("network", "setting", "predicted", "requested", "allocated", "reserved", "requested / predicted")
-    yield from table("Peaks of memory", head, "llrrrrr", rows)
+    head = ("network", "setting", "computed", "requested", "allocated", "reserved", "requested / computed")
+    yield from table("Peak memory", head, "llrrrrr", rows)
 
 
 def doubts(profiles: Profiles) -> Iterator[str]:
     """Why some times may not be what the device can do."""
     rows = list(_doubts(profiles))
-    yield from table("Doubts", ("slice", "setting", "why"), "lll", rows)
+    yield from table("Warnings", ("slice", "setting", "reason"), "lll", rows)
 
 
 def _doubts(profiles: Profiles) -> Iterable[tuple[str, str, str]]:

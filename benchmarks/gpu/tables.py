@@ -41,7 +41,7 @@ def lines(head: Sequence[str], align: str, rows: Iterable[Sequence[str]]) -> Ite
 def checks(bars: Sequence[Bar]) -> Iterator[str]:
     """The promises, and how often they are kept."""
     rows = [(bar.words, f"{bar.kept} of {bar.of}", "" if bar.kept == bar.of else "not met") for bar in bars]
-    yield from table("Checks", ("what", "kept", ""), "lrl", rows)
+    yield from table("Checks", ("check", "passed", ""), "lrl", rows)
 
 
 def percent(value: float) -> str:
@@ -69,7 +69,7 @@ def agreement_bar(rows: Sequence[Row]) -> Bar:
         for theirs in ("do_bench_ns", "timer_ns")
         if (off := _off(row, theirs)) is not None
     ]
-    words = f"other timers within {AGREE:.0%} of ours, from batch {AGREE_FROM_BATCH} up"
+    words = f"other timers within {AGREE:.0%} of convcost, batch {AGREE_FROM_BATCH} or more"
     return Bar(words, sum(abs(off) <= AGREE for off in found), len(found))
 
 
@@ -88,8 +88,8 @@ def agreement(rows: Sequence[Row]) -> Iterator[str]:
         same = _off(row, "timer_ns", "unflushed_ns")
         made.append((*first, _time(row["flushed_ns"]), *cells, _time(row["unflushed_ns"]),
                      "-" if same is None else percent(same)))  # fmt: skip
-    head = ("network", "dtype", "batch", "ours", "do_bench", "off", "benchmark.Timer", "off", "ours, not flushed",
-            "Timer off that")  # fmt: skip
+    head = ("network", "dtype", "batch", "convcost", "do_bench", "difference", "benchmark.Timer", "difference",
+            "convcost, cache not flushed", "difference of Timer")  # fmt: skip
     yield from table("Other timers on the same module", head, "llrrrrrrrr", made)
 
 
@@ -99,7 +99,7 @@ def agreement(rows: Sequence[Row]) -> Iterator[str]:
 def repeatability_bar(rows: Sequence[Row]) -> Bar:
     """Two runs within 2% in the median."""
     kept = sum(abs(row["second_ns"] / row["first_ns"] - 1) <= REPEAT for row in rows)
-    return Bar(f"two runs within {REPEAT:.0%} in the median", kept, len(rows))
+    return Bar(f"medians of two runs within {REPEAT:.0%}", kept, len(rows))
 
 
 def repeatability(rows: Sequence[Row]) -> Iterator[str]:
@@ -109,7 +109,7 @@ def repeatability(rows: Sequence[Row]) -> Iterator[str]:
          percent(row["second_ns"] / row["first_ns"] - 1))
         for row in rows
     ]  # fmt: skip
-    yield from table("The same run twice", ("network", "dtype", "batch", "first", "second", "off"), "llrrrr", made)
+    yield from table("Repeated runs", ("network", "dtype", "batch", "first", "second", "difference"), "llrrrr", made)
 
 
 # --- memory
@@ -125,7 +125,7 @@ def memory(rows: Sequence[Row]) -> Iterator[str]:
         for network in dict.fromkeys(row["network"] for row in rows)
     ]
     head = ("network", *(f"{mode}, batch {batch}" for mode in modes for batch in batches))
-    yield from table("Requested memory over the prediction", head, "l" + "r" * (len(head) - 1), made)
+    yield from table("Requested memory / computed memory", head, "l" + "r" * (len(head) - 1), made)
 
 
 def _requested(row: Row | None) -> str:
@@ -139,7 +139,7 @@ def _requested(row: Row | None) -> str:
 
 def validation_bar(rows: Sequence[Row]) -> Bar:
     """Networks on which nothing differs."""
-    return Bar("networks that ship agree with PyTorch on the device", sum(row["ok"] for row in rows), len(rows))
+    return Bar("shipped networks agree with PyTorch on the device", sum(row["ok"] for row in rows), len(rows))
 
 
 def validation(rows: Sequence[Row]) -> Iterator[str]:
@@ -152,8 +152,8 @@ def validation(rows: Sequence[Row]) -> Iterator[str]:
         (quantity, witness, *(f"{states.count(state)}" for state in ("agrees", "explained", "differs", "not run")))
         for (quantity, witness), states in ran.items()
     ]
-    head = ("quantity", "against", "agrees", "agrees by another rule", "differs", "not run")
-    yield from table(f"{len(rows)} networks that ship, run on the device", head, "llrrrr", made)
+    head = ("quantity", "compared with", "agrees", "differs by a known rule", "differs", "not run")
+    yield from table(f"Validation of {len(rows)} shipped networks on the device", head, "llrrrr", made)
     wrong = [row for row in rows if not row["ok"]]
     for row in wrong:
         yield f"- {row['network']}: {row.get('error') or '; '.join(row['differences'])}"
@@ -163,11 +163,11 @@ def validation(rows: Sequence[Row]) -> Iterator[str]:
 def tests_bar(rows: Sequence[Row]) -> Bar:
     """Tests that ran and passed."""
     ran = [row for row in rows if row["result"] != "skipped"]
-    return Bar("tests for GPUs pass", sum(row["result"] == "passed" for row in ran), len(ran))
+    return Bar("GPU tests pass", sum(row["result"] == "passed" for row in ran), len(ran))
 
 
 def tests(rows: Sequence[Row]) -> Iterator[str]:
     """What did not pass."""
     made = [(row["test"], row["result"], row["words"].replace("|", "/").replace("\n", " ")) for row in rows
             if row["result"] != "passed"]  # fmt: skip
-    yield from table("Tests for GPUs that did not pass", ("test", "result", "words"), "lll", made)
+    yield from table("GPU tests that did not pass", ("test", "result", "message"), "lll", made)

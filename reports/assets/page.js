@@ -281,14 +281,7 @@ function drawDiagram() {
   blocks.forEach((block, index) => block.kids || (leafOf[block.start] = index));
 
   const elide = (text, most) => (text.length > most ? `${text.slice(0, most / 3)}…${text.slice(-(most - most / 3 - 1))}` : text);
-  const title = (block) => block.label + (block.times ? ` × ${block.times}` : "");
   const sum = (block, key) => block.sums[place(key)];
-  const dominant = (block) => {
-    let best = block.start;
-    for (let layer = block.start; layer < block.stop; layer++)
-      if (layers.macs[layer] > layers.macs[best] || (layers.macs[layer] === layers.macs[best] && layers.params[layer] > layers.params[best])) best = layer;
-    return layers.group[best];
-  };
   const told = (block) => {
     const last = block.stop - 1;
     const output = layers.output[last].replace(/^\d+x/, "");
@@ -299,16 +292,16 @@ function drawDiagram() {
   function box(index, item, x, y) {
     const block = blocks[index];
     const spread = item.items;
-    const label = `${title(block)}, ${told(block)}, ${numberText(sum(block, heat), heat)} ${heat}`;
+    const label = `${block.label}, ${told(block)}, ${numberText(sum(block, heat), heat)} ${heat}`;
     const state = block.kids ? ` aria-expanded="${Boolean(spread)}"` : "";
     const classes = `box${spread ? " open" : ""}${index === chosen ? " chosen" : ""}`;
     const most = Number(data.numbers.raw[heaviest[heat]]) || 1;
     const share = Number(data.numbers.raw[sum(block, heat)]) / most;
     order.push(index);
     const fold = block.kids ? `<path class="fold" data-fold="1" d="${spread ? "M8 11h12l-6 8z" : "M10 9v12l8-6z"}"><title>${spread ? "close" : "open"}</title></path><rect data-fold="1" x="2" y="2" width="24" height="26" fill="transparent"/>` : "";
-    const colour = data.colours[dominant(block)];
+    const colour = data.colours[block.group];
     const face = `<rect class="face" width="${item.w}" height="${item.h}" rx="8"/>`;
-    const head = `<text x="${block.kids ? 26 : 14}" y="19">${esc(elide(title(block), spread ? Math.max(10, item.w / 9) : 24))}</text>`;
+    const head = `<text x="${block.kids ? 26 : 14}" y="19">${esc(elide(block.label, spread ? Math.max(10, item.w / 9) : 24))}</text>`;
     const rest = spread
       ? ""
       : `<rect x="0" y="8" width="4" height="${item.h - 16}" rx="2" fill="${colour}"/><text class="sub" x="${block.kids ? 26 : 14}" y="35">${esc(elide(told(block), 34))}</text>` +
@@ -415,13 +408,13 @@ function drawDiagram() {
   }
 
   function explain(block, index) {
-    const group = dominant(block);
+    const group = block.group;
     const own = block.start;
-    const name = block.kids ? title(block) : layers.name[own];
+    const name = block.kids ? block.label : layers.name[own];
     const head = `<h3><span class="group" style="--own:${data.colours[group]}">${esc(name)}</span></h3>`;
     if (block.kids) {
       const rows = data.quantities.map((key) => `<tr><th scope="row">${key.replaceAll("_", " ")}</th><td>${numberHtml(sum(block, key), key)}</td></tr>`);
-      const kids = block.kids.map((kid) => `<li><button type="button" data-go="${kid}">${esc(elide(title(blocks[kid]), 40))}</button></li>`).join("");
+      const kids = block.kids.map((kid) => `<li><button type="button" data-go="${kid}">${esc(elide(blocks[kid].label, 40))}</button></li>`).join("");
       $("told").innerHTML = `${head}<p class="hint">A block of ${block.stop - block.start} layers, ${esc(layers.name[own])} to ${esc(layers.name[block.stop - 1])}.</p><table><caption class="unseen">Sums</caption><tbody>${rows.join("")}</tbody></table><ul class="chips" style="list-style:none;padding:0;margin:12px 0">${kids}</ul>`;
       return;
     }
