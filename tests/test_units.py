@@ -82,9 +82,16 @@ def test_sizes_are_scaled_from_the_first_unit(value, iec, si):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1, "1x"), (0.0123, "0.0123x"), (2.351, "2.35x"), (99.94, "99.9x"), (100, "100x"), (123.4, "123x")]
-    # "%.3g" of these would be 1e+03.
-    + [(999.6, "1,000x"), (1234.5, "1,234x")],
+    [
+        (1, "1x"),
+        (0.0123, "0.0123x"),
+        (2.351, "2.35x"),
+        (99.94, "99.9x"),
+        (100, "100x"),
+        (123.4, "123x"),
+        (999.6, "1,000x"),  # "%.3g" would give 1e+03
+        (1234.5, "1,234x"),
+    ],
 )
 def test_ratios_have_three_digits_and_no_exponent(value, text):
     assert units.ratio(value) == text

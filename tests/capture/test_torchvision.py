@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from convcost import analyze, capture, load
+from convcost import analyze, load
 from convcost.sources import shipped
 
 torch = pytest.importorskip("torch")
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from convcost import capture  # noqa: E402 - needs torch
 from convcost.sources.model_zoo import without_weights  # noqa: E402
 from support.torchvision_ops import import_torchvision  # noqa: E402
 
