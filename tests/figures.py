@@ -71,6 +71,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def written(figures: Any) -> str:
+    """Figures as JSON text, with keys in order."""
+    return json.dumps(figures, sort_keys=True, indent=1)
+
+
+def digest(figures: Any) -> str:
+    """Twelve hexadecimal digits that stand for these figures."""
+    return hashlib.sha256(written(figures).encode()).hexdigest()[:12]
+
+
 def output(arguments: list[str]) -> Any:
     """What a command prints as JSON; the message of one that refuses, as a text."""
     out = io.StringIO()
@@ -101,7 +111,7 @@ def cases(only: list[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
                 yield f"{source}: {name}", lambda source=source, options=options: output(["fit", source, *options])
             for command in (["compare", source, "resnet18"], ["compare", "--layers", source, "vgg16"]):
                 yield f"{source}: {' '.join(command)}", lambda command=command: output(command)
-    if captured and not only:
+    if captured and (not only or "captured" in only):
         pair = ["torchvision:resnet18", "resnet18"]
         yield "captured: fit", lambda: output(["fit", "torchvision:resnet18", "--gpu", "t4"])
         yield "captured: fit train", lambda: output(["fit", "timm:resnet26d", "--gpu", "h100", "--train"])
@@ -128,14 +138,16 @@ def main() -> None:
     found: dict[str, dict[str, str]] = {}
     number, different = 0, 0
     for name, content in cases(arguments.only):
-        text = json.dumps(content(), sort_keys=True, indent=1)
+        figures = content()
         source, _, command = name.rpartition(": ")
-        digest = found.setdefault(source, {})[command] = hashlib.sha256(text.encode()).hexdigest()[:12]
+        found.setdefault(source, {})[command] = digest(figures)
         number += 1
         if arguments.dump:
             arguments.dump.mkdir(parents=True, exist_ok=True)
-            (arguments.dump / (re.sub(r"[^\w.-]+", "_", name) + ".json")).write_text(text + "\n", encoding="utf-8")
-        if not arguments.write and known.get(source, {}).get(command) != digest:
+            (arguments.dump / (re.sub(r"[^\w.-]+", "_", name) + ".json")).write_text(
+                written(figures) + "\n", encoding="utf-8"
+            )
+        if not arguments.write and known.get(source, {}).get(command) != found[source][command]:
             different += 1
             print(f"differs: {name}", flush=True)
     if arguments.write:

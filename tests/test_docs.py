@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from convcost.sources.load import graph_from_text
 from convcost.spec import json_schema
 from convcost.spec.parse import compile_spec
 from convcost.yaml_reader import read
+from support.pinned import other_versions
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -47,27 +47,9 @@ def generator() -> Any:
 # --- generated parts
 
 
-def other_versions() -> list[str]:
-    """Packages that shape generated text and are not of the version that the text was made with."""
-    pinned = dict(
-        line.split("==")
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
-        if "==" in line and line[0] != "#"
-    )
-    found = []
-    for name in ("click", "rich", "msgspec", "pandas"):
-        try:
-            installed = version(name)
-        except PackageNotFoundError:
-            installed = "missing"
-        if installed != pinned[name]:
-            found.append(f"{name} {installed} (pinned: {pinned[name]})")
-    return found
-
-
 def test_generated_parts_are_fresh(capsys):
-    if other_versions():
-        pytest.skip(f"generated with the versions of constraints.txt: {', '.join(other_versions())}")
+    if others := other_versions("click", "rich", "msgspec", "pandas"):
+        pytest.skip(f"generated with the versions of constraints.txt: {', '.join(others)}")
     status = generator().main(["--check"])
     assert status == 0, capsys.readouterr().err
 

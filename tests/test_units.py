@@ -56,6 +56,47 @@ def test_only_everything_is_a_hundred_percent_and_only_nothing_is_none(part, who
     assert units.share(part, whole) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(9_999, "9,999"), (10_000, "10.00K"), (-10_000, "-10.00K"), (999_999, "1000.00K"), (10**6, "1.00M"), (0, "0")],
+)
+def test_counts_are_scaled_from_ten_thousand(value, text):
+    assert units.count(value) == text
+    assert units.count(value, "raw") == f"{value:,}"
+
+
+@pytest.mark.parametrize(
+    ("value", "iec", "si"),
+    [
+        (999, "999 B", "999 B"),
+        (1000, "1000 B", "1.00 kB"),
+        (1023, "1023 B", "1.02 kB"),
+        (1024, "1.00 KiB", "1.02 kB"),
+        (-1024, "-1.00 KiB", "-1.02 kB"),
+        (1024**2, "1.00 MiB", "1.05 MB"),
+    ],
+)
+def test_sizes_are_scaled_from_the_first_unit(value, iec, si):
+    assert (units.size(value), units.size(value, "si")) == (iec, si)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "1x"),
+        (0.0123, "0.0123x"),
+        (2.351, "2.35x"),
+        (99.94, "99.9x"),
+        (100, "100x"),
+        (123.4, "123x"),
+        (999.6, "1,000x"),  # "%.3g" would give 1e+03
+        (1234.5, "1,234x"),
+    ],
+)
+def test_ratios_have_three_digits_and_no_exponent(value, text):
+    assert units.ratio(value) == text
+
+
 def test_shares_of_large_integers_do_not_round_up():
     """One multiply-accumulate less than a googol of them is not everything."""
     assert units.share(10**100 - 1, 10**100) == ">99.9%"

@@ -14,8 +14,8 @@ from convcost import analyze
 from convcost.analysis.explain import explain, explain_op
 from convcost.errors import OpError
 from convcost.ops import REGISTRY
-from convcost.sources import shipped
 from convcost.sources.load import load_shipped
+from support.cases import NETWORKS
 from support.networks import chain, network, single
 
 OPERATORS = {
@@ -72,7 +72,7 @@ def graphs():
     return load_shipped()
 
 
-@pytest.mark.parametrize("name", sorted(name for name, _, _ in shipped.shipped()))
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_step_of_every_network(name):
     graph = graphs()[name]
     report = analyze(graph)

@@ -12,11 +12,9 @@ from convcost import analyze
 from convcost.analysis.layers import SUMMED
 from convcost.ops.base import GROUPS
 from convcost.ops.flop_counts import KINDS
-from convcost.sources import shipped
 from convcost.sources.load import load_shipped
+from support.cases import NETWORKS
 from support.networks import chain, network
-
-NAMES = sorted(name for name, _, _ in shipped.shipped())
 
 TOP = ["schema", "convcost", "architecture", "settings", "convention", "totals", "breakdown", "layers", "published",
        "coverage", "warnings"]  # fmt: skip
@@ -43,7 +41,7 @@ def parsed(report, convention=None):
     return json.loads(report.to_json(convention))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_keys(name):
     """Schema 1: keys may be added within a version, none may go. This list only grows."""
     report = analyze(graphs()[name])
@@ -77,7 +75,7 @@ def numbers(value, path=""):
         yield path, value
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_numbers_are_raw_integers(name):
     """Only published accuracies, an op's own decimals (p, eps) and mean strides behind enlargements are no integers."""
     allowed = (".architecture.accuracy", ".layers.fields", ".layers.receptive_field.stride")

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from convcost import OperatorCost, SourceError, UsageError, analyze, capture, operator_rule
-from convcost.capture import custom_operators
+from convcost import OperatorCost, SourceError, UsageError, analyze, operator_rule
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
@@ -22,7 +21,8 @@ from torch.nn import functional as F  # noqa: E402, N812
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from convcost import validate  # noqa: E402 - needs torch
+from convcost import capture, validate  # noqa: E402 - needs torch
+from convcost.capture import custom_operators  # noqa: E402
 
 
 class Calls(nn.Module):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from convcost import analyze, capture
+from convcost import analyze
 
 torch = pytest.importorskip("torch")
 from peer_cases import ATTENTION, CASES  # noqa: E402
+
+from convcost import capture  # noqa: E402 - needs torch
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

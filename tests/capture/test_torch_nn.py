@@ -10,10 +10,12 @@ import re
 
 import pytest
 
-from convcost import SourceError, analyze, capture
+from convcost import SourceError, analyze
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
+
+from convcost import capture  # noqa: E402 - needs torch
 
 LINE, IMAGE, VOLUME = (2, 6, 12), (2, 6, 12, 10), (2, 6, 8, 6, 10)
 MAPS = {1: LINE, 2: IMAGE, 3: VOLUME}

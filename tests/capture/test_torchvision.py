@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from convcost import analyze, capture, load
+from convcost import analyze, load
 from convcost.sources import shipped
+from support.cases import NETWORKS, few
 
 torch = pytest.importorskip("torch")
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from convcost import capture  # noqa: E402 - needs torch
 from convcost.sources.pytorch_module import without_weights  # noqa: E402
 from support.torchvision_ops import import_torchvision  # noqa: E402
 
@@ -80,7 +82,7 @@ def test_most_of_what_ships_is_in_torchvision():
     assert len(BOTH) >= 40
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", few(BOTH, NETWORKS))
 def test_a_captured_network_is_the_shipped_one(name):
     """Step by step, in the order that PyTorch takes them."""
     theirs = TORCHVISION.get(name, name)
@@ -118,29 +120,31 @@ def counted(name, size, **keys):
 IMAGE, CLIP = (3, 224, 224), (3, 16, 112, 112)
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "keys"),
-    [
-        ("alexnet", IMAGE, {}),
-        ("googlenet", IMAGE, BUILT_WITH["googlenet"]),
-        ("inception_v3", (3, 299, 299), BUILT_WITH["inception_v3"]),
-        ("efficientnet_v2_s", (3, 384, 384), {}),
-        ("maxvit_t", IMAGE, {}),
-        ("mnasnet0_5", IMAGE, {}),
-        ("regnet_y_400mf", IMAGE, {}),
-        ("swin_v2_t", (3, 256, 256), {}),
-        ("vit_b_32", IMAGE, {}),
-        ("fcn_resnet50", (3, 520, 520), {"weights_backbone": None, "aux_loss": True}),
-        ("deeplabv3_mobilenet_v3_large", (3, 520, 520), {"weights_backbone": None, "aux_loss": True}),
-        ("lraspp_mobilenet_v3_large", (3, 520, 520), {"weights_backbone": None}),
-        ("r2plus1d_18", CLIP, {}),
-        ("s3d", (3, 16, 224, 224), {}),
-        ("mvit_v1_b", (3, 16, 224, 224), {}),
-        ("swin3d_t", (3, 16, 224, 224), {}),
-    ],
-)
-def test_a_sample_is_as_published(name, size, keys):
+PUBLISHED = {
+    "alexnet": (IMAGE, {}),
+    "googlenet": (IMAGE, BUILT_WITH["googlenet"]),
+    "inception_v3": ((3, 299, 299), BUILT_WITH["inception_v3"]),
+    "efficientnet_v2_s": ((3, 384, 384), {}),
+    "maxvit_t": (IMAGE, {}),
+    "mnasnet0_5": (IMAGE, {}),
+    "regnet_y_400mf": (IMAGE, {}),
+    "swin_v2_t": ((3, 256, 256), {}),
+    "vit_b_32": (IMAGE, {}),
+    "fcn_resnet50": ((3, 520, 520), {"weights_backbone": None, "aux_loss": True}),
+    "deeplabv3_mobilenet_v3_large": ((3, 520, 520), {"weights_backbone": None, "aux_loss": True}),
+    "lraspp_mobilenet_v3_large": ((3, 520, 520), {"weights_backbone": None}),
+    "r2plus1d_18": (CLIP, {}),
+    "s3d": ((3, 16, 224, 224), {}),
+    "mvit_v1_b": ((3, 16, 224, 224), {}),
+    "swin3d_t": ((3, 16, 224, 224), {}),
+}
+SAMPLE = ("inception_v3", "maxvit_t", "swin_v2_t", "lraspp_mobilenet_v3_large", "r2plus1d_18")
+
+
+@pytest.mark.parametrize("name", few(PUBLISHED, SAMPLE))
+def test_a_sample_is_as_published(name):
     """All of them: benchmarks/zoo.py. torchvision publishes 10^9 multiply-accumulates as ``_ops``."""
+    size, keys = PUBLISHED[name]
     weights = models.get_model_weights(name)
     meta = getattr(weights, "IMAGENET1K_V1", next(iter(weights))).meta
     totals = counted(name, size, **keys)

@@ -18,6 +18,7 @@ import convcost
 from convcost.errors import MissingExtraError
 from convcost.profiles import load_profile
 from convcost.render.documents.profile import profile_document
+from support.shown import ANSI
 
 RECORDED = Path(__file__).parent.parent / "profiles" / "lenet5-cpu-schema1.json"
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
@@ -71,14 +72,12 @@ def test_a_table(run, quick):
 @pytest.mark.parametrize(
     "arguments", [["--train", "--optimizer", "adamw"], ["--layers", "both", "--dtype", "float32,bfloat16"]]
 )
-def test_a_table_fits_80_columns(shell, arguments):
-    result = shell(
-        f"COLUMNS=80 FORCE_COLOR=1 OMP_NUM_THREADS=1 convcost profile lenet5 --device cpu --seconds 0.05 "
-        f"--units si {' '.join(arguments)}"
-    )
+def test_a_table_fits_80_columns(run, quick, monkeypatch, arguments):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    result = run("profile", "lenet5", "--device", "cpu", "--seconds", "0.05", "--units", "si", *arguments)
     assert result.status == 0, result.err
-    from support.shown import ANSI
-
+    assert "\x1b[" in result.out
     assert max(len(ANSI.sub("", line)) for line in result.out.splitlines()) <= 80
 
 

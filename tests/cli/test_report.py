@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import convcost.render.page.plotly_js  # noqa: F401  (a function of this name hides the module)
-from convcost import analyze, capture, load, memory
+import convcost.render.page.plotly_js  # a function of this name hides the module
+from convcost import analyze, load, memory
 from convcost.cli.output import opened
 from convcost.pages import network_records
 from convcost.render.charts import charts_of
@@ -100,7 +100,7 @@ def test_memory_over_time_of_both_modes(train):
 
 def test_a_module_captured_in_one_mode_has_memory_of_that_one():
     torch = pytest.importorskip("torch")
-    report = analyze(capture(torch.nn.Conv2d(3, 4, 3).eval(), torch.zeros(1, 3, 8, 8)))
+    report = analyze(convcost.capture(torch.nn.Conv2d(3, 4, 3).eval(), torch.zeros(1, 3, 8, 8)))
     chart = next(chart for chart in charts_of(network_records(report)) if chart.key == "memory")
     assert chart.note.startswith("Inference: at most ")
     assert "Left out, training step with AdamW: Conv2d was captured in eval mode" in chart.note

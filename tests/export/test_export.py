@@ -15,6 +15,7 @@ from convcost import Graph, Node, SourceError, Tensor, UsageError, analyze, expo
 from convcost.graph import GIVEN, OWN
 from convcost.ops import generic, make, ready
 from convcost.sources.load import graph_from_text, load_shipped
+from support.cases import NETWORKS, cases
 
 SHIPPED = load_shipped()
 
@@ -61,7 +62,7 @@ CONV = {"out_channels": 8, "kernel_size": 3, "padding": 1}
 # --- shipped networks
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_shipped_networks_come_back(name):
     graph = SHIPPED[name]
     text = export(graph)
@@ -345,7 +346,7 @@ def networks(draw):
     return built(rows, outputs=outputs, batch_free=draw(st.booleans()))
 
 
-@settings(deadline=None, derandomize=True, max_examples=400, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, derandomize=True, max_examples=cases(400), suppress_health_check=list(HealthCheck))
 @given(networks())
 def test_any_graph_comes_back(graph):
     text = export(graph)
@@ -355,7 +356,7 @@ def test_any_graph_comes_back(graph):
     assert figures(reread(again)) == figures(graph)
 
 
-@settings(deadline=None, derandomize=True, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, derandomize=True, max_examples=cases(60), suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(st.sampled_from([4, 8, 12, 16]), st.sampled_from([1, 2]), st.booleans()), min_size=1, max_size=6)
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from convcost import analyze, capture, export
+from convcost import analyze, export
 from convcost.sources.load import graph_from_text
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
+
+from convcost import capture  # noqa: E402 - needs torch
 
 
 def figures(report):

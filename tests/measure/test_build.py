@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import gc
 import inspect
-import os
 import weakref
 
 import pytest
@@ -18,6 +17,7 @@ from convcost.ops import make, ready
 from convcost.ops.base import Op
 from convcost.sources.load import load_shipped
 from ops.examples import EXAMPLES, expanded
+from support.cases import FULL, NETWORKS
 from support.networks import chain, network
 
 torch = pytest.importorskip("torch")
@@ -80,7 +80,7 @@ def test_every_op(op, inputs, device):
     }
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_shipped_architecture(name):
     graph = SHIPPED[name]
     report = convcost.analyze(graph, batch=2)
@@ -357,7 +357,7 @@ def test_the_builder_asks_no_rules():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("CONVCOST_ALL_ON_CPU"), reason="minutes; set CONVCOST_ALL_ON_CPU=1 to run it")
+@pytest.mark.skipif(not FULL, reason="takes minutes; CONVCOST_CASES=full runs it")
 @pytest.mark.parametrize("name", SHIPPED)
 def test_all_run_on_the_cpu(name):
     graph = SHIPPED[name]

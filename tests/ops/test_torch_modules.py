@@ -14,6 +14,7 @@ from convcost.ops import REGISTRY, Composite, Op, make, ready
 from convcost.ops.base import NOTHING, register
 from convcost.tensor import Tensor
 from ops.examples import EXAMPLES, FIXED, expanded
+from support.cases import few
 
 torch = pytest.importorskip("torch")
 FlopCounterMode = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode
@@ -30,7 +31,7 @@ def with_batch(inputs, batch):
 STEPS = {
     "-".join(filter(None, (str(example), step.name, f"batch={batch}"))): (step.op, step.inputs)
     for example in EXAMPLES
-    for batch in ((2,) if example.op in FIXED else (1, 3))
+    for batch in ((2,) if example.op in FIXED else few((1, 3), (3,)))
     for inputs in [with_batch(example.inputs, batch)]
     for step in expanded(ready(make(example.op, example.fields), inputs), inputs)
 }

@@ -1,11 +1,10 @@
 """Random fields and sizes: rules and PyTorch modules agree on shapes, bytes, weights and MACs, and on what they refuse.
 
-``CONVCOST_CASES`` says how many cases each family gets.
+``CONVCOST_CASES`` (support/cases.py) says how many cases each family gets.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from math import prod
@@ -19,11 +18,12 @@ from hypothesis import strategies as st
 from convcost.errors import OpError
 from convcost.ops import make, ready
 from convcost.tensor import Tensor
+from support.cases import cases
 
 torch = pytest.importorskip("torch")
 FlopCounterMode = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode
 
-CASES = int(os.environ.get("CONVCOST_CASES", "400"))
+CASES = cases(400)
 
 
 class Case(NamedTuple):

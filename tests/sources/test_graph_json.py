@@ -18,6 +18,7 @@ from convcost.ops import make, ready
 from convcost.sources.graph_json import graph_from_json, graph_of
 from convcost.sources.load import load_shipped
 from convcost.tensor import Tensor
+from support.cases import NETWORKS, cases
 
 SHIPPED = load_shipped()
 
@@ -45,7 +46,7 @@ def written():
 # --- there and back
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_shipped_networks_come_back(name):
     graph = SHIPPED[name]
     text = export(graph, "json")
@@ -416,7 +417,7 @@ MANGLED = {
 }
 
 
-@settings(deadline=None, derandomize=True, max_examples=1000, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, derandomize=True, max_examples=cases(1000), suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_anything_anywhere_is_a_graph_or_an_error(data):
     """A document with another value at some place gives a network that every analysis takes, or an error of ours."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from convcost import OpError, yaml_reader
 from convcost.spec.expressions import FUNCTIONS, LIMIT, MAX_LENGTH, MAX_TERMS, literal, make_divisible, parse
 from convcost.spec.values import Constant, Dotted, Items, NameTerm, Word, term
+from support.cases import cases
 
 SCOPE = {"n": 7, "width": 1.5, "deep": True, "none_": None, "row": (1, 2), "act": Word("relu")}
 
@@ -211,7 +212,7 @@ def truths(inner):
 EXPRESSIONS = st.recursive(NUMBERS, numeric, max_leaves=6)
 
 
-@settings(deadline=None, derandomize=True, max_examples=400)
+@settings(deadline=None, derandomize=True, max_examples=cases(400))
 @given(EXPRESSIONS | truths(EXPRESSIONS))
 def test_expressions_mean_what_python_means(text):
     names = {
@@ -237,7 +238,7 @@ def test_expressions_mean_what_python_means(text):
     assert isinstance(found, bool) == isinstance(expected, bool)
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(deadline=None, derandomize=True, max_examples=cases(300))
 @given(st.text(st.sampled_from(list("01289.,eE+-*/%()<>=! nmaxi_'\"\\[]{}:ü\n")), max_size=30))
 def test_any_text_is_a_value_or_an_error(text):
     with warnings.catch_warnings():

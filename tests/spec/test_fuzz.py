@@ -13,9 +13,10 @@ from convcost.ops import REGISTRY, Op, make
 from convcost.sources import shipped
 from convcost.sources.load import graph_from_text
 from convcost.spec.expressions import LIMIT, make_divisible, parse
+from support.cases import cases
 
 SHIPPED = [shipped.text_of(path) for path in shipped.files()]
-QUIET = settings(deadline=None, derandomize=True, max_examples=60, suppress_health_check=list(HealthCheck))
+QUIET = settings(deadline=None, derandomize=True, max_examples=cases(60), suppress_health_check=list(HealthCheck))
 
 
 def works_or_says_why(text):
@@ -93,7 +94,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
-@settings(QUIET, max_examples=25)
+@settings(QUIET, max_examples=cases(25))
 @given(data=st.data())
 def test_random_fields(name, data):
     """No schema can be driven into anything but an op or an OpError (some unions of msgspec's crash the interpreter)."""
@@ -124,7 +125,7 @@ def grown(inner):
     )
 
 
-@settings(QUIET, max_examples=300)
+@settings(QUIET, max_examples=cases(300))
 @given(st.recursive(NUMBERS, grown, max_leaves=8))
 def test_expressions_mean_what_python_means(text):
     names = {"min": min, "max": max, "ceil": math.ceil, "round": round, "__builtins__": {}}

@@ -12,6 +12,7 @@ from convcost import SpecError, analyze
 from convcost.sources.load import graph_from_text
 from convcost.spec import graph_builder
 from convcost.spec.expand import MAX_DEPTH
+from support.cases import cases
 from support.networks import chain, network
 
 CONV = "conv2d: {out_channels: 3, kernel_size: 1}"
@@ -500,7 +501,7 @@ def spec(blocks, body, extra=()):
     return json.dumps({"name": "net", "input": [3, 5, 5], "blocks": defined, "layers": [*layers, *extra]})
 
 
-@settings(deadline=None, derandomize=True, max_examples=150)
+@settings(deadline=None, derandomize=True, max_examples=cases(150))
 @given(networks(), st.data())
 def test_random_networks(drawn, data):
     blocks, body = drawn
@@ -516,7 +517,7 @@ def test_random_networks(drawn, data):
     assert longer.nodes[-1].inputs == ((count - 1, 0), (graph.index[path], 0))
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
+@settings(deadline=None, derandomize=True, max_examples=cases(100))
 @given(networks())
 def test_copies_of_blocks_are_what_expanding_them_again_gives(drawn):
     text = spec(*drawn)

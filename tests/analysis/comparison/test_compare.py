@@ -8,7 +8,7 @@ import json
 import pytest
 
 import convcost
-from convcost import analyze, capture, compare, fit, load, memory
+from convcost import analyze, compare, fit, load, memory
 from convcost.analysis.quantities import budget_keys, lock_keys, quantities, quantity
 from convcost.errors import SpecError, UsageError
 from convcost.render import render
@@ -155,7 +155,7 @@ def test_the_largest_batch_of_a_gpu():
 def test_a_capture_has_no_largest_batch():
     """It holds for one batch and one mode: what is not known is None, and no 0."""
     torch = pytest.importorskip("torch")
-    graph = capture(torch.nn.Conv2d(3, 8, 3).eval(), torch.empty(1, 3, 8, 8))
+    graph = convcost.capture(torch.nn.Conv2d(3, 8, 3).eval(), torch.empty(1, 3, 8, 8))
     (row,) = compare([graph], gpu="rtx4090").networks
     assert row.figures["largest_batch"] is row.figures["peak_training_memory"] is None
     assert row.figures["peak_memory"] == 4 * (224 + 3 * 8 * 8 + 8 * 6 * 6)
@@ -166,7 +166,9 @@ def test_a_capture_has_no_largest_batch():
 
 def test_what_is_not_known_is_said():
     torch = pytest.importorskip("torch")
-    found = compare([capture(torch.nn.Conv2d(3, 8, 3).eval(), torch.empty(1, 3, 8, 8)), load("lenet5")], gpu="t4")
+    found = compare(
+        [convcost.capture(torch.nn.Conv2d(3, 8, 3).eval(), torch.empty(1, 3, 8, 8)), load("lenet5")], gpu="t4"
+    )
     out = io.StringIO()
     render(comparison_document(found), "markdown", out)
     assert out.getvalue().count("Not known of") == 2

@@ -6,6 +6,7 @@ import pytest
 
 import convcost
 from convcost.sources.load import load_shipped
+from support.cases import NETWORKS, few
 
 torch = pytest.importorskip("torch")
 
@@ -26,6 +27,9 @@ SIZES = {"inception_v3": 299, "vit_h_14": 224}
 # A step's peak takes seconds each; these have every kind of block.
 STEPPED = ("alexnet", "vgg11", "googlenet", "resnet18", "resnet50", "densenet121", "mobilenet_v2", "mobilenet_v3_small",
            "efficientnet_b0", "shufflenet_v2_x1_0", "squeezenet1_1", "convnext_tiny", "regnet_y_400mf")  # fmt: skip
+# One of each kind that torchvision has.
+KINDS = (*STEPPED, "inception_v3", "mnasnet0_5", "efficientnet_v2_s", "maxvit_t", "resnext50_32x4d", "swin_t",
+         "swin_v2_t", "vit_b_16", "wide_resnet50_2")  # fmt: skip
 # Specs whose blocks nest as torchvision's modules do. DenseNet's forward keeps lists alive, attention's its locals.
 NESTED_ALIKE = (
     "alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "convnext_tiny", "convnext_small", "convnext_base", "convnext_large",
@@ -57,7 +61,7 @@ def shape_of(name, module, batch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", torchvision_names())
+@pytest.mark.parametrize("name", few(torchvision_names(), KINDS))
 def test_torchvision_keeps_for_backward_what_the_hooks_see(name):
     module = built(name).train()
     shape = shape_of(name, module, 2)
@@ -67,8 +71,8 @@ def test_torchvision_keeps_for_backward_what_the_hooks_see(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch", [1, 8])
-@pytest.mark.parametrize("name", torchvision_names())
+@pytest.mark.parametrize("batch", few([1, 8], [8]))
+@pytest.mark.parametrize("name", few(torchvision_names(), KINDS))
 def test_inference_peaks_of_torchvision_are_those_of_the_tracker(name, batch):
     module = built(name).eval()
     shape = shape_of(name, module, batch)
@@ -80,7 +84,7 @@ def test_inference_peaks_of_torchvision_are_those_of_the_tracker(name, batch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adamw"])
+@pytest.mark.parametrize("optimizer", few(["sgd", "momentum", "adamw"], ["adamw"]))
 @pytest.mark.parametrize("name", STEPPED)
 def test_peaks_of_a_training_step_are_within_2_percent_of_the_tracker(name, optimizer):
     module = built(name).train()
@@ -90,7 +94,7 @@ def test_peaks_of_a_training_step_are_within_2_percent_of_the_tracker(name, opti
     assert ours == pytest.approx(training_peak(module, [shape], optimizer), rel=0.02)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_shipped_networks_keep_for_backward_what_the_hooks_see(name):
     memory = convcost.memory(SHIPPED[name], 2, kernels="meta")
     network = convcost.build(SHIPPED[name], device="meta").train()
@@ -102,7 +106,7 @@ def inputs_of(memory):
     return [torch.empty(x.shape, dtype=getattr(torch, x.dtype), device="meta") for x in Storages(memory.report).given]
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_inference_peaks_of_specs_are_those_of_python_frames(name):
     memory = convcost.memory(SHIPPED[name], 2, mode="inference", kernels="meta")
     network = convcost.build(SHIPPED[name], device="meta").eval()
@@ -117,7 +121,7 @@ def test_inference_peaks_of_specs_are_those_of_python_frames(name):
     del result
 
 
-@pytest.mark.parametrize("name", NESTED_ALIKE)
+@pytest.mark.parametrize("name", few(NESTED_ALIKE, NETWORKS))
 def test_inference_peaks_of_specs_are_those_of_torchvision(name):
     module = built(name).eval()
     shape = shape_of(name, module, 2)
@@ -126,7 +130,9 @@ def test_inference_peaks_of_specs_are_those_of_torchvision(name):
     assert memory.activation_peak_bytes == peak(observed)
 
 
-@pytest.mark.parametrize("name", ["vgg11", "resnet18", "mobilenet_v2", "googlenet", "densenet121"])
+@pytest.mark.parametrize(
+    "name", few(["vgg11", "resnet18", "mobilenet_v2", "googlenet", "densenet121"], ["resnet18", "mobilenet_v2"])
+)
 def test_mixed_precision_keeps_what_the_hooks_see_under_autocast(name):
     keys = {"init_weights": False} if name == "googlenet" else {}
     module = import_torchvision().models.get_model(name, weights=None, **keys).train()
@@ -136,10 +142,11 @@ def test_mixed_precision_keeps_what_the_hooks_see_under_autocast(name):
     assert memory.saved_for_backward_bytes == sum(saved_storages(module, [x], inside).values())
 
 
-@pytest.mark.parametrize(
-    "name", ["lenet5", "alexnet_cs231n", "resnet20_cifar", "nin", "mobilenet_v1", "resnet18_d2l", "squeezenet1_1",
-             "shufflenet_v2_x1_0", "mobilenet_v3_small", "convnetjs_cifar10"]
-)  # fmt: skip
+@pytest.mark.parametrize("name", few(
+    ["lenet5", "alexnet_cs231n", "resnet20_cifar", "nin", "mobilenet_v1", "resnet18_d2l", "squeezenet1_1",
+     "shufflenet_v2_x1_0", "mobilenet_v3_small", "convnetjs_cifar10"],
+    ["lenet5", "resnet20_cifar", "shufflenet_v2_x1_0", "mobilenet_v3_small"],
+))  # fmt: skip
 def test_small_networks_keep_for_backward_on_a_cpu_what_the_hooks_see(name):
     if name not in SHIPPED:
         pytest.fail(f"{name} does not ship")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from importlib.util import find_spec
@@ -15,7 +14,7 @@ from convcost import Graph, Node, Tensor
 from convcost.analysis import costs
 from convcost.errors import SourceError, SpecError, UsageError
 from convcost.ops import REGISTRY, make, ready
-from convcost.sources import shipped
+from support.cases import NETWORKS
 from support.networks import chain
 from support.torchvision_ops import import_torchvision
 
@@ -30,11 +29,6 @@ from convcost.measure.validation.module_run import Places  # noqa: E402
 # PyTorch's, on its speed.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
-NAMES = [name for name, _, _ in shipped.shipped()]
-FIRST = list({file: name for name, file, _ in reversed(list(shipped.shipped()))}.values())
-"""The first network of each file."""
-SAMPLE = NAMES if os.environ.get("CONVCOST_VALIDATE_ALL") else FIRST
-
 
 def fvcore_is_there():
     return find_spec("fvcore") is not None
@@ -47,7 +41,7 @@ def unequal(found):
     return [(check.quantity, check.witness, difference) for check in found.checks for difference in check.differences]
 
 
-@pytest.mark.parametrize("name", SAMPLE)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_what_ships_agrees(name):
     found = validate(name)
     assert unequal(found) == []
