@@ -26,7 +26,7 @@ from gpu.page import page  # noqa: E402
 from gpu.plan import BATCHES, NETWORKS, Scope, Slice, slices  # noqa: E402
 
 from convcost.errors import ConvcostError, nearest  # noqa: E402
-from convcost.files import written  # noqa: E402
+from convcost.files import atomic_write  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "reports" / "gpu"
@@ -120,7 +120,7 @@ def run(
 def write_page(output: Path, scope: Scope) -> None:
     """The page over all evidence that is there."""
     output.mkdir(parents=True, exist_ok=True)
-    with written(str(output / "README.md")) as file:
+    with atomic_write(str(output / "README.md")) as file:
         file.write(page(output, scope))
 
 

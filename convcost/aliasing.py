@@ -1,4 +1,7 @@
-"""Which values share memory: views and in-place results live in the storage of what they came from."""
+"""Which tensors share storage: a view and the result of an in-place op use the storage of their input.
+
+What each op does with the storage of its inputs is declared on the op (``Op.placement``), not here.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from .tensor import Tensor
 
 @lru_cache(maxsize=65536)
 def placements(op: Op, inputs: tuple[Tensor, ...], train: bool) -> tuple[Placement, ...]:
-    """``op.placement``, remembered: networks repeat themselves."""
+    """``op.placement``, cached because networks repeat layers."""
     return op.placement(inputs, train)
 
 
@@ -24,10 +27,19 @@ def overwritten(
     inputs: Sequence[Tensor],
     outputs: Sequence[Reference],
 ) -> tuple[Node | None, Node] | None:
-    """The first node that reads a value which an earlier in-place op has overwritten, and that op.
+    """Find the first node that reads a tensor after an in-place op has overwritten it.
 
-    The reader is None if the overwritten value is an output of the network. Checked as evaluated and as trained, since
-    dropout shares its input's memory only in evaluation. None if there is no such clash.
+    Both evaluation and training are checked, because dropout shares its input's storage only in evaluation.
+
+    Args:
+        nodes: the nodes of a network in order of execution.
+        tensors: the output tensors of each node.
+        inputs: the input tensors of the network.
+        outputs: references to the outputs of the network.
+
+    Returns:
+        ``(reader, writer)``: the node that reads, or None if an output of the network is overwritten, and the in-place
+        node. None if no tensor is read after it is overwritten.
     """
     readers = Counter(chain.from_iterable([node.inputs for node in nodes]))
     readers.update(outputs)
@@ -36,66 +48,66 @@ def overwritten(
             continue
         source = node.inputs[0]
         if readers[source] == 1 and source[0] >= 0 and type(nodes[source[0]].op).placement is Op.placement:
-            continue  # the only reader of one fresh output: by far the most
-        if not _alone(nodes, tensors, inputs, readers, source):
-            return _first_clash(nodes, tensors, inputs, outputs)
+            continue  # the only reader of a newly allocated output, the most frequent case
+        if not _read_once(nodes, tensors, inputs, readers, source):
+            return _first_conflict(nodes, tensors, inputs, outputs)
     return None
 
 
-def _alone(
+def _read_once(
     nodes: Sequence[Node],
     tensors: Sequence[tuple[Tensor, ...]],
     inputs: Sequence[Tensor],
     readers: Mapping[Reference, int],
     reference: Reference,
 ) -> bool:
-    """True if nothing but one chain of ops ever sees the memory behind ``reference``: the common case, cheap to see."""
+    """True if only one chain of ops reads the storage behind ``reference``. Cheap, and true in most networks."""
     while readers[reference] == 1:
         position, output = reference
         if position < 0:
             return True
         node = nodes[position]
-        arriving = tuple([tensors[n][k] if n >= 0 else inputs[-1 - n] for n, k in node.inputs])
+        node_inputs = tuple([tensors[n][k] if n >= 0 else inputs[-1 - n] for n, k in node.inputs])
         if len(tensors[position]) > 1:
             return False
-        home = _homes(node.op, arriving, output)
-        if not home:
+        shared = _shared_inputs(node.op, node_inputs, output)
+        if not shared:
             return True
-        if len(home) > 1 or min(home) < 0:
+        if len(shared) > 1 or min(shared) < 0:
             return False
-        reference = node.inputs[min(home)]
+        reference = node.inputs[min(shared)]
     return False
 
 
 @lru_cache(maxsize=65536)
-def _homes(op: Op, inputs: tuple[Tensor, ...], output: int) -> frozenset[int]:
-    """The inputs whose memory an output shares, as evaluated or as trained."""
-    found = [placements(op, inputs, train)[output] for train in (False, True)]
-    return frozenset(placement.input for placement in found if placement.kind != "fresh")
+def _shared_inputs(op: Op, inputs: tuple[Tensor, ...], output: int) -> frozenset[int]:
+    """The numbers of the inputs whose storage an output shares, in evaluation or in training."""
+    both_modes = [placements(op, inputs, train)[output] for train in (False, True)]
+    return frozenset(placement.input for placement in both_modes if placement.kind != "fresh")
 
 
-def _first_clash(
+def _first_conflict(
     nodes: Sequence[Node], tensors: Sequence[tuple[Tensor, ...]], inputs: Sequence[Tensor], outputs: Sequence[Reference]
 ) -> tuple[Node | None, Node] | None:
     for train in (False, True):
         storage: dict[Reference, Reference] = {(-1 - k, 0): (-1 - k, 0) for k in range(len(inputs))}
-        written: dict[Reference, int] = {}  # storage -> position of its last in-place write
+        last_write: dict[Reference, int] = {}  # storage -> position of the last in-place op that writes to it
         for position, node in enumerate(nodes):
-            arriving = []
+            node_inputs = []
             for reference in node.inputs:
-                if written.get(storage[reference], reference[0]) > reference[0]:
-                    return node, nodes[written[storage[reference]]]
+                if last_write.get(storage[reference], reference[0]) > reference[0]:
+                    return node, nodes[last_write[storage[reference]]]
                 source, output = reference
-                arriving.append(tensors[source][output] if source >= 0 else inputs[-1 - source])
-            for output, placement in enumerate(placements(node.op, tuple(arriving), train)):
+                node_inputs.append(tensors[source][output] if source >= 0 else inputs[-1 - source])
+            for output, placement in enumerate(placements(node.op, tuple(node_inputs), train)):
                 if placement.kind == "fresh" or placement.input < 0:
                     storage[position, output] = (position, output)
                 else:
-                    home = storage[node.inputs[placement.input]]
-                    storage[position, output] = home
+                    shared = storage[node.inputs[placement.input]]
+                    storage[position, output] = shared
                     if placement.kind == "in_place":
-                        written[home] = position
+                        last_write[shared] = position
         for reference in outputs:
-            if written.get(storage[reference], reference[0]) > reference[0]:
-                return None, nodes[written[storage[reference]]]
+            if last_write.get(storage[reference], reference[0]) > reference[0]:
+                return None, nodes[last_write[storage[reference]]]
     return None

@@ -1,4 +1,8 @@
-"""What can go wrong, told for people: one line, its place, what is wrong, the numbers, what is allowed."""
+"""The exceptions that convcost raises, and helpers that format their messages.
+
+A message is one line: the place in the file if there is one, what is wrong, the values, and what is allowed. Add a new
+exception as a subclass of :class:`ConvcostError`; the command line prints it without a traceback.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,11 @@ from itertools import islice
 import msgspec
 
 MAX_MESSAGE = 1_000
-"""Characters shown of one message: what a spec holds may be a million long."""
+"""Maximum length of one message in characters. A value in a spec can be a million characters long."""
 
 
 class Where(msgspec.Struct, frozen=True, gc=False):
-    """A place in a file, printed ``file:line:column``. Lines and columns count from 1, as editors do."""
+    """A position in a file, printed as ``file:line:column``. Lines and columns count from 1, as in editors."""
 
     file: str
     line: int
@@ -23,49 +27,52 @@ class Where(msgspec.Struct, frozen=True, gc=False):
 
 
 class ConvcostError(Exception):
-    """The root of every error convcost raises on purpose. ``str(error)`` is ready to print."""
+    """Base class of all exceptions that convcost raises deliberately. ``str(error)`` is the message for the user."""
 
 
 def lines(error: ConvcostError) -> str:
-    """The error as the command line shows it."""
+    """The message as the command line prints it: each line begins with ``convcost: error:``."""
     return "\n".join(f"convcost: error: {line}" for line in str(error).split("\n"))
 
 
 def first_line(error: BaseException) -> str:
-    """What kind of error somebody else raised, and the first line of its words."""
-    words = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {words}"[:MAX_MESSAGE]
+    """The type of any exception and the first line of its message: ``ValueError: bad input``."""
+    message = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {message}"[:MAX_MESSAGE]
 
 
 class OpError(ConvcostError):
-    """An operation refuses its fields or inputs. It knows no file and no layer; whoever has them adds them."""
+    """The fields or inputs of an op are invalid. The message names no file or layer; the caller adds them."""
 
 
 class SourceError(ConvcostError):
-    """A SOURCE that cannot be found or read."""
+    """A SOURCE cannot be found or read."""
 
 
 class UsageError(ConvcostError):
-    """A call or an option that makes no sense."""
+    """An argument or a command-line option is invalid."""
 
 
 class MissingExtraError(ConvcostError):
-    """A feature needs a package that is not installed; the message names the command that installs it."""
+    """A required package is not installed. The message gives the command that installs it."""
 
 
 class SpecError(ConvcostError):
-    """One or more mistakes in a spec, each with its place.
+    """A spec contains one or more mistakes.
 
-    ``problems`` holds ``(where, layer, message)``; ``where`` and ``layer`` may be None.
+    ``problems`` is a tuple of ``(where, layer, message)``; ``where`` and ``layer`` may be None.
     """
 
     def __init__(self, problems: Iterable[tuple[Where | None, str | None, str]]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(told(*problem) for problem in self.problems))
+        super().__init__("\n".join(problem_line(*problem) for problem in self.problems))
 
 
-def told(where: Where | None, layer: str | None, message: str) -> str:
-    """A mistake in one line, its place first if it has one."""
+def problem_line(where: Where | None, layer: str | None, message: str) -> str:
+    """One mistake as one line: ``file:3:5: layer 'x': message``.
+
+    Characters that cannot be printed are escaped, and the text after the position is cut to MAX_MESSAGE characters.
+    """
     place = f"{where}: " if where else ""
     text = f"layer {layer!r}: {message}" if layer else message
     if not text.isprintable():
@@ -74,7 +81,7 @@ def told(where: Where | None, layer: str | None, message: str) -> str:
 
 
 def as_written(value: object) -> str:
-    """A value as a spec writes it, at most 60 characters of it: ``[3, true, null]``."""
+    """A value in the syntax of a spec, such as ``[3, true, null]``, cut to 60 characters."""
     if isinstance(value, tuple | list):
         text = f"[{', '.join(map(as_written, value[:60]))}]"
     elif value is None or isinstance(value, bool):
@@ -85,11 +92,11 @@ def as_written(value: object) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'conv2d'?"``, or nothing where no known spelling is near."""
-    # difflib costs milliseconds to import and is wanted only once something is already wrong.
+    """A suggestion to append to a message: ``"; did you mean 'conv2d'?"``, or ``""`` if no known word is similar."""
+    # Imported here because difflib takes milliseconds to import and is needed only for an error message.
     from difflib import get_close_matches
 
-    # A file may define names by the thousand: the first few hundred must do.
+    # A file can define thousands of names; comparing with 500 is enough and stays fast.
     lowered = {name.lower(): name for name in islice(known, 500)}
     matches = get_close_matches(word.lower()[:100], lowered, n=2, cutoff=0.6)
     if not matches:

@@ -1,4 +1,4 @@
-"""Files: read up to a limit, and written so that they appear complete or not at all."""
+"""Reads files up to a size limit, writes files atomically, and checks that a folder is writable."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .errors import SourceError, Where
 
 
 def content_of(path: str, limit: int) -> bytes:
-    """The bytes of a file, and one more than the limit if it is larger.
+    """Read a file, up to ``limit`` bytes and one more, from which ``decoded`` recognises a file that is too large.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the file cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -25,10 +25,16 @@ def content_of(path: str, limit: int) -> bytes:
 
 
 def decoded(content: bytes, file: str, what: str, limit: int) -> str:
-    """UTF-8 text, with or without a byte order mark. ``file`` and ``what`` are how to call it in errors.
+    """Decode UTF-8 text, with or without a byte order mark.
+
+    Args:
+        content: the bytes, from ``content_of``.
+        file: the name of the file, for messages.
+        what: what the file should contain, for messages, such as "a spec".
+        limit: the largest size in bytes.
 
     Raises:
-        SourceError: it is larger than ``limit`` bytes, or no such text; with the place.
+        SourceError: the content is larger than the limit, or is not UTF-8; the message has the position.
     """
     if len(content) > limit:
         raise SourceError(f"{file}: the file is larger than {limit >> 20} MiB, the limit of {what}")
@@ -43,21 +49,22 @@ def decoded(content: bytes, file: str, what: str, limit: int) -> str:
 
 
 @contextmanager
-def written(path: str) -> Iterator[IO[str]]:
-    """A text file to write to, which replaces what was there in one step when it is complete.
+def atomic_write(path: str) -> Iterator[IO[str]]:
+    """Open a text file (UTF-8) that replaces ``path`` atomically when the block ends without an exception.
+
+    A device or a pipe at ``path`` is written to directly.
 
     Raises:
-        OSError: it cannot be written; what was there is still there.
+        OSError: the file cannot be written. An existing file is left unchanged.
     """
     if os.path.exists(path) and not os.path.isfile(path):
-        # A device or a pipe is written to, never replaced.
         with open(path, "w", encoding="utf-8") as device:
             yield device
         return
-    import tempfile  # 4 ms that only who writes a file pays
+    import tempfile  # imported here because it takes 4 ms, and most commands write no file
 
     target = os.path.realpath(path)
-    # Beside the target, so that replacing it is one atomic step on one file system.
+    # In the folder of the target, because os.replace is atomic only within one file system.
     handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcost-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -72,19 +79,20 @@ def written(path: str) -> Iterator[IO[str]]:
 
 
 def check_folder(path: str, new: bool = False) -> None:
-    """Make sure that files can be made in a folder, before the work of which they are the result.
+    """Check that files can be created in a folder, before the long computation whose results they hold.
 
     Args:
-        path: the folder. ``new``: it need not exist yet, if it can be made.
+        path: the folder.
+        new: the folder may be missing if it can be created.
 
     Raises:
-        OSError: they cannot.
+        OSError: files cannot be created there.
     """
-    found = os.path.abspath(path)
-    while new and not os.path.lexists(found):
-        found = os.path.dirname(found)
-    if not os.path.isdir(found):
-        code = errno.ENOTDIR if os.path.lexists(found) else errno.ENOENT
-        raise OSError(code, os.strerror(code), found)
-    if not os.access(found, os.W_OK | os.X_OK):
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES), found)
+    folder = os.path.abspath(path)
+    while new and not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        code = errno.ENOTDIR if os.path.lexists(folder) else errno.ENOENT
+        raise OSError(code, os.strerror(code), folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), folder)

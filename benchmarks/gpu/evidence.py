@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from convcost.files import written
+from convcost.files import atomic_write
 
 LOG = "slices.json"
 SCHEMA = 1
@@ -21,7 +21,7 @@ def slug(device_name: str) -> str:
 def write(path: Path, content: dict[str, Any]) -> None:
     """A file that is there in full or not at all; lists of figures on one line each."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written(str(path)) as file:
+    with atomic_write(str(path)) as file:
         file.write(text({"schema": SCHEMA, **content}))
 
 

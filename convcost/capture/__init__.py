@@ -1,1 +1,1 @@
-"""A live PyTorch module becomes a graph: its forward pass is recorded on the meta device."""
+"""Converts a live PyTorch module to a graph by recording its forward pass on the meta device."""

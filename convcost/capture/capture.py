@@ -1,4 +1,8 @@
-"""Any PyTorch module as a graph: run once on the meta device, where nothing is computed and nothing allocated."""
+"""The function ``capture``: converts any PyTorch module to a graph.
+
+The module runs once on the meta device, where tensors have shapes but no data. ``tracer.py`` records the operators,
+``rules/`` says which op each operator becomes, and ``to_graph.py`` builds the graph.
+"""
 
 from __future__ import annotations
 
@@ -22,42 +26,43 @@ from ..tensor import Tensor
 from .lifetimes import CapturedRun, ModuleRun
 from .meta_copy import meta_copy
 from .rules.modules import folded
-from .to_graph import State, assemble
+from .to_graph import ModuleState, assemble
 from .trace_records import INPUT, Ref, tensor_of
 from .tracer import Trace
 
 
 def capture(module: nn.Module, *args: Any, about: About | None = None, **kwargs: Any) -> Graph:
-    """The graph of a module, from one forward pass on the meta device: no weights are allocated, nothing is computed.
+    """Capture a module as a graph, by one forward pass on the meta device without allocating memory for tensors.
 
     Args:
-        module: any nn.Module, in the mode (train or eval) that is to be captured. A copy is run; the module itself,
-            its parameters, buffers, hooks and gradients stay untouched.
-        args, kwargs: what ``forward`` takes; tensors give shapes and dtypes, anything else is passed on.
-        about: what the network is called; default: the name of its class.
+        module: any nn.Module; it is captured in its current mode (train or eval). A copy runs; the module, its
+            parameters, buffers, hooks and gradients do not change.
+        args, kwargs: the arguments of ``forward``. Tensors on any device give shapes and dtypes; other values are
+            passed on unchanged.
+        about: name and description of the network; default: the name of the class.
 
     Returns:
-        A graph that is fixed to these shapes: capture again for another batch or input.
+        A graph for these shapes. For another batch or input size, capture the module again.
 
     Raises:
-        UsageError: ``module`` is no nn.Module.
-        SourceError: the module raises, or does what shapes alone cannot follow, such as asking for a value.
+        UsageError: ``module`` is not an nn.Module.
+        SourceError: the module raises an exception, or its control flow depends on the values of tensors.
     """
     if not isinstance(module, nn.Module):
         raise UsageError(f"capture takes a torch.nn.Module, not {module!r:.80}")
     if isinstance(module, torch.jit.ScriptModule):
         raise SourceError(
-            f"{type(module).__name__} is TorchScript, whose operators run where they cannot be watched: capture the "
-            "Python module that it was made from"
+            f"{type(module).__name__} is TorchScript, whose operators cannot be recorded: capture the Python module "
+            "that it was compiled from"
         )
     return record(meta_copy(getattr(module, "_orig_mod", module)), args, kwargs, about)
 
 
 def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], about: About | None = None) -> Graph:
-    """The graph of a module on the meta device that belongs to nobody else."""
+    """Capture a module that is already on the meta device. It is not copied, and the pass may change it."""
     if any(map(nn.parameter.is_lazy, chain(module.parameters(), module.buffers()))):
         _materialise(module, args, kwargs)
-    state = State(module)
+    state = ModuleState(module)
     trace = Trace(state.numbers, state.counters, module.training)
     inputs: list[tuple[str, Tensor]] = []
     moved: dict[int, torch.Tensor] = {}
@@ -66,7 +71,7 @@ def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], ab
         if isinstance(value, torch.Tensor):
             if id(value) not in moved:
                 meta = value if value.is_meta else value.detach().to("meta")
-                # One tensor given twice, or a parameter given as an input, is a value of its own.
+                # A tensor passed twice, or a parameter passed as an input, becomes an input of its own.
                 meta = meta.view_as(meta) if id(meta) in trace.refs or id(meta) in state.numbers else meta
                 moved[id(value)] = meta
                 trace.adopt(meta, (INPUT, len(inputs)))
@@ -75,8 +80,8 @@ def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], ab
         if isinstance(value, Mapping):
             return type(value)({key: to_meta(f"{name}.{key}", each) for key, each in value.items()})  # type: ignore[call-arg]
         if isinstance(value, (tuple, list)):
-            changed = [to_meta(f"{name}.{number}", each) for number, each in enumerate(value)]
-            return type(value)(*changed) if hasattr(value, "_fields") else type(value)(changed)
+            converted = [to_meta(f"{name}.{number}", each) for number, each in enumerate(value)]
+            return type(value)(*converted) if hasattr(value, "_fields") else type(value)(converted)
         return value
 
     names = _argument_names(module, args, kwargs)
@@ -90,7 +95,7 @@ def record(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], ab
 
 
 def _materialise(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Let lazy modules find their shapes in a pass of its own, so that none of it is taken for the network's work."""
+    """Initialise lazy modules in a separate pass, so that the operators of the initialisation are not recorded."""
     try:
         with torch.no_grad():
             module(*tree_map_only(torch.Tensor, _meta, tuple(args)), **tree_map_only(torch.Tensor, _meta, dict(kwargs)))
@@ -103,7 +108,7 @@ def _meta(x: torch.Tensor) -> torch.Tensor:
 
 
 def _argument_names(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
-    """The names that ``forward`` gives its positional arguments."""
+    """The parameter names of ``forward`` for the positional arguments."""
     try:
         parameters = list(inspect.signature(module.forward).parameters.values())
     except (TypeError, ValueError):
@@ -114,44 +119,44 @@ def _argument_names(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str,
 
 
 def _run(module: nn.Module, trace: Trace, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    # Reference cycles that a model makes would be collected at random points of the pass.
+    # Garbage collection of reference cycles would run at arbitrary points of the pass.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with torch.inference_mode(), _watched(module, trace), trace:
+        with torch.inference_mode(), _module_hooks(module, trace), trace:
             return module(*args, **kwargs)
     except ConvcostError as error:
-        raise SourceError(_failed(module, trace, str(error))) from None
+        raise SourceError(_failure_message(module, trace, str(error))) from None
     except Exception as error:
-        raise SourceError(_failed(module, trace, f"{type(error).__name__}: {error}")) from error
+        raise SourceError(_failure_message(module, trace, f"{type(error).__name__}: {error}")) from error
     finally:
         if collecting:
             gc.enable()
 
 
-def _failed(module: nn.Module, trace: Trace, problem: str) -> str:
+def _failure_message(module: nn.Module, trace: Trace, problem: str) -> str:
     path = trace.failed_in
     where = f"{type(module).__name__}.{path}" if path else type(module).__name__
-    if trace.unfollowed is not None:
+    if trace.data_dependent is not None:
         return (
-            f"{where}: {trace.unfollowed}. A capture runs on the meta device, which has shapes and no values; "
-            "control flow that depends on values cannot be followed"
+            f"{where}: {trace.data_dependent}. A capture runs on the meta device, where tensors have shapes and no "
+            "values, so control flow that depends on values cannot be captured"
         )
     last = f" (last operator: {trace.last})" if trace.last else ""
     return f"{where}: {problem.splitlines()[0] if problem else 'failed'}{last}"
 
 
 @contextmanager
-def _watched(module: nn.Module, trace: Trace) -> Iterator[None]:
-    """Tells the trace which module runs. The hooks are global and are gone afterwards."""
+def _module_hooks(module: nn.Module, trace: Trace) -> Iterator[None]:
+    """Report to the trace which module runs, by global hooks that are removed at the end."""
     paths = {id(inner): path for path, inner in module.named_modules()}
-    running: list[Any] = []
+    running: list[Any] = []  # for each running module, the op that it is folded to, or None
 
     def before(inner: nn.Module, args: Any) -> None:
         if id(inner) == id(module):
             path = ""
         else:
-            # A module that was made while running is called after its class.
+            # A module that was created during the pass is named after its class.
             path = paths.get(id(inner)) or ".".join(filter(None, (trace.path, type(inner).__name__)))
         trace.enter(path)
         running.append(folded(inner, args))
@@ -176,7 +181,7 @@ def _watched(module: nn.Module, trace: Trace) -> Iterator[None]:
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    """Every tensor in what a module returns."""
+    """All tensors in the return value of a module, in order."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""A copy of a user's module on the meta device: its structure without its values, so that nothing of his changes."""
+"""Copies a user's module to the meta device, so that a capture cannot change the original."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from torch import nn
 
 from ..errors import SourceError
 
-_SMALL = 1_000_000
+_MAX_COPIED_ELEMENTS = 1_000_000
+"""Plain tensor attributes with more elements than this are shared with the original instead of copied."""
 
 
 def meta_copy(module: nn.Module) -> nn.Module:
-    """``module`` with every parameter and buffer on the meta device, without allocating any of them.
+    """Copy a module with all parameters and buffers on the meta device, without allocating memory for them.
 
-    Tensors that are neither stay what they are, since a forward pass may need their values; large ones are shared.
+    Tensors that are plain attributes keep their values and device, because a forward pass may need the values.
 
     Raises:
-        SourceError: something in the module cannot be copied.
+        SourceError: an attribute of the module cannot be copied.
     """
     memo: dict[int, Any] = {}
     for inner in module.modules():
@@ -31,13 +32,12 @@ def meta_copy(module: nn.Module) -> nn.Module:
                 memo[id(buffer)] = buffer if buffer.is_meta else buffer.to("meta")
         for value in inner.__dict__.values():
             if isinstance(value, torch.Tensor) and id(value) not in memo:
-                memo[id(value)] = _kept(value)
+                memo[id(value)] = _plain_tensor(value)
     try:
         return copy.deepcopy(module, memo)
-    except Exception as error:  # noqa: BLE001 - whatever an attribute of a user's module raises
+    except Exception as error:  # noqa: BLE001 - copying an attribute of a user's module can raise anything
         raise SourceError(
-            f"{type(module).__name__} cannot be copied, and convcost runs no module but a copy: "
-            f"{type(error).__name__}: {error}"
+            f"{type(module).__name__} cannot be copied, and convcost only runs a copy: {type(error).__name__}: {error}"
         ) from None
 
 
@@ -45,12 +45,11 @@ def _meta_parameter(parameter: Any) -> Any:
     if nn.parameter.is_lazy(parameter):
         return type(parameter)(device="meta", dtype=parameter.dtype)  # type: ignore[call-arg]
     if parameter.is_meta:
-        # A forward pass under inference mode cannot change what has no values.
-        return parameter
+        return parameter  # shared with the original: it has no values that a pass could change
     return nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
 
 
-def _kept(value: torch.Tensor) -> torch.Tensor:
+def _plain_tensor(value: torch.Tensor) -> torch.Tensor:
     if value.requires_grad and not value.is_leaf:
-        return value.detach().to("meta")  # computed from parameters: a forward pass computes it again
-    return value if value.is_meta or value.numel() > _SMALL else value.detach().clone()
+        return value.detach().to("meta")  # computed from parameters, so a forward pass computes it again
+    return value if value.is_meta or value.numel() > _MAX_COPIED_ELEMENTS else value.detach().clone()

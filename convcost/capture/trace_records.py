@@ -1,4 +1,4 @@
-"""What a trace is made of: references, steps, and the modules' calls."""
+"""Records of a trace: value references, recorded ops and module calls, and what a capture rule returns."""
 
 from __future__ import annotations
 
@@ -12,68 +12,74 @@ from ..ops.base import Op, Tensors
 from ..tensor import Tensor
 
 Ref = tuple[int, int]
-"""(step, output); or (PARAM, k), (INPUT, k), (CONST, k): a parameter or buffer, an input, a constant by its number."""
+"""A value: ``(step, output)``, or ``(PARAM, k)``, ``(INPUT, k)``, ``(CONST, k)`` with the number k in its list."""
 
 PARAM, INPUT, CONST = -1, -2, -3
+"""The first element of a Ref to a parameter or buffer, to an input of the network, and to a constant."""
 
 
 class TraceStep(msgspec.Struct, gc=False):
-    """One op as it ran: what it read, whose weights it used, in which module call; ``label`` is a name of its own."""
+    """One op in the order of execution."""
 
     op: Op
     inputs: tuple[Ref, ...]
     weights: tuple[Ref, ...]
     call: int
+    """The number of the module call in which it ran."""
     label: str = ""
+    """A name for the layer in place of the op's."""
 
 
-class Call(msgspec.Struct):
-    """A module that was called: its path, its first step, the call around it, and the step after its last."""
+class ModuleCall(msgspec.Struct):
+    """One call of a module."""
 
     path: str
+    """The name of the module in the network, such as ``layer1.0.conv1``; ``""`` for the network itself."""
     start: int
-    around: int
-    end: int = -1
+    """The number of its first step."""
+    parent: int
+    """The number of the call around it; -1 for the network itself."""
 
 
 class Recorder(Protocol):
-    """What a rule sees of the trace that it adds to."""
+    """The part of a trace that capture rules use."""
 
     state: dict[int, int]
-    """Parameters and buffers by the identity of the tensor, each with its number."""
+    """The number of each parameter and buffer, by ``id(tensor)``."""
     train: bool
-    """Whether the network is captured in training mode."""
+    """True if the network is captured in training mode."""
 
     def ref(self, tensor: torch.Tensor) -> Ref:
-        """Where a tensor comes from."""
+        """The reference of a tensor."""
 
     def add(self, op: Op, inputs: Iterable[Ref], weights: Sequence[Ref] = (), label: str = "") -> int:
-        """Add a step; its number."""
+        """Add a step and return its number."""
 
     def intern(self, op: Op) -> Op:
-        """The one object for equal ops."""
+        """Return one shared object for all equal ops."""
 
 
-class Typed(msgspec.Struct):
-    """What a rule makes of an operator: an op, the tensors that it reads, and those that are its weights.
-
-    ``weights`` stand in the order of the op's. ``single`` says whether PyTorch gives a tensor or a tuple. A composite
-    gives ``outputs``, and ``parts``, which adds its steps to a trace and returns the last one.
-    """
+class TypedOperator(msgspec.Struct):
+    """What a capture rule returns for a call of an operator: the op that it becomes."""
 
     op: Op
     inputs: tuple[torch.Tensor, ...]
+    """The tensors that the op reads, without its weights."""
     weights: tuple[torch.Tensor, ...] = ()
+    """The tensors that are its weights, in the order of ``op.weights()``."""
     single: bool = True
+    """True if PyTorch's operator returns one tensor, False if it returns a tuple."""
     outputs: Tensors | None = None
+    """The outputs, for an operator that becomes several steps; otherwise they are ``op.outputs(inputs)``."""
     parts: Callable[[Recorder], int] | None = None
+    """For an operator that becomes several steps: adds them to a trace and returns the number of the last one."""
 
 
 _DTYPES: dict[torch.dtype, str] = {}
 
 
 def dtype_of(dtype: torch.dtype) -> str:
-    """PyTorch's name of a dtype, ``float32``."""
+    """The name of a dtype without ``torch.``, such as ``float32``."""
     name = _DTYPES.get(dtype)
     if name is None:
         name = _DTYPES[dtype] = str(dtype).removeprefix("torch.")
@@ -81,5 +87,5 @@ def dtype_of(dtype: torch.dtype) -> str:
 
 
 def tensor_of(tensor: Any) -> Tensor:
-    """Shape and dtype of a tensor."""
+    """The shape and dtype of a PyTorch tensor, as convcost's Tensor."""
     return Tensor(tuple(tensor.shape), dtype_of(tensor.dtype))

@@ -1,8 +1,9 @@
-"""The recorder of a forward pass: operators as they are dispatched, their values, and the modules they ran in.
+"""Records a forward pass: each operator as PyTorch dispatches it, its inputs and outputs, and the running module.
 
-It works under ``torch.inference_mode()``, where operators that PyTorch composes of others (linear, conv2d, matmul,
-lstm, scaled_dot_product_attention) are still whole when they are dispatched. What has a typed op becomes one; what
-has none and is a composite is taken apart by PyTorch; the rest becomes one of the generic ops.
+Under ``torch.inference_mode()`` composite operators (linear, conv2d, matmul, lstm, scaled_dot_product_attention) are
+dispatched whole. An operator with a rule in ``rules/`` becomes a typed op. Without a rule, PyTorch decomposes a
+composite operator into its parts, and any other operator becomes a generic op (``rules/generic.py``). To support
+another operator, add a rule there; this file does not change.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from ..errors import OpError, SourceError
 from ..ops.base import Op
 from ..tensor import Tensor
 from .rules import LAYOUT, RULES, generic
-from .trace_records import CONST, PARAM, Call, Ref, TraceStep, Typed, tensor_of
+from .trace_records import CONST, PARAM, ModuleCall, Ref, TraceStep, TypedOperator, tensor_of
 
-_NAMESPACES_PASSED = ("prim",)
-_MOVING = frozenset((torch.ops.aten.to.device, torch.ops.aten.to.dtype_layout, torch.ops.aten._to_copy.default))
-"""Operators that send a value to a device."""
-_COUNTING = frozenset((torch.ops.aten.add_.Tensor, torch.ops.aten.add_.Scalar))
-_READING = torch.ops.aten._local_scalar_dense.default
-_UNFOLLOWED = "its value depends on data, which shapes alone do not give"
+_IGNORED_NAMESPACES = ("prim",)
+_TO_DEVICE = frozenset((torch.ops.aten.to.device, torch.ops.aten.to.dtype_layout, torch.ops.aten._to_copy.default))
+"""Operators that move a tensor to a device."""
+_INCREMENT = frozenset((torch.ops.aten.add_.Tensor, torch.ops.aten.add_.Scalar))
+_READ_SCALAR = torch.ops.aten._local_scalar_dense.default
+_DATA_DEPENDENT = "its result depends on data, which shapes alone do not give"
 
 
 class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records every operator on meta tensors as a step. Host tensors are computed for real and not recorded.
+    """Records each operator on meta tensors as a step. Operators on CPU tensors run normally and are not recorded.
 
     Args:
-        state: parameters and buffers by identity, each with its number.
-        counters: identities of the batch norms' counts of batches.
-        train: whether the network is in training mode.
+        state: the number of each parameter and buffer, by ``id(tensor)``.
+        counters: ``id(tensor)`` of each batch norm's ``num_batches_tracked``.
+        train: True if the network is in training mode.
     """
 
     def __init__(self, state: dict[int, int], counters: frozenset[int], train: bool) -> None:
@@ -42,55 +43,55 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.counters = counters
         self.train = train
         self.steps: list[TraceStep] = []
-        self.calls: list[Call] = [Call("", 0, -1)]
-        self.stack: list[int] = [0]
+        self.calls: list[ModuleCall] = [ModuleCall("", 0, -1)]
+        self.stack: list[int] = [0]  # numbers of the running module calls, the innermost last
         self.refs: dict[int, Ref] = {}
         self.constants: list[Tensor] = []
-        self.unfollowed: str | None = None
-        self.failed_in: str | None = None
+        self.data_dependent: str | None = None  # the message, once an operator could not run on the meta device
+        self.failed_in: str | None = None  # the path of the module that raised
         self.last = ""
-        # Identities are reused once a tensor is gone: everything that is known by its identity stays alive.
+        # Python reuses the id of a deleted object, so tensors that are known by their id are kept alive.
         self._keep: list[torch.Tensor] = []
         self._host: dict[int, torch.Tensor] = {}
         self._ops: dict[Op, Op] = {}
         self._results: dict[tuple[Any, ...], list[tuple[Any, ...]] | None] = {}
 
-    # --- what modules do
+    # --- modules
 
     def enter(self, path: str) -> None:
-        """A module begins."""
-        self.calls.append(Call(path, len(self.steps), self.stack[-1]))
+        """Begin the call of the module at ``path``."""
+        self.calls.append(ModuleCall(path, len(self.steps), self.stack[-1]))
         self.stack.append(len(self.calls) - 1)
 
     def leave(self) -> None:
-        """The innermost module ends."""
-        self.calls[self.stack.pop()].end = len(self.steps)
+        """End the innermost module call."""
+        self.stack.pop()
 
     @property
     def path(self) -> str:
-        """The module that runs."""
+        """The path of the module that runs."""
         return self.calls[self.stack[-1]].path
 
     def fold(self, op: Op, inputs: Sequence[torch.Tensor], output: torch.Tensor) -> None:
-        """Let one op stand for all steps of the innermost module."""
+        """Replace all steps of the innermost module call by one op."""
         refs = [self.ref(x) for x in inputs]
         if output is inputs[0] and len(self.steps) > self.calls[self.stack[-1]].start:
-            return  # written in place: the steps are all that tells its input from its output
+            return  # the module works in place: without its steps, input and output would be one value
         del self.steps[self.calls[self.stack[-1]].start :]
         self._finish(self.add(self.intern(op), refs), output)
 
     # --- values
 
     def adopt(self, tensor: torch.Tensor, ref: Ref) -> None:
-        """Let ``ref`` be what is known as this tensor."""
+        """Set the reference of a tensor."""
         self.refs[id(tensor)] = ref
         self._keep.append(tensor)
 
     def ref(self, tensor: torch.Tensor) -> Ref:
-        """Where a tensor comes from; one that comes from nowhere is a constant."""
-        found = self.refs.get(id(tensor))
-        if found is not None:
-            return found
+        """The reference of a tensor. A tensor that nothing in the trace produced becomes a constant."""
+        known = self.refs.get(id(tensor))
+        if known is not None:
+            return known
         number = self.state.get(id(tensor))
         if number is None:
             self.constants.append(tensor_of(tensor))
@@ -101,12 +102,12 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return ref
 
     def add(self, op: Op, inputs: Iterable[Ref], weights: Sequence[Ref] = (), label: str = "") -> int:
-        """One more step; its number."""
+        """Add a step and return its number."""
         self.steps.append(TraceStep(op, tuple(inputs), tuple(weights), self.stack[-1], label))
         return len(self.steps) - 1
 
     def intern(self, op: Op) -> Op:
-        """The one object for equal ops."""
+        """Return one shared object for all equal ops."""
         return self._ops.setdefault(op, op)
 
     # --- operators
@@ -115,19 +116,19 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func.namespace in _NAMESPACES_PASSED:
+        if func.namespace in _IGNORED_NAMESPACES:
             return func(*args, **kwargs)
         tensors = list(generic.tensors_in((args, kwargs.values()) if kwargs else args))
         if not any(tensor.is_meta for tensor in tensors):
             return self._on_host(func, args, kwargs, tensors)
-        if func in _COUNTING and id(args[0]) in self.counters:
-            return self._run(func, args, kwargs)  # batch norm's count of batches, which its op stands for
-        if func is _READING and id(args[0]) in self.counters:
-            return 1  # batch norm without a momentum divides by its count: any number will do
+        if func in _INCREMENT and id(args[0]) in self.counters:
+            return self._run(func, args, kwargs)  # part of batch norm, which is one op
+        if func is _READ_SCALAR and id(args[0]) in self.counters:
+            return 1  # batch norm with momentum=None divides by this count; any number will do
         self.last = str(func)
         if any(not tensor.is_meta for tensor in tensors):
             args, kwargs = generic.mapped((args, kwargs), self._to_meta)
-        if func in _MOVING or "device" in kwargs:
+        if func in _TO_DEVICE or "device" in kwargs:
             args, kwargs = generic.mapped((args, kwargs), _device_to_meta, torch.device)
         rule = RULES.get(func)
         if rule is not None:
@@ -145,7 +146,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _on_host(self, func: Any, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
         result = func(*args, **kwargs)
         made = list(generic.tensors_in(result))
-        if made and made[0].is_meta:  # a factory, or a copy to where the network is
+        if made and made[0].is_meta:  # a tensor created on the meta device or copied to it
             self._generic_step(func, args if not tensors else (), kwargs, result)
         return result
 
@@ -153,22 +154,22 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if tensor.is_meta or id(tensor) in self.state:
             return tensor
         if tensor.dim() == 0:
-            return tensor.item()  # as PyTorch does with one number among tensors of another device
+            return tensor.item()  # PyTorch, too, accepts a zero-dimensional CPU tensor with tensors on another device
         if id(tensor) not in self._host:
             self._host[id(tensor)] = tensor.to("meta")
             self._keep.append(tensor)
         return self._host[id(tensor)]
 
-    def _typed(self, func: Any, typed: Typed, args: Any, kwargs: Any) -> Any:
+    def _typed(self, func: Any, typed: TypedOperator, args: Any, kwargs: Any) -> Any:
         op = self.intern(typed.op)
         key = (id(op), *[(x.shape, x.stride(), x.dtype) for x in typed.inputs])
         if key not in self._results:
             result = self._run(func, args, kwargs)
-            known = self._verified(op, typed, result)
-            if known is None:
+            verified = self._verified(op, typed, result)
+            if verified is None:
                 self._generic_step(func, args, kwargs, result)
                 return result
-            self._results[key] = known[0]
+            self._results[key] = verified[0]
             if typed.parts:
                 return self._finish(typed.parts(self), result)
             return self._finish(self._weighted(op, typed), result)
@@ -180,21 +181,25 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result = made[0] if typed.single else tuple(made)
         return self._finish(typed.parts(self) if typed.parts else self._weighted(op, typed), result)
 
-    def _weighted(self, op: Op, typed: Typed) -> int:
+    def _weighted(self, op: Op, typed: TypedOperator) -> int:
         return self.add(op, map(self.ref, typed.inputs), [self.ref(x) for x in typed.weights])
 
-    def _verified(self, op: Op, typed: Typed, result: Any) -> tuple[list[tuple[Any, ...]] | None] | None:
-        """What the operator gave, to be given again; None if the typed op says something else."""
+    def _verified(self, op: Op, typed: TypedOperator, result: Any) -> tuple[list[tuple[Any, ...]] | None] | None:
+        """Compare the op's outputs with PyTorch's; None if they differ.
+
+        If they agree: a tuple with the shape, strides and dtype of each output, from which equal calls are answered
+        without running the operator, or with None if the output is the first input itself.
+        """
         outputs = list(generic.tensors_in(result))
         inputs = tuple(map(tensor_of, typed.inputs))
         try:
             if typed.outputs is None:
                 op.check(inputs)
-            said = typed.outputs or op.outputs(inputs)
+            predicted = typed.outputs or op.outputs(inputs)
         except OpError:
             return None
-        # PyTorch's adaptive max pooling also gives indices that few ask for.
-        if tuple(map(tensor_of, outputs))[: len(said)] != said:
+        # PyTorch may return more than the op has: adaptive max pooling always returns indices.
+        if tuple(map(tensor_of, outputs))[: len(predicted)] != predicted:
             return None
         if typed.parts is None and any(place.kind != "fresh" for place in op.placement(inputs, self.train)):
             return (None,) if outputs[0] is typed.inputs[0] else None
@@ -209,22 +214,22 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         x = args[0]
         result = self._run(func, args, kwargs)
         if isinstance(result, torch.Tensor):
-            if generic.same_place(x, result):
+            if generic.same_view(x, result):
                 self.adopt(result, self.ref(x))
                 return result
-            before = self.ref(x)
-            if not generic.shares(x, result):
-                before = (self.add(self.intern(generic.CONTIGUOUS), [before]), 0)
+            source = self.ref(x)
+            if not generic.share_storage(x, result):
+                source = (self.add(self.intern(generic.CONTIGUOUS), [source]), 0)
                 if result.shape == x.shape:
-                    return self._finish(before[0], result)
+                    return self._finish(source[0], result)
             op = layout(x, result, *args[1:], **kwargs)
             if op is not None:
-                return self._finish(self.add(self.intern(op), [before]), result)
-            if before != self.ref(x):
+                return self._finish(self.add(self.intern(op), [source]), result)
+            if source != self.ref(x):
                 self.steps.pop()
-        elif all(generic.shares(x, part) for part in result):
+        elif all(generic.share_storage(x, part) for part in result):
             op = layout(x, result, *args[1:], **kwargs)
-            if isinstance(op, list):  # one op for each output
+            if isinstance(op, list):  # unbind becomes one op per output
                 for each, part in zip(op, result, strict=True):
                     self._finish(self.add(self.intern(each), [self.ref(x)]), part)
                 return result
@@ -240,10 +245,10 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _generic_step(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
         made = list(generic.tensors_in(result))
-        if not made and not generic.writes(func):
-            return  # an assertion
+        if not made and not generic.is_mutating(func):
+            return  # an operator such as an assertion
         inputs = list(generic.tensors_in((args, list(kwargs.values()))))
-        if len(made) == 1 and inputs and not generic.writes(func) and generic.same_place(inputs[0], made[0]):
+        if len(made) == 1 and inputs and not generic.is_mutating(func) and generic.same_view(inputs[0], made[0]):
             self.adopt(made[0], self.ref(inputs[0]))
             return
         op = generic.op_for(func, args, kwargs, inputs, made)
@@ -253,15 +258,15 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         if generic.depends_on_data(func):
-            self.unfollowed = f"{func}: {_UNFOLLOWED}"
-            raise SourceError(self.unfollowed)
+            self.data_dependent = f"{func}: {_DATA_DEPENDENT}"
+            raise SourceError(self.data_dependent)
         try:
             return func(*args, **kwargs)
         except NotImplementedError as error:
             if "data-independent" not in str(error):
                 raise
-            self.unfollowed = f"{func}: {_UNFOLLOWED}"  # such as a choice by truth values, whose number is unknown
-            raise SourceError(self.unfollowed) from None
+            self.data_dependent = f"{func}: {_DATA_DEPENDENT}"  # such as indexing with a boolean mask
+            raise SourceError(self.data_dependent) from None
 
 
 def _device_to_meta(device: torch.device) -> torch.device:

@@ -11,7 +11,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from ..errors import UsageError
-from ..files import written
+from ..files import atomic_write
 from ..render.formats import FORMATS, formats_of, write
 from ..units import STYLES
 from .choices import OneOf
@@ -74,7 +74,7 @@ def opened(path: str | None) -> Iterator[IO[str]]:
         SystemExit: whoever read our output has closed it (`| head`): nothing is wrong, and nobody listens.
     """
     try:
-        with _standard_output() if path is None else written(path) as file:
+        with _standard_output() if path is None else atomic_write(path) as file:
             yield file
     except BrokenPipeError:
         raise SystemExit(0) from None

@@ -14,7 +14,7 @@ from ..analysis import Report
 from ..analysis.comparison.changes import Change, changes
 from ..analysis.comparison.layer_keys import placed
 from ..analysis.quantities import MEASURED, exact, lock_keys, quantities
-from ..errors import ConvcostError, OpError, SpecError, told
+from ..errors import ConvcostError, OpError, SpecError, problem_line
 from . import lock as locks
 from .config import Budget, Config, Source
 from .findings import Checked, CheckReport, Finding
@@ -85,9 +85,9 @@ def _mistakes(error: ConvcostError, where: str) -> list[Finding]:
     if not isinstance(error, SpecError):
         return [Finding("error", str(error), where=where)]
     return [
-        Finding("error", told(None, layer, message), where=str(place))
+        Finding("error", problem_line(None, layer, message), where=str(place))
         if place is not None and os.path.isfile(place.file)
-        else Finding("error", told(place, layer, message), where=where)
+        else Finding("error", problem_line(place, layer, message), where=where)
         for place, layer, message in error.problems
     ]
 

@@ -8,7 +8,7 @@ import re
 import msgspec
 
 from ..errors import SourceError
-from ..files import written
+from ..files import atomic_write
 from .consistency import mistake
 from .profile import KIND, SCHEMA, Profile
 
@@ -23,7 +23,7 @@ def save(profile: Profile, path: str) -> None:
     """
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with written(path) as file:
+        with atomic_write(path) as file:
             file.write(profile.to_json())
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""Any PyTorch module as a graph. Expected numbers are hand arithmetic or PyTorch's own."""
+"""``capture``: PyTorch modules as graphs. Expected numbers are calculated by hand or come from PyTorch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from convcost.capture import custom_operators  # noqa: E402
 
 
 class Calls(nn.Module):
-    """A module with these parts, whose forward is a function of the module and its inputs."""
+    """A module with the given submodules whose ``forward`` calls ``function(module, *inputs)``."""
 
     def __init__(self, function, **parts):
         super().__init__()
@@ -56,7 +56,7 @@ def ops(found):
 
 
 class Everything(nn.Module):
-    """Parameters of several kinds, buffers, hooks, plain tensors, a cache that forward changes."""
+    """Shared and frozen parameters, buffers, plain tensors, and attributes that ``forward`` changes."""
 
     def __init__(self):
         super().__init__()
@@ -77,7 +77,7 @@ class Everything(nn.Module):
 
 
 @pytest.mark.parametrize("train", [False, True])
-def test_the_module_is_exactly_as_before(train):
+def test_capture_does_not_change_the_module(train):
     seen = []
     module = Everything().train(train)
     module.conv.register_forward_hook(lambda *_: None)
@@ -113,7 +113,7 @@ def test_the_module_is_exactly_as_before(train):
     module(x).sum().backward()
 
 
-def test_nothing_global_stays_behind():
+def test_capture_restores_global_state():
     before = torch.is_inference_mode_enabled(), torch.is_grad_enabled(), torch.get_default_device()
     hooks = dict(nn.modules.module._global_forward_hooks), dict(nn.modules.module._global_forward_pre_hooks)
     for module in (nn.Linear(4, 2), Calls(lambda self, x: x.nonzero())):
@@ -125,7 +125,7 @@ def test_nothing_global_stays_behind():
 
 
 def test_no_weights_are_allocated():
-    """80 GB of parameters on the meta device, and 1 GB on the CPU without as much again."""
+    """A module with 80 GB of parameters on the meta device, and one with 1 GB on the CPU that is not copied."""
     with torch.device("meta"):
         huge = nn.Sequential(nn.Linear(100_000, 100_000), nn.ReLU(), nn.Linear(100_000, 100_000))
     found = report(huge, torch.empty(1, 100_000, device="meta"))
@@ -141,7 +141,7 @@ assert grown < 200_000, grown  # KiB; the weights are 1,000,000
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_capture_keeps_nothing_of_the_module_alive():
+def test_a_graph_does_not_keep_the_module_alive():
     module = nn.Linear(4, 2)
     gone = weakref.ref(module)
     graph = capture(module, torch.rand(1, 4))
@@ -169,7 +169,7 @@ def test_functional_calls_and_operators():
     assert found.layers[-1].cost.outputs[0].shape == (2, 12)
 
 
-def test_control_flow_on_shapes_and_loops():
+def test_loops_and_control_flow_that_depends_on_shapes():
     def forward(self, x, deep=False):
         for _ in range(3 if x.shape[-1] > 4 else 1):
             x = self.inner(x)
@@ -182,7 +182,7 @@ def test_control_flow_on_shapes_and_loops():
     assert report(module, torch.rand(5, 8), deep=True).totals.macs == 3 * 5 * 64 + 5 * 16
 
 
-def test_a_reused_module_has_its_parameters_once():
+def test_the_parameters_of_a_reused_module_count_once():
     shared = nn.Conv2d(4, 4, 3, padding=1)
     module = nn.Sequential(OrderedDict(first=shared, act=nn.ReLU(), again=shared, norm=nn.BatchNorm2d(4), last=shared))
     found = report(module.eval(), torch.rand(1, 4, 6, 6))
@@ -206,7 +206,7 @@ def test_tied_embeddings():
     assert [layer.params for layer in found.layers] == [50 * 16, 16 * 17, 0]
 
 
-def test_one_weight_of_two_layers():
+def test_a_weight_shared_by_two_layers():
     first, second = nn.Linear(8, 8), nn.Linear(8, 8)
     second.weight = first.weight
     found = report(nn.Sequential(first, second), torch.rand(3, 8))
@@ -214,8 +214,8 @@ def test_one_weight_of_two_layers():
     assert found.totals.macs == 2 * 3 * 64
 
 
-def test_weights_that_are_computed():
-    """Weight standardisation: the convolution's weight is a value; its parameters count as the convolution's."""
+def test_computed_weights():
+    """Weight standardisation: the parameters from which the weight is computed count as the convolution's."""
 
     def forward(self, x):
         w = self.weight
@@ -241,7 +241,7 @@ def test_parametrized_weights():
     assert report(spectral, torch.rand(2, 8)).totals.params == 36
 
 
-def test_parameters_that_are_not_used_count():
+def test_unused_parameters_count():
     module = nn.Sequential(OrderedDict(used=nn.Linear(4, 2)))
     module.spare = nn.ParameterList([nn.Parameter(torch.rand(3)), nn.Parameter(torch.rand(5))])
     module.register_buffer("kept", torch.rand(7))
@@ -277,19 +277,19 @@ def test_nested_inputs_and_outputs():
     assert found.totals.macs == 2 * 12 + 2 * 10
 
 
-def test_a_dataclass_comes_back():
+def test_a_dataclass_as_output():
     module = Calls(lambda self, x: Result(self.a(x), (x, self.a(x))), a=nn.Linear(4, 3))
     assert len(capture(module, torch.rand(2, 4)).outputs) == 3
 
 
-def test_one_tensor_given_twice():
+def test_one_tensor_passed_twice():
     module = Calls(lambda self, x, y: self.a(x) + self.a(y), a=nn.Linear(4, 3))
     x = torch.rand(2, 4)
     found = report(module, x, x)
     assert found.totals.macs == 2 * 2 * 12
 
 
-def test_inputs_have_the_names_of_forward():
+def test_inputs_are_named_after_the_parameters_of_forward():
     class Named(nn.Module):
         def forward(self, image, mask=None):
             return image * mask
@@ -309,7 +309,7 @@ def test_dtypes(dtype):
 # --- names
 
 
-def test_names_are_the_module_tree():
+def test_layers_are_named_after_their_modules():
     class Block(nn.Module):
         def __init__(self):
             super().__init__()
@@ -337,7 +337,7 @@ def test_names_are_the_module_tree():
     ]  # fmt: skip
 
 
-def test_no_layer_is_called_like_a_block_around_others():
+def test_no_layer_has_the_name_of_a_module_around_other_layers():
     inner = Calls(lambda self, x: self.deep(x), deep=nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
     outer = Calls(lambda self, x: self.inner(x) + 1, inner=inner)
     names = {node.name for node in capture(nn.Sequential(outer), torch.rand(1, 4)).nodes}
@@ -356,8 +356,8 @@ def attention(**keys):
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("need_weights", [False, True])
 @pytest.mark.parametrize("backend", [SDPBackend.MATH, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION])
-def test_attention_is_the_same_by_every_backend(train, need_weights, backend):
-    """2 images of 10 tokens and width 32: 4*32*32 per token, and 2*10*10*32 for the two products."""
+def test_attention_does_not_depend_on_the_backend(train, need_weights, backend):
+    """2 images of 10 tokens with width 32: 4*32*32 MACs per token, and 2*10*10*32 for the two products."""
     module = attention().train(train)
     with sdpa_kernel(backend):
         found = report(module, TOKENS, TOKENS, TOKENS, need_weights=need_weights)
@@ -406,7 +406,7 @@ def test_grouped_queries():
     assert found.coverage.unmodelled == ()
 
 
-def test_attention_written_out():
+def test_attention_from_single_operators():
     def forward(self, x):
         q, k, v = self.qkv(x).chunk(3, -1)
         return ((q @ k.transpose(-2, -1)) / 32**0.5).softmax(-1) @ v
@@ -443,7 +443,7 @@ def test_general_operators_are_modelled():
     assert {"compare", "elementwise", "reduce", "view", "contiguous", "index", "sort", "matmul"} <= known
 
 
-def test_a_view_costs_nothing_and_a_copy_its_bytes():
+def test_views_need_no_memory_and_copies_do():
     def forward(self, x):
         return x.view(2, 12).t().unsqueeze(0)[:, ::2].squeeze(0), x.permute(0, 2, 1).reshape(2, 12)
 
@@ -474,7 +474,7 @@ def test_matrix_products(expression, macs):
     assert found.coverage.unmodelled == ()
 
 
-def test_train_and_eval_are_captured_as_they_are():
+def test_a_module_is_captured_in_its_mode():
     module = nn.Sequential(nn.BatchNorm2d(4), nn.Dropout(0.5), nn.ReLU(inplace=True))
     x = torch.rand(2, 4, 6, 6)
     train, evaluate = report(module.train(), x), report(module.eval(), x)
@@ -486,7 +486,7 @@ def test_train_and_eval_are_captured_as_they_are():
     assert train.totals.flops > evaluate.totals.flops
 
 
-# --- operators that nobody knows
+# --- unknown operators
 
 
 @pytest.fixture(scope="module")
@@ -507,18 +507,18 @@ def mystery():
     return Calls(forward, inner=nn.Linear(4, 6), w=nn.Parameter(torch.rand(6, 3)))
 
 
-def test_an_unknown_operator_is_kept_and_named(library):
+def test_an_unknown_operator_is_reported(library):
     found = report(mystery(), torch.rand(5, 4))
     assert found.coverage.unmodelled == (("convcost_test.mystery.default", 1),)
     unknown = next(layer for layer in found.layers if layer.op == "unmodelled")
     assert unknown.cost.outputs[0].shape == (5, 3)
     assert unknown.cost.inputs[0].shape == (5, 6)
     assert found.totals.params == 30 + 18
-    assert found.totals.macs == 5 * 24  # and no guess for the operator
+    assert found.totals.macs == 5 * 24  # of the linear layer alone
     assert report(Calls(lambda self, x: torch.ops.convcost_test.twice(x)), torch.rand(2)).coverage.unmodelled
 
 
-def test_a_rule_of_the_users_own(library, monkeypatch):
+def test_a_rule_of_a_user(library, monkeypatch):
     monkeypatch.setattr(custom_operators, "_CUSTOM", {})
 
     @operator_rule("convcost_test::mystery")
@@ -535,8 +535,8 @@ def test_a_rule_of_the_users_own(library, monkeypatch):
     ("rule", "message"),
     [
         (lambda *_, out: 12, "convcost_test::mystery must return an OperatorCost, not 12"),
-        (lambda *_, out: OperatorCost(macs=-1), "counts are whole numbers of 0 or more"),
-        (lambda *_, out: OperatorCost(group="convs"), "groups conv, fc"),
+        (lambda *_, out: OperatorCost(macs=-1), "counts must be integers of 0 or more"),
+        (lambda *_, out: OperatorCost(group="convs"), "the group one of conv, fc"),
         (lambda *_, out: out.no_such_thing, "AttributeError"),
     ],
 )
@@ -547,8 +547,9 @@ def test_wrong_rules_are_refused(library, monkeypatch, rule, message):
         capture(mystery(), torch.rand(5, 4))
 
 
-def test_a_rule_needs_the_name_of_an_operator():
-    with pytest.raises(UsageError, match="an operator is called \"namespace::operator\", not 'mystery'"):
+def test_a_rule_needs_the_full_name_of_an_operator():
+    message = "the name of an operator has the form \"namespace::operator\", not 'mystery'"
+    with pytest.raises(UsageError, match=message):
         operator_rule("mystery")
 
 
@@ -565,13 +566,13 @@ def test_a_rule_needs_the_name_of_an_operator():
         (lambda self, x: x[: int(x.max())], "aten._local_scalar_dense"),
     ],
 )
-def test_control_flow_on_values_is_named(forward, operator):
+def test_control_flow_that_depends_on_values_is_refused(forward, operator):
     module = nn.Sequential(OrderedDict(part=Calls(forward, inner=nn.Linear(4, 4))))
     with pytest.raises(SourceError, match=rf"Sequential\.part: .*({operator}).*depends on data.*shapes and no values"):
         capture(module, torch.rand(3, 4))
 
 
-def test_a_module_that_raises_says_where():
+def test_an_error_names_the_module_that_raised():
     module = nn.Sequential(OrderedDict(body=nn.Sequential(nn.Linear(4, 3), nn.Linear(4, 3))))
     with pytest.raises(SourceError, match=r"Sequential\.body\.1: RuntimeError: .*\[2, 3\] X \[4, 3\]"):
         capture(module, torch.rand(2, 4))
@@ -586,14 +587,14 @@ def test_missing_and_wrong_inputs():
         capture("resnet50", torch.rand(1, 4))
 
 
-def test_a_failed_capture_leaves_no_trace_behind():
-    """The next one is not disturbed by hooks or modes of the last."""
+def test_a_failed_capture_does_not_disturb_the_next():
+    """Hooks and modes are removed."""
     with pytest.raises(SourceError):
         capture(nn.Linear(3, 3), torch.rand(1, 4))
     assert report(nn.Linear(4, 3), torch.rand(1, 4)).totals.macs == 12
 
 
-def test_lazy_modules_find_their_shapes():
+def test_lazy_modules_are_initialised():
     module = nn.Sequential(nn.LazyConv2d(8, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(5))
     found = report(module.eval(), torch.rand(2, 3, 6, 6))
     assert found.totals.params == 8 * 27 + 8 + 16 + 8 * 16 * 5 + 5
@@ -614,7 +615,7 @@ def test_a_scripted_module_is_refused():
         capture(torch.jit.script(nn.Linear(4, 3)), torch.rand(2, 4))
 
 
-def test_a_graph_of_a_capture_stays_at_its_shapes():
+def test_the_shapes_of_a_captured_graph_are_fixed():
     graph = capture(nn.Linear(4, 3), torch.rand(2, 4))
     with pytest.raises(UsageError, match="captured at fixed shapes; capture it again for another batch"):
         analyze(graph, batch=4)
@@ -622,8 +623,8 @@ def test_a_graph_of_a_capture_stays_at_its_shapes():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_integers_made_floats_in_a_module_of_half_precision(dtype):
-    """``t.float()`` is float32 whatever the model's dtype; an embedding has the model's."""
+def test_float_conversion_in_a_half_precision_module(dtype):
+    """``t.float()`` is float32 for any dtype of the model; the result of an embedding has the model's dtype."""
 
     class Mixed(nn.Module):
         def __init__(self):

@@ -1,4 +1,4 @@
-"""torchvision's networks: captured and counted by PyTorch, and beside the specs of the same networks."""
+"""Captured torchvision networks, compared with PyTorch's FLOP counter and with the shipped specs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from convcost import capture  # noqa: E402 - needs torch
 from convcost.sources.pytorch_module import without_weights  # noqa: E402
 from support.torchvision_ops import import_torchvision  # noqa: E402
 
-# The same step under two names: an op with its own weight, and the value that is read and the sum that is taken.
+# Ops of a spec, and the ops that a capture has in their place.
 SAME_STEP = {
     "layer_scale": "mul",
     "class_token": "concat",
@@ -24,11 +24,11 @@ SAME_STEP = {
     "channel_shuffle": "contiguous",
     "softmax": "attention_softmax",
 }
-# Only Swin has steps here that PyTorch takes differently: windows are cut by one op, and the bias has an op.
+# In Swin's spec windows are cut by one op and the bias is an op, so only layers with arithmetic are compared.
 ONLY_COMPUTING = ("swin_t",)
 TORCHVISION = {"googlenet_bn": "googlenet"}
 BUILT_WITH = {"googlenet": {"aux_logits": False, "init_weights": False}, "inception_v3": {"init_weights": False}}
-# The paper's GoogLeNet has no batch norm, and torchvision none without.
+# The shipped GoogLeNet is the paper's, without batch norm; torchvision's has batch norm.
 WITHOUT = ("googlenet",)
 
 
@@ -50,7 +50,7 @@ def built(name, **keys):
 
 
 def has_no_effect(layer):
-    """What torchvision runs and papers do not draw: the concatenation of one value, and pooling 7x7 to 7x7."""
+    """True for steps of torchvision that change nothing: concatenating one tensor, and pooling to the same size."""
     (output,), inputs = layer.cost.outputs, layer.cost.inputs
     return (layer.op == "concat" and len(inputs) == 1) or (
         layer.op == "adaptive_avg_pool2d" and output.shape == inputs[0].shape
@@ -60,7 +60,7 @@ def has_no_effect(layer):
 def steps(report, only_computing):
     """(op, elements, parameters, buffers, MACs, FLOPs, bytes) of every layer that runs a kernel.
 
-    A weight that is read as a value belongs to the step behind it.
+    A weight that is read as a value is counted with the next step.
     """
     found = []
     params = buffers = 0
@@ -78,15 +78,15 @@ def steps(report, only_computing):
     return found
 
 
-def test_most_of_what_ships_is_in_torchvision():
+def test_most_shipped_networks_are_in_torchvision():
     assert len(BOTH) >= 40
 
 
 @pytest.mark.parametrize("name", few(BOTH, NETWORKS))
-def test_a_captured_network_is_the_shipped_one(name):
-    """Step by step, in the order that PyTorch takes them."""
+def test_a_captured_network_has_the_steps_of_the_shipped_spec(name):
+    """In the same order of execution."""
     theirs = TORCHVISION.get(name, name)
-    train = name == "inception_v3"  # whose auxiliary head runs in training only
+    train = name == "inception_v3"  # its auxiliary head runs only in training
     batch = 2 if train else 1
     graph = load(name)
     spec = analyze(graph, batch=batch, train=train)
@@ -103,7 +103,7 @@ def test_a_captured_network_is_the_shipped_one(name):
 
 
 def counted(name, size, **keys):
-    """Captured, beside PyTorch's own counter."""
+    """The totals of a captured network, after comparing them with PyTorch's FLOP counter."""
     module = built(name, **keys).eval()
     image = torch.empty(1, *size, device="meta")
     report = analyze(capture(module, image))
@@ -142,8 +142,8 @@ SAMPLE = ("inception_v3", "maxvit_t", "swin_v2_t", "lraspp_mobilenet_v3_large", 
 
 
 @pytest.mark.parametrize("name", few(PUBLISHED, SAMPLE))
-def test_a_sample_is_as_published(name):
-    """All of them: benchmarks/zoo.py. torchvision publishes 10^9 multiply-accumulates as ``_ops``."""
+def test_totals_agree_with_torchvisions_published_figures(name):
+    """A sample; benchmarks/zoo.py checks all networks. torchvision publishes 10^9 multiply-accumulates as ``_ops``."""
     size, keys = PUBLISHED[name]
     weights = models.get_model_weights(name)
     meta = getattr(weights, "IMAGENET1K_V1", next(iter(weights))).meta

@@ -1,4 +1,7 @@
-"""Operators that have no op of their own, and the operations that each call takes, by its arguments and results."""
+"""The number of operations of PyTorch operators that have no typed op.
+
+To add an operator, enter a function in ``OPERATION_COUNTS``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import torch
 
 
 def _glu(args: Sequence[Any], made: Sequence[torch.Tensor]) -> int:
-    return 4 * made[0].numel()  # a sigmoid and a product
+    return 4 * made[0].numel()  # a sigmoid (3 operations) and a product
 
 
 def _log_sigmoid(args: Sequence[Any], made: Sequence[torch.Tensor]) -> int:
@@ -22,7 +25,7 @@ def _rrelu(args: Sequence[Any], made: Sequence[torch.Tensor]) -> int:
 
 
 def _embedding_bag(args: Sequence[Any], made: Sequence[torch.Tensor]) -> int:
-    """A bag of n rows takes n - 1 additions or comparisons of each number, and for mean (mode 1) a division."""
+    """A bag of n rows takes n - 1 additions or comparisons for each output, and for the mean (mode 1) a division."""
     weight, indices = args[0], args[1]
     mode = args[4] if len(args) > 4 else 0
     rows, results = indices.numel() * weight.shape[1], made[0].numel()
@@ -34,16 +37,17 @@ def _fractional_pool(args: Sequence[Any], made: Sequence[torch.Tensor]) -> int:
 
 
 def _unpool(args: Sequence[Any], made: Sequence[torch.Tensor]) -> int:
-    return 0  # values are moved
+    return 0  # it only moves values
 
 
 def _grid_sample(args: Sequence[Any], made: Sequence[torch.Tensor]) -> int:
-    """A weighted sum of the neighbours, 2 in each dimension; 16 for bicubic (mode 2), one for nearest (mode 1)."""
+    """A weighted sum of the neighbours: 2 in each dimension, 16 for bicubic (mode 2). Nearest (mode 1) only copies."""
     taps = {1: 1, 2: 16}.get(args[2], 2 ** (args[0].dim() - 2))
     return (2 * taps - 1) * made[0].numel() if taps > 1 else 0
 
 
-COUNTED: dict[Any, Callable[[Sequence[Any], Sequence[torch.Tensor]], int]] = {
+OPERATION_COUNTS: dict[Any, Callable[[Sequence[Any], Sequence[torch.Tensor]], int]] = {
+    # overload -> function of the arguments and the output tensors
     torch.ops.aten.glu.default: _glu,
     torch.ops.aten.log_sigmoid_forward.default: _log_sigmoid,
     torch.ops.aten.rrelu_with_noise.default: _rrelu,

@@ -1,4 +1,8 @@
-"""Operators without a typed op: which of the generic ops each becomes, read off its schema, its tags and its result."""
+"""Chooses a generic op for an operator that has no capture rule, by its name, schema, tags and result.
+
+The sets below list ATen operators by what they do. An operator in none of them, and without PyTorch's ``pointwise``
+tag, becomes ``unmodelled``; to classify it, add its name to a set.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,9 @@ from ...ops.base import Op
 from ...ops.combine import broadcast, promoted
 from ...ops.flop_counts import REDUCING
 from ...tensor import ITEM_BYTES, Tensor
-from ..custom_operators import custom
+from ..custom_operators import custom_cost
 from ..trace_records import dtype_of, tensor_of
-from .flops_only import COUNTED
+from .flops_only import OPERATION_COUNTS
 
 CONTIGUOUS = generic.Contiguous()
 
@@ -44,7 +48,7 @@ _POINTWISE = frozenset(
         "fake_quantize",
     )
 )
-"""Functions of single elements that PyTorch does not tag as such."""
+"""Pointwise operators without PyTorch's ``pointwise`` tag."""
 _SORTS = frozenset(("sort", "topk", "argsort", "median", "kthvalue", "mode", "nanmedian"))
 _CREATES = frozenset(
     ("zeros", "ones", "empty", "full", "arange", "linspace", "logspace", "eye", "rand", "randn", "randint", "randperm",
@@ -64,7 +68,7 @@ _DATA_DEPENDENT = frozenset(
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """Every tensor in nested tuples, lists and dicts, in order."""
+    """All tensors in nested tuples, lists and dicts, in order."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, (tuple, list)):
@@ -78,7 +82,7 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
 
 
 def mapped(value: Any, change: Callable[[Any], Any], kind: type = torch.Tensor) -> Any:
-    """``value`` with ``change`` made to everything of this kind in nested tuples, lists and dicts."""
+    """Apply ``change`` to all instances of ``kind`` in nested tuples, lists and dicts."""
     if isinstance(value, kind):
         return change(value)
     if isinstance(value, (tuple, list)):
@@ -91,42 +95,42 @@ def mapped(value: Any, change: Callable[[Any], Any], kind: type = torch.Tensor) 
 
 @cache
 def is_composite(func: Any) -> bool:
-    """True if PyTorch itself can take the operator apart."""
+    """True if PyTorch can decompose the operator."""
     has_kernel: Callable[[str, str], bool] = torch._C._dispatch_has_kernel_for_dispatch_key
     return has_kernel(func.name(), "CompositeImplicitAutograd")
 
 
 @cache
 def depends_on_data(func: Any) -> bool:
-    """True if the result's shape or Python value depends on values."""
-    return base(func) in _DATA_DEPENDENT
+    """True if the shape of the result, or a Python value, depends on the values of tensors."""
+    return operator_name(func) in _DATA_DEPENDENT
 
 
 @cache
-def writes(func: Any) -> bool:
-    """True if the operator changes an argument."""
+def is_mutating(func: Any) -> bool:
+    """True if the operator writes to one of its arguments."""
     return bool(func._schema.is_mutable)
 
 
-def base(func: Any) -> str:
-    """``add_`` of ``aten.add_.Tensor``."""
+def operator_name(func: Any) -> str:
+    """The name without namespace and overload: ``add_`` for ``aten.add_.Tensor``."""
     return str(func).split(".")[1]
 
 
-def shares(x: torch.Tensor, y: torch.Tensor) -> bool:
-    """True if both live in one storage."""
+def share_storage(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """True if both tensors use the same storage."""
     return x is y or x.untyped_storage()._cdata == y.untyped_storage()._cdata
 
 
-def same_place(x: torch.Tensor, y: torch.Tensor) -> bool:
-    """True if both read the same memory in the same way."""
+def same_view(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """True if both tensors have the same storage, offset, shape, strides and dtype."""
     if x is y:
         return True
     return (
         x.shape == y.shape
         and x.stride() == y.stride()
         and x.dtype == y.dtype
-        and shares(x, y)
+        and share_storage(x, y)
         and x.storage_offset() == y.storage_offset()
     )
 
@@ -137,39 +141,46 @@ def _tagged(func: Any, tag: str) -> bool:
 
 
 def encoded(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[tuple[str, Any], ...]]:
-    """Arguments as plain values: "$k" for the k-th tensor, dtypes by name, no devices."""
+    """Encode arguments as plain values: the k-th tensor as "$k", dtypes by name, without devices."""
     count = iter(range(1_000_000))
 
-    def plain(value: Any) -> Any:
+    def encode(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             return f"${next(count)}"
         if isinstance(value, (tuple, list)):
-            return tuple(plain(each) for each in value)
+            return tuple(encode(each) for each in value)
         if isinstance(value, (bool, int, float, str)) or value is None:
             return value
         return str(value)
 
-    arguments = tuple(plain(each) for each in args)
-    return arguments, tuple((key, plain(each)) for key, each in kwargs.items() if key not in ("device", "pin_memory"))
+    arguments = tuple(encode(each) for each in args)
+    return arguments, tuple((key, encode(each)) for key, each in kwargs.items() if key not in ("device", "pin_memory"))
 
 
 def op_for(func: Any, args: Any, kwargs: Any, inputs: Sequence[torch.Tensor], made: Sequence[torch.Tensor]) -> Op:
-    """The generic op of a call that has run."""
+    """The generic op for a call of an operator.
+
+    Args:
+        func: the overload.
+        args, kwargs: its arguments.
+        inputs: the tensors in the arguments.
+        made: the tensors in the result.
+    """
     arguments, keywords = encoded(args, kwargs)
     call: dict[str, Any] = {"function": str(func), "arguments": arguments, "keywords": keywords}
-    registered = custom(func, args, kwargs, made)
-    if registered is not None:
-        return generic.Operator(**call, results=tuple(map(tensor_of, made)), **registered)
+    cost = custom_cost(func, args, kwargs, made)
+    if cost is not None:
+        return generic.Operator(**call, results=tuple(map(tensor_of, made)), **cost)
     results = _results(inputs, made)
-    counted = COUNTED.get(func)
-    if counted is not None:
-        return generic.Operator(**call, results=results, operation_count=counted(args, made))
+    count_operations = OPERATION_COUNTS.get(func)
+    if count_operations is not None:
+        return generic.Operator(**call, results=results, operation_count=count_operations(args, made))
     if func.namespace != "aten":
         return generic.Unmodelled(**call, results=results)
-    name = base(func)
+    name = operator_name(func)
     plain = name.strip("_")
     if (_tagged(func, "pointwise") or plain in _POINTWISE) and len(made) == 1 and plain not in REDUCING:
-        return _pointwise(call, writes(func), inputs, made[0])
+        return _pointwise(call, is_mutating(func), inputs, made[0])
     if name in _WRITES:
         return generic.Write(**call, results=results)
     if plain in REDUCING and inputs:
@@ -179,7 +190,7 @@ def op_for(func: Any, args: Any, kwargs: Any, inputs: Sequence[torch.Tensor], ma
         return generic.Sort(**call, results=results, row=_row(inputs[0], dim, plain))
     if plain in _CREATES or not inputs:
         return generic.Create(**call, results=tuple(map(tensor_of, made)))
-    if func.is_view and all(shares(inputs[0], each) for each in made):
+    if func.is_view and all(share_storage(inputs[0], each) for each in made):
         return generic.View(**call, results=results)
     if plain in _INDEXING:
         return generic.Index(**call, results=results)
@@ -189,18 +200,19 @@ def op_for(func: Any, args: Any, kwargs: Any, inputs: Sequence[torch.Tensor], ma
 
 
 def _results(inputs: Sequence[torch.Tensor], made: Sequence[torch.Tensor]) -> tuple[Tensor, ...]:
-    follows = _promoted(inputs)
+    """The outputs. One whose dtype follows from those of the inputs has the dtype ``""``."""
+    dtype = _promoted(inputs)
     outputs = map(tensor_of, made)
-    return tuple(Tensor(x.shape, "" if x.dtype == follows else x.dtype) for x in outputs)
+    return tuple(Tensor(x.shape, "" if x.dtype == dtype else x.dtype) for x in outputs)
 
 
 def _promoted(inputs: Sequence[torch.Tensor]) -> str | None:
-    """What the result of these inputs is by rule; None where the rule does not reach."""
-    found = tuple(map(tensor_of, inputs))
-    if not found or any(x.dtype not in ITEM_BYTES or x.dtype.startswith(("complex", "float8")) for x in found):
+    """The dtype to which type promotion takes the inputs; None if promotion is not defined for them."""
+    tensors = tuple(map(tensor_of, inputs))
+    if not tensors or any(x.dtype not in ITEM_BYTES or x.dtype.startswith(("complex", "float8")) for x in tensors):
         return None
     try:
-        return promoted(found)
+        return promoted(tensors)
     except ValueError:
         return None
 
@@ -208,8 +220,8 @@ def _promoted(inputs: Sequence[torch.Tensor]) -> str | None:
 def _pointwise(call: dict[str, Any], inplace: bool, inputs: Sequence[torch.Tensor], made: torch.Tensor) -> Op:
     dtype = dtype_of(made.dtype)
     if inplace:
-        # An operator that writes to another argument than its first is none of these.
-        if not same_place(inputs[0], made):
+        # ``Elementwise`` in place writes to its first input.
+        if not same_view(inputs[0], made):
             return generic.Unmodelled(**call, results=(tensor_of(made),))
         return generic.Elementwise(**call, inplace=True)
     shapes = tuple(tuple(x.shape) for x in inputs)
@@ -221,6 +233,7 @@ def _pointwise(call: dict[str, Any], inplace: bool, inputs: Sequence[torch.Tenso
 
 
 def _row(x: torch.Tensor, dim: int, name: str) -> int:
+    """The number of elements that one sort compares."""
     if name == "topk":
         dim = -1
     if name == "median" or not x.dim():

@@ -1,4 +1,4 @@
-"""Modules that PyTorch computes by several operators and that are one op here."""
+"""Modules that run several PyTorch operators and become one op, such as LocalResponseNorm."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FOLDED: dict[str, Callable[[Any, Any], Op | None]] = {
     "torch.nn.modules.normalization.CrossMapLRN2d": _local_response_norm,
     "torchvision.ops.stochastic_depth.StochasticDepth": _stochastic_depth,
 }
-"""Classes by their full name, so that none has to be imported, and the op of a call on ``x``."""
+"""Functions that give the op for a module and its input, by the full name of the class (so torchvision is optional)."""
 
 
 def folded(module: nn.Module, args: tuple[Any, ...]) -> Op | None:
-    """The one op that a module's call is, or None. A subclass may do anything, and is not folded."""
+    """The op that the call of a module becomes, or None. A subclass may override ``forward`` and is not folded."""
     cls = type(module)
     make = FOLDED.get(f"{cls.__module__}.{cls.__qualname__}")
     return make(module, args[0]) if make is not None and len(args) == 1 else None

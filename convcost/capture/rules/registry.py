@@ -1,6 +1,7 @@
-"""Which typed op each of PyTorch's operators is: one function per operator, with the operator's own arguments.
+"""The registry of capture rules, and helpers that rules share.
 
-A rule gives None for a call that the typed op does not describe; the operator is then taken apart or kept as it is.
+A rule is called with the trace and the arguments of the operator, and returns a ``TypedOperator``. It returns None for
+a call that no op describes; the operator is then decomposed if PyTorch can do so, and otherwise becomes a generic op.
 """
 
 from __future__ import annotations
@@ -11,47 +12,50 @@ from typing import Any
 import torch
 
 from ...ops.base import Op
-from ..trace_records import Typed
+from ..trace_records import TypedOperator
 
-Rule = Callable[..., Typed | None]
+Rule = Callable[..., TypedOperator | None]
 
 RULES: dict[Any, Rule] = {}
-"""An operator's overload and what it is: called with the trace and the operator's arguments."""
+"""The rules by the overload of the operator."""
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Enter a rule for these overloads, ``aten.conv2d.default``; those that this torch does not have are left out."""
+    """Decorator that registers a rule for overloads such as ``aten.conv2d.default``.
 
-    def enter(function: Rule) -> Rule:
+    Overloads that the installed version of PyTorch does not have are skipped.
+    """
+
+    def register(function: Rule) -> Rule:
         for name in names:
             func = overload(name)
             if func is not None:
                 RULES[func] = function
         return function
 
-    return enter
+    return register
 
 
 def overload(name: str) -> Any:
-    """The operator of this name, or None."""
+    """The overload called ``name``, or None if this version of PyTorch does not have it."""
     namespace, operator, which = name.split(".")
     packet = getattr(getattr(torch.ops, namespace), operator, None)
     return getattr(packet, which, None)
 
 
-def one(value: Any) -> Any:
-    """(3, 3) -> 3, as people write it; unequal sizes stay a tuple."""
+def compact(value: Any) -> Any:
+    """Shorten a size for each dimension to one number if all are equal: (3, 3) -> 3."""
     if isinstance(value, (list, tuple)):
         values = tuple(value)
         return values[0] if values and all(each == values[0] for each in values) else values
     return value
 
 
-def plain(op: Op, *inputs: torch.Tensor) -> Typed:
-    """An op without weights."""
-    return Typed(op, inputs)
+def unweighted(op: Op, *inputs: torch.Tensor) -> TypedOperator:
+    """A TypedOperator without weights."""
+    return TypedOperator(op, inputs)
 
 
-def given(*weights: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-    """The weights that are there."""
+def present(*weights: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    """The weights that are not None."""
     return tuple(weight for weight in weights if weight is not None)

@@ -1,4 +1,8 @@
-"""Operators that change how a value is read, as typed ops that hold for any batch where that can be seen."""
+"""Capture rules for operators that return a view: reshape, transpose, slice, split and so on.
+
+Each function is called with the input, the result and the other arguments of the operator, and returns the op. None
+means that no op describes the call.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from ...ops.slicing import Chunk, Narrow, Select, Split
 
 
 def _reshape(x: torch.Tensor, y: torch.Tensor, *_: Any, **__: Any) -> Op | None:
-    """The first dimension is kept or worked out, so that the op does not hang on the batch."""
+    """Write the first dimension as 0 (keep) or -1 (infer), so that the op does not depend on the batch size."""
     if 0 in x.shape or not x.dim() or not y.dim():
         return None
     sizes = tuple(y.shape)
@@ -49,10 +53,10 @@ def _slice(
 ) -> Op | None:
     if step != 1 or 0 in y.shape:
         return None
-    return Narrow(dim, _first(x.shape[dim], start), y.shape[dim])
+    return Narrow(dim, _start_index(x.shape[dim], start), y.shape[dim])
 
 
-def _first(size: int, start: int | None) -> int:
+def _start_index(size: int, start: int | None) -> int:
     start = start or 0
     return min(max(start + size, 0) if start < 0 else start, size)
 
@@ -67,16 +71,16 @@ def _chunk(x: torch.Tensor, parts: Any, chunks: int, dim: int = 0) -> Op | None:
 
 def _split(x: torch.Tensor, parts: Any, sections: Any, dim: int = 0) -> Op | None:
     sizes = tuple(sections) if isinstance(sections, (list, tuple)) else sections
-    whole = all(sizes) if isinstance(sizes, tuple) else sizes > 0
-    return Split(sections=sizes, dim=dim) if whole and x.shape[dim] else None
+    nonempty = all(sizes) if isinstance(sizes, tuple) else sizes > 0
+    return Split(sections=sizes, dim=dim) if nonempty and x.shape[dim] else None
 
 
 def _unbind(x: torch.Tensor, parts: Any, dim: int = 0) -> list[Op]:
     return [Select(dim, index) for index in range(len(parts))]
 
 
-def _never(x: torch.Tensor, y: torch.Tensor, *_: Any, **__: Any) -> None:
-    """A copy, or the value itself: there is no op between them."""
+def _no_op(x: torch.Tensor, y: torch.Tensor, *_: Any, **__: Any) -> None:
+    """The result is a copy or the input itself; the tracer handles both."""
 
 
 BY_NAME: dict[str, Callable[..., Any]] = {
@@ -102,5 +106,5 @@ BY_NAME: dict[str, Callable[..., Any]] = {
         _split,
     ),
     "aten.unbind.int": _unbind,
-    **dict.fromkeys(("aten.contiguous.default", "aten.clone.default"), _never),
+    **dict.fromkeys(("aten.contiguous.default", "aten.clone.default"), _no_op),
 }  # fmt: skip
