@@ -1,4 +1,4 @@
-"""Devices and dtypes by their names."""
+"""Converts names of devices and dtypes to PyTorch's objects, with messages for wrong names."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ DEVICES = ("meta", "cpu", "cuda")
 
 
 def device_of(name: str | torch.device) -> torch.device:
-    """The device that is called so.
+    """The device for a name such as "meta", "cpu" or "cuda:1".
 
     Raises:
-        UsageError: there is no such device, or not here.
+        UsageError: the name is unknown, or the device is not available.
     """
     kind = str(name).partition(":")[0]
     if kind not in DEVICES:
@@ -23,7 +23,7 @@ def device_of(name: str | torch.device) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"{str(name)!r:.40} is no device; write {kind} or {kind}:0") from None
+        raise UsageError(f"{str(name)!r:.40} is not a device; write {kind} or {kind}:0") from None
     if kind == "cuda":
         _check_cuda(device)
     return device
@@ -31,19 +31,19 @@ def device_of(name: str | torch.device) -> torch.device:
 
 def _check_cuda(device: torch.device) -> None:
     if torch.version.cuda is None and torch.version.hip is None:
-        raise UsageError(f"no CUDA: torch {torch.__version__} is built without it; use meta or cpu")
+        raise UsageError(f"torch {torch.__version__} is built without CUDA; use meta or cpu")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not count:
-        raise UsageError("no CUDA device is available here; use meta or cpu")
+        raise UsageError("no CUDA device is available; use meta or cpu")
     if (device.index or 0) >= count:
         raise UsageError(f"there is no CUDA device {device.index}; the last one is cuda:{count - 1}")
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """The floating-point dtype that is called so.
+    """The floating-point dtype for a name such as "bfloat16".
 
     Raises:
-        UsageError: it is not one of those that a network can have.
+        UsageError: a network cannot be built in this dtype.
     """
     if name not in COMPUTABLE:
         raise UsageError(

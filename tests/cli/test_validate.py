@@ -155,7 +155,7 @@ def test_a_module_of_ones_own(run, tmp_path, monkeypatch):
         (["vgg61"], "no architecture called 'vgg61'; did you mean 'vgg"),
         (["vgg16", "--device", "gpu"], "unknown device 'gpu'; did you mean 'cpu'"),
         (["vgg16", "--device", "cpu", "--batch", "100000"], "TiB on cpu, where"),
-        (["vgg16", "--dtype", "amp-bf16"], "amp-bf16 is autocast, which does nothing on meta"),
+        (["vgg16", "--dtype", "amp-bf16"], "amp-bf16 is autocast, which has no effect on meta"),
         (["vgg16", "--input", "3x10x10"], "layer 'pool4'"),
         (["vgg16", "--input", "3x224"], "has 3 dimensions (3x224x224), not 2 (3x224)"),
         (["vgg16", "--format", "xml"], "'xml' is not one of"),

@@ -322,7 +322,7 @@ def test_wrong_use():
         build("resnet18")
     with pytest.raises(UsageError, match="unknown device 'cupa'; did you mean 'cuda'"):
         build(SHIPPED["lenet5"], "cupa")
-    with pytest.raises(UsageError, match="'cpu:x' is no device; write cpu or cpu:0"):
+    with pytest.raises(UsageError, match="'cpu:x' is not a device; write cpu or cpu:0"):
         build(SHIPPED["lenet5"], "cpu:x")
     with pytest.raises(UsageError, match=r"cannot be built in 'float23'; did you mean 'float32'"):
         build(SHIPPED["lenet5"], dtype="float23")

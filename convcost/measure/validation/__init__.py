@@ -1,1 +1,1 @@
-"""Static figures checked against PyTorch and fvcore."""
+"""Checks convcost's figures against PyTorch and fvcore, layer by layer. ``validate.py`` is the entry point."""

@@ -1,4 +1,4 @@
-"""Memory on CUDA: what PyTorch's allocator hands out while the network runs, against the static figures."""
+"""Compares activation bytes with the memory that PyTorch's CUDA allocator reports while the network runs."""
 
 from __future__ import annotations
 
@@ -9,28 +9,32 @@ import torch
 from ...analysis.report import Report
 from ...tensor import Tensor
 from ..build import Network
-from .layer_watch import Watch, empty_inputs, exact_attention
+from .layer_watch import LayerWatch, exact_attention, zero_inputs
 from .results import Check, Difference
 
 REQUESTED = "requested_bytes.all.current"
-"""Bytes that tensors asked for; what is allocated is rounded up, 512 bytes and more."""
+"""The statistic for the bytes that tensors requested. The allocator rounds each request up to 512 bytes or more."""
 
 
 def checks(report: Report, network: Network, inputs: Sequence[Tensor], device: torch.device) -> tuple[Check, ...]:
-    """Activation bytes, by keeping every output until the end, and the peak beside them.
+    """Run the network with all outputs kept alive, and compare the sum and the peak of the allocated bytes.
 
-    The network must be on a CUDA device.
+    Args:
+        report: the static figures.
+        network: the network, on a CUDA device.
+        inputs: shapes and dtypes of its inputs.
+        device: the CUDA device.
     """
     with torch.no_grad(), exact_attention(), torch.cuda.device(device):
-        given = empty_inputs(inputs, device)
-        network(*given)  # cuBLAS and cuDNN take their workspaces at the first call, and keep them
+        tensors = zero_inputs(inputs, device)
+        network(*tensors)  # cuBLAS and cuDNN allocate their workspaces in the first call, and keep them
         torch.cuda.synchronize()
         before = torch.cuda.memory_stats()[REQUESTED]
         resident = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        watch = Watch(network, keep=True)
+        watch = LayerWatch(network, keep=True)
         with watch.on(None):
-            network(*given)
+            network(*tensors)
         torch.cuda.synchronize()
         requested = torch.cuda.memory_stats()[REQUESTED] - before
         peak = torch.cuda.max_memory_allocated() - resident
@@ -39,18 +43,15 @@ def checks(report: Report, network: Network, inputs: Sequence[Tensor], device: t
 
 
 def activation_checks(ours: int, requested: int, peak: int) -> tuple[Check, ...]:
-    """The sum of all outputs against what they asked for, and against the allocator's peak, which rounds up.
-
-    The peak of a run in which every value dies after its last reader belongs beside these.
-    """
+    """Compare activation bytes with the bytes requested, which must be equal, and the peak, which cannot be lower."""
     different = Difference(
-        "", "", ours, requested, "outputs that PyTorch allocates and convcost does not, or the reverse"
+        "", "", ours, requested, "an output that only one of PyTorch and convcost allocates memory for"
     )
-    below = Difference("", "", ours, peak, "the peak with every output alive cannot be below their sum")
+    below = Difference("", "", ours, peak, "with every output alive, the peak cannot be below the sum of the outputs")
     return (
         Check("activation bytes, kept", "torch.cuda", 1, int(ours == requested), ours, requested,
               differences=() if ours == requested else (different,)),
         Check("activation bytes, peak", "torch.cuda", 1, int(peak >= ours), ours, peak,
               differences=() if peak >= ours else (below,),
-              note="rounded up, with workspaces"),
+              note="PyTorch's figure is rounded up and includes workspaces"),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""fvcore's count of a module on the meta device, by layer."""
+"""Counts the multiply-accumulates of a module with fvcore, on the meta device."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _TRACED_CONVOLUTION = torch.ops.aten._convolution.default
 
 
 class FvcoreCount(msgspec.Struct, frozen=True):
-    """Its figures by module, parts included, or why there are none (``note``).
-
-    ``operators``: what it met in each module; those without a formula are called "aten::...".
-    """
+    """fvcore's figures for a module, by the path of each submodule."""
 
     counts: dict[str, int] = {}
+    """Multiply-accumulates of each module including its submodules."""
     operators: dict[str, tuple[str, ...]] = {}
+    """The operators in each module. Those without a formula are named ``aten::...``."""
     note: str = ""
+    """Why there are no figures; empty if there are."""
 
 
 def fvcore_version() -> str | None:
-    """The version that is installed, or None."""
+    """The installed version, or None."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -40,39 +40,43 @@ def fvcore_version() -> str | None:
 
 
 def fvcore_count(module: nn.Module, inputs: Sequence[torch.Tensor]) -> FvcoreCount:
-    """What fvcore counts in one call of ``module``, which is on the meta device."""
-    loggers = logging.getLogger("fvcore")
-    before = loggers.level
-    loggers.setLevel(logging.ERROR)
+    """Count one call of a module with fvcore. The module and its inputs are on the meta device.
+
+    If fvcore is not installed or fails, the result has a ``note`` and no figures.
+    """
+    logger = logging.getLogger("fvcore")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it uses torch.jit, which newer torch deprecates
-            return _counted(module, inputs)
+            warnings.simplefilter("ignore")  # fvcore uses torch.jit, which recent versions of PyTorch deprecate
+            return _count(module, inputs)
     except ImportError:
         return FvcoreCount(note='not installed: pip install "convcost[torch]"')
-    except Exception as error:  # noqa: BLE001 - torch.jit raises what it likes, and a witness may be missing
-        first = (str(error).splitlines() or [""])[0]
-        return FvcoreCount(note=f"it cannot trace this: {type(error).__name__}: {first[:120]}")
+    except Exception as error:  # noqa: BLE001 - torch.jit can raise anything; the other checks still run
+        message = (str(error).splitlines() or [""])[0]
+        return FvcoreCount(note=f"fvcore cannot trace this network: {type(error).__name__}: {message[:120]}")
     finally:
-        loggers.setLevel(before)
+        logger.setLevel(level)
 
 
-def _counted(module: nn.Module, inputs: Sequence[torch.Tensor]) -> FvcoreCount:
+def _count(module: nn.Module, inputs: Sequence[torch.Tensor]) -> FvcoreCount:
     from fvcore.nn import FlopCountAnalysis
 
     analysis = FlopCountAnalysis(module, tuple(inputs))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-    with exact_attention(), torch.no_grad(), _Traceable():  # type: ignore[no-untyped-call]
+    with exact_attention(), torch.no_grad(), _TraceOnMeta():  # type: ignore[no-untyped-call]
         counts = {name: int(count) for name, count in analysis.by_module().items()}
         operators = {name: (*analysis.by_operator(name), *analysis.unsupported_ops(name)) for name in counts}
     return FvcoreCount(counts, operators)
 
 
-class _Traceable(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Lets torch.jit trace meta tensors.
+class _TraceOnMeta(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Makes torch.jit able to trace meta tensors.
 
-    PyTorch's shape functions on meta are written in Python: while a trace is recorded they would be handed traced
-    sizes, which they refuse. And a convolution is traced as ``_convolution``, which only real kernels call.
+    PyTorch computes shapes on the meta device in Python, and this code does not accept the sizes that a trace passes,
+    so tracing is suspended while an operator runs. A convolution must be traced as ``_convolution``, the operator that
+    fvcore knows, which is otherwise called only on real tensors.
     """
 
     def __torch_dispatch__(

@@ -1,4 +1,4 @@
-"""Running a network and writing down what each layer does: its outputs, weights, memory, and PyTorch's own count."""
+"""Records what each layer of a network does while it runs: outputs, weights, new memory, and PyTorch's FLOP count."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...capture.trace_records import tensor_of
 from ...tensor import Tensor
 from ..build import LayerCall, Network
 
 
-class Observed(msgspec.Struct, frozen=True):
-    """What one layer did. Weights of a layer before are its own no more: shared ones are counted once.
-
-    ``fresh_bytes`` are bytes of outputs that lie neither in an input nor in a weight; ``flops`` is the count of
-    torch.utils.flop_counter.
-    """
+class ObservedLayer(msgspec.Struct, frozen=True):
+    """What one layer did in a run. Weights shared with an earlier layer are not counted again."""
 
     outputs: tuple[Tensor, ...] = ()
     params: int = 0
     buffers: int = 0
     weight_bytes: int = 0
+    """Bytes of the parameters and buffers."""
     fresh_bytes: int = 0
+    """Bytes of the outputs that do not share the storage of an input or a weight."""
     flops: int = 0
+    """The count of ``torch.utils.flop_counter``, 2 for a multiply-accumulate."""
 
 
 @contextmanager
 def exact_attention() -> Iterator[None]:
-    """Attention as matrix products: the counter has no formula for the fused kernels, and counts 0 for them."""
+    """Run attention as matrix products, because PyTorch's counter counts 0 for fused attention kernels."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -43,16 +43,21 @@ def exact_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
-def counted(counter: FlopCounterMode) -> int:
-    """What the counter has counted so far."""
+def flops_so_far(counter: FlopCounterMode) -> int:
+    """The total FLOPs that an active counter has counted."""
     return sum(counter.flop_counts["Global"].values())
 
 
-class Watch:
-    """Observes the layers of a network while it runs."""
+class LayerWatch:
+    """Observes the layers of a network while it runs.
+
+    Args:
+        network: the network.
+        keep: keep all outputs alive, in ``kept``.
+    """
 
     def __init__(self, network: Network, keep: bool = False) -> None:
-        self.observed: dict[str, Observed] = {}
+        self.observed: dict[str, ObservedLayer] = {}
         self.running = ""
         self.kept: list[torch.Tensor] = []
         self._network = network
@@ -63,7 +68,7 @@ class Watch:
 
     @contextmanager
     def on(self, counter: FlopCounterMode | None) -> Iterator[None]:
-        """Watch what happens meanwhile; ``counter`` is the one that is active."""
+        """Observe the layers that run in this block. ``counter``: the active FLOP counter, or None to count nothing."""
         self._counter = counter
         with ExitStack() as handles:
             for call in self._network.calls:
@@ -76,55 +81,43 @@ class Watch:
     def _entering(self, call: LayerCall) -> Callable[..., None]:
         def enter(module: nn.Module, inputs: Any) -> None:
             self.running = call.name
-            self._before = counted(self._counter) if self._counter else 0
+            self._before = flops_so_far(self._counter) if self._counter else 0
 
         return enter
 
     def _leaving(self, call: LayerCall) -> Callable[..., None]:
-        def leave(module: nn.Module, inputs: Sequence[torch.Tensor], made: Any) -> None:
-            flops = counted(self._counter) - self._before if self._counter else 0
-            outputs = made if isinstance(made, tuple) else (made,)
-            self.observed[call.name] = self._seen_in(call, inputs, outputs, flops)
+        def leave(module: nn.Module, inputs: Sequence[torch.Tensor], result: Any) -> None:
+            flops = flops_so_far(self._counter) - self._before if self._counter else 0
+            outputs = result if isinstance(result, tuple) else (result,)
+            self.observed[call.name] = self._observe(call, inputs, outputs, flops)
             if self._keep:
                 self.kept += outputs
 
         return leave
 
-    def _seen_in(
+    def _observe(
         self, call: LayerCall, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor], flops: int
-    ) -> Observed:
-        # Weights that arrive as values are plain attributes while the module runs.
+    ) -> ObservedLayer:
+        # Weights that are inputs of the layer are plain attributes of the module while it runs.
         attributes = [value for value in call.module.__dict__.values() if isinstance(value, torch.Tensor)]
         weights = call.weights()
-        homes = {_home(x) for x in (*inputs, *weights, *call.module.buffers(recurse=False), *attributes)}
-        fresh = sum(_bytes(y) for y in outputs if _home(y) not in homes)
+        existing = {_storage(x) for x in (*inputs, *weights, *call.module.buffers(recurse=False), *attributes)}
         own = [x for x in weights if id(x) not in self._seen]
         self._seen |= {id(x) for x in own}
-        params = [x for x in own if isinstance(x, nn.Parameter)]
-        buffers = [x for x in own if not isinstance(x, nn.Parameter)]
-        return Observed(
+        return ObservedLayer(
             outputs=tuple(tensor_of(y) for y in outputs),
-            params=sum(x.numel() for x in params),
-            buffers=sum(x.numel() for x in buffers),
-            weight_bytes=sum(_bytes(x) for x in own),
-            fresh_bytes=fresh,
+            params=sum(x.numel() for x in own if isinstance(x, nn.Parameter)),
+            buffers=sum(x.numel() for x in own if not isinstance(x, nn.Parameter)),
+            weight_bytes=sum(x.nbytes for x in own),
+            fresh_bytes=sum(y.nbytes for y in outputs if _storage(y) not in existing),
             flops=flops,
         )
 
 
-def tensor_of(x: torch.Tensor) -> Tensor:
-    """Shape and dtype of a PyTorch tensor."""
-    return Tensor(tuple(x.shape), str(x.dtype).removeprefix("torch."))
-
-
-def _home(x: torch.Tensor) -> int:
+def _storage(x: torch.Tensor) -> int:
     return int(x.untyped_storage()._cdata)
 
 
-def _bytes(x: torch.Tensor) -> int:
-    return x.numel() * x.element_size()
-
-
-def empty_inputs(tensors: Sequence[Tensor], device: torch.device) -> list[torch.Tensor]:
-    """Inputs of these shapes: zeros, which are valid indices too."""
+def zero_inputs(tensors: Sequence[Tensor], device: torch.device) -> list[torch.Tensor]:
+    """Tensors of zeros with these shapes and dtypes; zeros are valid indices of embeddings, too."""
     return [torch.zeros(x.shape, dtype=getattr(torch, x.dtype), device=device) for x in tensors]

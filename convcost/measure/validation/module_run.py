@@ -1,4 +1,4 @@
-"""A user's own module beside the graph that was captured from it, module by module."""
+"""Runs a user's module and records outputs, weights and FLOPs of each submodule, by its path."""
 
 from __future__ import annotations
 
@@ -13,62 +13,65 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...capture.trace_records import tensor_of
 from ...tensor import Tensor
-from .layer_watch import counted, exact_attention, tensor_of
+from .layer_watch import exact_attention, flops_so_far
 
 
-class Ran(msgspec.Struct):
-    """What a module did in one call, by module path.
-
-    ``outputs`` of each call; ``flops`` that PyTorch counted in a module itself, its parts not included; ``params`` and
-    ``buffers`` of a module with all its parts, as shapes.
-    """
+class ObservedModule(msgspec.Struct):
+    """What a module did in one call, by the path of each submodule (``""`` is the module itself)."""
 
     outputs: dict[str, list[tuple[Tensor, ...]]] = {}
+    """The outputs of each call."""
     flops: dict[str, int] = {}
+    """FLOPs by PyTorch's counter, without those of submodules."""
     params: dict[str, list[tuple[int, ...]]] = {}
+    """Shapes of the parameters, including those of submodules."""
     buffers: dict[str, list[tuple[int, ...]]] = {}
+    """Shapes of the buffers, including those of submodules."""
 
 
-def run_module(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], gradients: bool = True) -> Ran:
-    """Call a module once and write down what its parts do."""
-    ran = Ran()
+def run_module(
+    module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], gradients: bool = True
+) -> ObservedModule:
+    """Call a module once and record what its submodules do. ``gradients``: run with gradients enabled."""
+    run = ObservedModule()
     counter = FlopCounterMode(display=False)
-    held = [(path, list(inner.parameters()), list(inner.buffers())) for path, inner in module.named_modules()]
-    with torch.set_grad_enabled(gradients), exact_attention(), _watched(module, ran, counter), counter:
+    weights = [(path, list(inner.parameters()), list(inner.buffers())) for path, inner in module.named_modules()]
+    with torch.set_grad_enabled(gradients), exact_attention(), _recording(module, run, counter), counter:
         module(*args, **kwargs)
-    # Their shapes only now, since a lazy module finds them in its first call; but not what else that call has set.
-    for path, params, buffers in held:
-        ran.params[path] = [tuple(x.shape) for x in params]
-        ran.buffers[path] = [tuple(x.shape) for x in buffers]
-    return ran
+    # A lazy module sets the shapes of its weights in its first call. Tensors that the call adds are not weights.
+    for path, params, buffers in weights:
+        run.params[path] = [tuple(x.shape) for x in params]
+        run.buffers[path] = [tuple(x.shape) for x in buffers]
+    return run
 
 
 @contextmanager
-def _watched(module: nn.Module, ran: Ran, counter: FlopCounterMode) -> Iterator[None]:
+def _recording(module: nn.Module, run: ObservedModule, counter: FlopCounterMode) -> Iterator[None]:
     running: list[str] = []
-    mark = 0
+    last = 0
 
-    def settle() -> None:
-        nonlocal mark
-        now = counted(counter)
+    def add_flops() -> None:
+        nonlocal last
+        now = flops_so_far(counter)
         if running:
-            ran.flops[running[-1]] = ran.flops.get(running[-1], 0) + now - mark
-        mark = now
+            run.flops[running[-1]] = run.flops.get(running[-1], 0) + now - last
+        last = now
 
     with ExitStack() as handles:
         for path, inner in module.named_modules():
 
             def enter(inner: nn.Module, inputs: Any, path: str = path) -> None:
-                settle()
+                add_flops()
                 running.append(path)
 
-            def leave(inner: nn.Module, inputs: Any, made: Any, path: str = path) -> None:
-                settle()
+            def leave(inner: nn.Module, inputs: Any, result: Any, path: str = path) -> None:
+                add_flops()
                 running.pop()
-                values = made if isinstance(made, tuple) else (made,)
+                values = result if isinstance(result, tuple) else (result,)
                 tensors = tuple(tensor_of(x) for x in values if isinstance(x, torch.Tensor))
-                ran.outputs.setdefault(path, []).append(tensors)
+                run.outputs.setdefault(path, []).append(tensors)
 
             handles.callback(inner.register_forward_pre_hook(enter).remove)
             handles.callback(inner.register_forward_hook(leave, always_call=True).remove)
@@ -76,7 +79,7 @@ def _watched(module: nn.Module, ran: Ran, counter: FlopCounterMode) -> Iterator[
 
 
 def positional(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[torch.Tensor, ...] | None:
-    """The inputs as torch.jit takes them: tensors by position; None if they are something else."""
+    """The arguments as positional tensors, which torch.jit requires; None if any argument is something else."""
     try:
         bound = inspect.signature(module.forward).bind(*args, **kwargs)
     except TypeError:
@@ -86,17 +89,17 @@ def positional(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
     return tuple(bound.args)
 
 
-# --- from names to modules
+# --- paths of modules
 
 
-class Places:
-    """Which module each layer of a graph belongs to, by its name."""
+class ModulePaths:
+    """The paths of all submodules of a module."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = set(paths)
 
     def of(self, name: str) -> str:
-        """The innermost module that a layer ran in: ``fc`` of ``fc``, ``fc_2`` (its second call) and ``fc.add``."""
+        """The innermost module of a layer: ``fc`` for ``fc``, ``fc_2`` (its second call) and ``fc.add``."""
         path = name
         while path:
             if path in self.paths:
@@ -107,23 +110,23 @@ class Places:
             path = path.rpartition(".")[0]
         return ""
 
-    def above(self, path: str) -> Iterator[str]:
-        """A module and all that it is part of, up to the whole network."""
+    def with_parents(self, path: str) -> Iterator[str]:
+        """The path, and the paths of all modules that contain it, up to ``""``."""
         yield path
         while path:
             path = path.rpartition(".")[0]
             yield path
 
-    def own(self, inclusive: Mapping[str, int]) -> dict[str, int]:
-        """Figures of the modules alone, from figures that include their parts."""
-        alone = dict(inclusive)
+    def exclusive(self, inclusive: Mapping[str, int]) -> dict[str, int]:
+        """Figures of modules without their submodules, from figures that include them."""
+        exclusive = dict(inclusive)
         for path, figure in inclusive.items():
             if path:
-                parent = next(above for above in list(self.above(path))[1:] if above in alone)
-                alone[parent] -= figure
-        return alone
+                parent = next(parent for parent in list(self.with_parents(path))[1:] if parent in exclusive)
+                exclusive[parent] -= figure
+        return exclusive
 
 
 def same_shapes(ours: Sequence[tuple[int, ...]], theirs: Sequence[tuple[int, ...]]) -> bool:
-    """Whether both hold the same tensors, in any order."""
+    """True if both have the same shapes, in any order."""
     return Counter(ours) == Counter(theirs)

@@ -1,4 +1,8 @@
-"""Our figures beside PyTorch's and the counters': pure functions from records to checks."""
+"""Compares convcost's figures with those of PyTorch and of FLOP counters, layer by layer.
+
+Pure functions that take records and return checks; they do not import PyTorch. A check of another quantity is one more
+line in ``against_pytorch``.
+"""
 
 from __future__ import annotations
 
@@ -13,42 +17,42 @@ from .reasons import fvcore_reason, likely_count, likely_macs, likely_shape, tor
 from .results import Check, Difference, Explained
 
 COUNTERS = {"torch": "torch flop counter", "fvcore": "fvcore"}
-"""The counters, by the name of their convention, as tables name them."""
+"""The name of each counter in the output, by its convention."""
 
-Seen = Mapping[str, Any]
-"""What was observed of each layer, by its name."""
+Observed = Mapping[str, Any]
+"""The ObservedLayer of each layer, by the layer's name."""
 
 
-def against_pytorch(report: Report, seen: Seen) -> tuple[Check, ...]:
-    """Shapes, weights and memory of each layer, against the module that ran."""
+def against_pytorch(report: Report, observed: Observed) -> tuple[Check, ...]:
+    """Compare output shapes, weights and memory of each layer with those of the module that ran."""
     return (
-        _outputs(report.layers, seen),
-        _figures("params", report.layers, seen, lambda x: x.params, lambda x: x.params),
-        _figures("buffers", report.layers, seen, lambda x: x.buffers, lambda x: x.buffers),
-        _figures("weight bytes", report.layers, seen, lambda x: x.weight_bytes + x.buffer_bytes,
+        _outputs(report.layers, observed),
+        _figures("params", report.layers, observed, lambda x: x.params, lambda x: x.params),
+        _figures("buffers", report.layers, observed, lambda x: x.buffers, lambda x: x.buffers),
+        _figures("weight bytes", report.layers, observed, lambda x: x.weight_bytes + x.buffer_bytes,
                  lambda x: x.weight_bytes),
-        _figures("activation bytes", report.layers, seen, lambda x: x.activation_bytes, lambda x: x.fresh_bytes),
+        _figures("activation bytes", report.layers, observed, lambda x: x.activation_bytes, lambda x: x.fresh_bytes),
     )  # fmt: skip
 
 
-def _outputs(layers: Iterable[LayerRecord], seen: Seen) -> Check:
+def _outputs(layers: Iterable[LayerRecord], observed: Observed) -> Check:
     differences = []
     compared = equal = 0
     for layer in layers:
-        if layer.name not in seen:
+        if layer.name not in observed:
             continue
         compared += 1
-        ours, theirs = layer.cost.outputs, seen[layer.name].outputs
+        ours, theirs = layer.cost.outputs, observed[layer.name].outputs
         if ours == theirs:
             equal += 1
         else:
             reason = likely_shape(layer, theirs)
-            differences.append(Difference(layer.name, layer.op, shown(ours), shown(theirs), reason))
+            differences.append(Difference(layer.name, layer.op, shapes_text(ours), shapes_text(theirs), reason))
     return Check("output shapes", "PyTorch", compared, equal, differences=tuple(differences))
 
 
-def shown(tensors: Sequence[Tensor]) -> str:
-    """Shapes as text, with the dtype where it is not float32: ``1x64x56x56``."""
+def shapes_text(tensors: Sequence[Tensor]) -> str:
+    """Shapes as text, such as ``1x64x56x56``, followed by the dtype if it is not float32."""
     return ", ".join(
         ("x".join(map(str, x.shape)) or "scalar") + (f" {x.dtype}" if x.dtype != "float32" else "") for x in tensors
     )
@@ -57,11 +61,11 @@ def shown(tensors: Sequence[Tensor]) -> str:
 def _figures(
     quantity: str,
     layers: Iterable[LayerRecord],
-    seen: Seen,
+    observed: Observed,
     our: Callable[[LayerRecord], int],
     their: Callable[[Any], int],
 ) -> Check:
-    pairs = [(layer, our(layer), their(seen[layer.name])) for layer in layers if layer.name in seen]
+    pairs = [(layer, our(layer), their(observed[layer.name])) for layer in layers if layer.name in observed]
     differences = tuple(
         Difference(layer.name, layer.op, ours, theirs, likely_count(layer, quantity, ours, theirs))
         for layer, ours, theirs in pairs
@@ -79,14 +83,14 @@ def _figures(
 
 
 def against_counter(report: Report, name: str, counts: Mapping[str, int]) -> Check:
-    """Multiply-accumulates of each layer, against what a counter printed for it.
+    """Compare the multiply-accumulates of each layer with a counter's figure.
 
-    Where it counts by another rule, its figure must be what that rule gives: then the layer is explained, not equal.
+    A figure that differs is explained if the counter's known rule for this layer gives exactly this figure.
 
     Args:
-        report: ours.
-        name: of the counter's convention: "torch" counts 2 for a multiply-accumulate, "fvcore" 1.
-        counts: the counter's own figure for each layer.
+        report: convcost's figures.
+        name: the convention of the counter, "torch" (2 for each multiply-accumulate) or "fvcore" (1).
+        counts: the counter's figure for each layer.
     """
     each = 2 if name == "torch" else 1
     rule, reason_of = CONVENTIONS[name][0], torch_reason if name == "torch" else fvcore_reason
@@ -102,7 +106,7 @@ def against_counter(report: Report, name: str, counts: Mapping[str, int]) -> Che
             explained.setdefault(reason, []).append((layer, theirs))
         else:
             reason = likely_macs(layer, theirs / each)
-            differences.append(Difference(layer.name, layer.op, layer.macs, macs_of(theirs, each), reason))
+            differences.append(Difference(layer.name, layer.op, layer.macs, counter_macs(theirs, each), reason))
     return Check(
         "macs",
         COUNTERS[name],
@@ -115,8 +119,8 @@ def against_counter(report: Report, name: str, counts: Mapping[str, int]) -> Che
     )
 
 
-def macs_of(count: int, each: int) -> int | str:
-    """A counter's figure in multiply-accumulates."""
+def counter_macs(count: int, each: int) -> int | str:
+    """A counter's figure in multiply-accumulates, each of which it counts ``each`` times."""
     return count // each if count % each == 0 else f"{count / each}"
 
 

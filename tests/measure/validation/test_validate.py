@@ -1,4 +1,4 @@
-"""Validation of whole networks: the shipped ones agree, and an error that is planted in a rule is found."""
+"""Validation of whole networks: shipped networks agree, and an error in a rule is detected."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ nn = torch.nn
 from convcost import validate  # noqa: E402 - needs torch
 from convcost.measure import memory_limits  # noqa: E402
 from convcost.measure.validation.cuda_memory_checks import activation_checks  # noqa: E402
-from convcost.measure.validation.module_run import Places  # noqa: E402
+from convcost.measure.validation.module_run import ModulePaths  # noqa: E402
 
-# PyTorch's, on its speed.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
 
@@ -42,7 +41,7 @@ def unequal(found):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_what_ships_agrees(name):
+def test_shipped_networks_agree(name):
     found = validate(name)
     assert unequal(found) == []
     assert found.ok
@@ -56,7 +55,7 @@ def test_what_ships_agrees(name):
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar", "mobilenet_v3_small", "m5_audio"])
 @pytest.mark.parametrize("train", [False, True])
-def test_some_on_the_cpu(name, train):
+def test_networks_on_the_cpu(name, train):
     found = validate(name, "cpu", batch=2, train=train)
     assert unequal(found) == []
     assert (found.device, found.mode) == ("cpu", "train" if train else "eval")
@@ -71,7 +70,7 @@ def test_other_settings(options):
     assert found.input_shapes["input"] == (options.get("batch", 1), *options.get("input_size", (3, 224, 224)))
 
 
-def test_the_record_is_plain():
+def test_the_record_converts_to_json():
     found = validate("lenet5")
     plain = msgspec.json.decode(msgspec.json.encode(found.to_dict()))
     assert plain["ok"] is True
@@ -82,27 +81,27 @@ def test_the_record_is_plain():
         found.name = "other"
 
 
-def test_the_output_of_lenet_is_explained():
-    """Its 84 * 10 multiply-accumulates are of no operator that a counter knows."""
+def test_the_output_layer_of_lenet_is_explained():
+    """Its 84 * 10 multiply-accumulates belong to an operator that no counter knows."""
     check = validate("lenet5").check("macs", "torch flop counter")
     (part,) = check.explained
     assert (part.first, part.ours, part.theirs, check.ours - check.theirs) == ("output", 840, 0, 840)
 
 
-# --- errors that are planted
+# --- errors in rules
 
 
 @pytest.fixture
-def planted(monkeypatch):
-    """Replaces a rule of an op: ``planted("conv2d", "macs", lambda right, *args: right + 1)``."""
+def break_rule(monkeypatch):
+    """Changes the result of a rule of an op: ``break_rule("conv2d", "macs", lambda correct, *args: correct + 1)``."""
 
-    def plant(op, rule, change):
+    def change_rule(op, rule, change):
         cls = REGISTRY[op]
-        right = getattr(cls, rule)
-        monkeypatch.setattr(cls, rule, lambda self, *args: change(right(self, *args), *args))
+        correct = getattr(cls, rule)
+        monkeypatch.setattr(cls, rule, lambda self, *args: change(correct(self, *args), *args))
         costs._weights.cache_clear()
 
-    yield plant
+    yield change_rule
     costs._weights.cache_clear()
 
 
@@ -116,13 +115,13 @@ NET = chain(
 )
 
 
-def one_more_row(right, *args):
-    (made,) = right
-    return (Tensor((*made.shape[:2], made.shape[2] + 1, *made.shape[3:]), made.dtype),)
+def one_more_row(correct, *args):
+    (output,) = correct
+    return (Tensor((*output.shape[:2], output.shape[2] + 1, *output.shape[3:]), output.dtype),)
 
 
-def test_a_wrong_shape_is_found(planted):
-    planted("max_pool2d", "outputs", one_more_row)
+def test_a_wrong_shape_is_detected(break_rule):
+    break_rule("max_pool2d", "outputs", one_more_row)
     found = validate(NET)
     assert not found.ok
     (difference,) = found.check("output shapes", "PyTorch").differences
@@ -130,24 +129,24 @@ def test_a_wrong_shape_is_found(planted):
     assert "dimension 2: the shape rule of max_pool2d gives 7, PyTorch 6" in difference.reason
 
 
-def test_wrong_parameters_are_found(planted):
-    planted("conv2d", "weights", lambda right, *args: right[:1])
+def test_wrong_parameters_are_detected(break_rule):
+    break_rule("conv2d", "weights", lambda correct, *args: correct[:1])
     found = validate(NET)
     (difference,) = found.check("params", "PyTorch").differences
     assert (difference.layer, difference.ours, difference.theirs) == ("second", 8 * 4 * 9, 8 * 4 * 9 + 4)
     assert [d.layer for d in found.check("weight bytes", "PyTorch").differences] == ["second"]
 
 
-def test_wrong_buffers_are_found(planted):
-    planted("batch_norm2d", "weights", lambda right, *args: right[:-1])
+def test_wrong_buffers_are_detected(break_rule):
+    break_rule("batch_norm2d", "weights", lambda correct, *args: correct[:-1])
     (difference,) = validate(NET).check("buffers", "PyTorch").differences
     assert (difference.op, difference.ours, difference.theirs) == ("batch_norm2d", 16, 17)
-    assert difference.reason == "the weights rule of batch_norm2d"
+    assert difference.reason == "probably the weights rule of batch_norm2d"
 
 
 @pytest.mark.parametrize("factor", [0, 1, 2, 3])
-def test_wrong_macs_are_found(planted, factor):
-    planted("conv2d", "macs", lambda right, *args: factor * right)
+def test_wrong_macs_are_detected(break_rule, factor):
+    break_rule("conv2d", "macs", lambda correct, *args: factor * correct)
     found = validate(NET)
     first, second = 8 * 14 * 14 * 27, 4 * 12 * 12 * 72
     for witness in ("torch flop counter", *["fvcore"] * fvcore_is_there()):
@@ -156,23 +155,23 @@ def test_wrong_macs_are_found(planted, factor):
         assert [(d.layer, d.ours, d.theirs) for d in differences] == expected
 
 
-def test_macs_where_there_are_none_are_found(planted):
-    """fvcore counts batch norm as it likes, which explains nothing that convcost has."""
-    planted("batch_norm2d", "macs", lambda right, *args: 7)
+def test_macs_of_a_layer_without_macs_are_detected(break_rule):
+    """fvcore counts something for batch norm, too, but another number."""
+    break_rule("batch_norm2d", "macs", lambda correct, *args: 7)
     found = validate(NET)
     assert [d.op for d in found.check("macs", "torch flop counter").differences] == ["batch_norm2d"]
     if fvcore_is_there():
         assert [d.op for d in found.check("macs", "fvcore").differences] == ["batch_norm2d"]
 
 
-def test_wrong_memory_is_found(planted):
-    planted("relu", "placement", lambda right, *args: (msgspec.structs.replace(right[0], kind="view"),))
+def test_wrong_memory_is_detected(break_rule):
+    break_rule("relu", "placement", lambda correct, *args: (msgspec.structs.replace(correct[0], kind="view"),))
     (difference,) = validate(NET).check("activation bytes", "PyTorch").differences
     assert (difference.op, difference.ours, difference.theirs) == ("relu", 0, 4 * 8 * 14 * 14)
 
 
-def test_a_copy_because_of_the_order_in_memory_is_found():
-    """Behind a permutation PyTorch's flatten copies; ``contiguous`` says so in a spec."""
+def test_a_copy_because_of_strides_is_detected():
+    """PyTorch's flatten copies a permuted tensor; in a spec this copy is a ``contiguous`` layer."""
     layers = ("permute: [0, 2, 3, 1]", "{flatten: {}, name: flat}")
     (difference,) = validate(chain((3, 4, 4), *layers)).check("activation bytes", "PyTorch").differences
     assert (difference.layer, difference.ours, difference.theirs) == ("flat", 0, 4 * 48)
@@ -180,7 +179,7 @@ def test_a_copy_because_of_the_order_in_memory_is_found():
     assert validate(chain((3, 4, 4), layers[0], "contiguous", layers[1])).ok
 
 
-def test_what_pytorch_refuses_is_a_difference():
+def test_an_error_in_pytorch_is_a_difference():
     found = validate(chain((3, 8, 8), "adaptive_avg_pool2d: 1", "{batch_norm2d: {}, name: norm}"), train=True)
     assert not found.ok
     (difference,) = found.check("runs", "PyTorch").differences
@@ -188,7 +187,7 @@ def test_what_pytorch_refuses_is_a_difference():
     assert difference.reason.startswith("ValueError: Expected more than 1 value per channel when training")
 
 
-# --- transposed and grouped convolutions, which counters have got wrong
+# --- transposed and grouped convolutions, which some counters count incorrectly
 
 
 @needs_fvcore
@@ -221,9 +220,9 @@ def test_without_fvcore(monkeypatch):
 
 @needs_fvcore
 def test_fvcore_counts_the_same_on_the_cpu():
-    """The trace on meta needs a trick; without it, on real tensors, the figures are the same."""
+    """On meta tensors fvcore runs with our workaround; on the CPU it needs none and gives the same figures."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it uses torch.jit, which newer torch deprecates
+        warnings.simplefilter("ignore")  # fvcore uses torch.jit, which recent versions of PyTorch deprecate
         from fvcore.nn import FlopCountAnalysis
 
     from convcost.measure.build import build
@@ -242,11 +241,11 @@ def test_fvcore_counts_the_same_on_the_cpu():
     assert fvcore_count(build(module), [x.to("meta")]).counts == expected
 
 
-# --- a PyTorch module of one's own
+# --- a user's PyTorch module
 
 
 class Mixed(nn.Module):
-    """Layers that are called twice, functions, attention, weights that are used in place of their module."""
+    """A layer that is called twice, functions, attention, and a module that is not used."""
 
     def __init__(self):
         super().__init__()
@@ -265,7 +264,7 @@ class Mixed(nn.Module):
 
 @pytest.fixture
 def factory(tmp_path, monkeypatch):
-    """A SOURCE for a module: ``factory("nn.Linear(3, 4)", size)``."""
+    """Writes a Python file with a module and gives its SOURCE: ``factory("nn.Linear(3, 4)", size)``."""
 
     def make_source(expression, size):
         name = f"made_{abs(hash((expression, size)))}"
@@ -278,7 +277,7 @@ def factory(tmp_path, monkeypatch):
     return make_source
 
 
-def test_a_module_of_ones_own(factory, monkeypatch):
+def test_a_module_of_a_user(factory, monkeypatch):
     monkeypatch.setattr(nn, "Mixed", Mixed, raising=False)
     found = validate(factory("nn.Mixed()", (2, 8, 6, 6)))
     assert unequal(found) == []
@@ -294,11 +293,11 @@ def test_a_module_of_ones_own(factory, monkeypatch):
 
 
 @pytest.mark.parametrize("rule", ["macs", "outputs"])
-def test_an_error_in_a_captured_layer_is_found(factory, planted, rule):
+def test_an_error_in_a_captured_layer_is_detected(factory, break_rule, rule):
     source = factory("nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2))", (1, 3, 9, 9))
-    # The capture itself refuses an op whose outputs are not PyTorch's: then the operator is kept as it was called.
-    change = (lambda right, *args: right + 5) if rule == "macs" else one_more_row
-    planted("conv2d", rule, change)
+    # If an op's outputs are not PyTorch's, the capture has a generic op in its place, without MACs.
+    change = (lambda correct, *args: correct + 5) if rule == "macs" else one_more_row
+    break_rule("conv2d", rule, change)
     found = validate(source)
     assert not found.ok
     witnesses = {check.witness for check in found.checks if check.differences}
@@ -306,7 +305,7 @@ def test_an_error_in_a_captured_layer_is_found(factory, planted, rule):
 
 
 class Counting(nn.Module):
-    """Overwrites a parameter, which PyTorch allows without gradients only."""
+    """Overwrites a parameter, which PyTorch allows only without gradients."""
 
     def __init__(self, fails=False):
         super().__init__()
@@ -320,25 +319,26 @@ class Counting(nn.Module):
         return x + self.seen.add_(1)
 
 
-def test_a_module_that_needs_gradients_off(factory, monkeypatch):
+def test_a_module_that_runs_only_without_gradients(factory, monkeypatch):
     monkeypatch.setattr(nn, "Counting", Counting, raising=False)
     found = validate(factory("nn.Counting()", (2, 3)))
     assert found.check("params", "your module").equal == 1
 
 
-def test_a_module_that_does_not_run_again(factory, monkeypatch):
+def test_a_module_that_fails_after_its_capture(factory, monkeypatch):
     monkeypatch.setattr(nn, "Counting", Counting, raising=False)
     found = validate(factory("nn.Counting(fails=True)", (2, 3)))
     (difference,) = found.check("runs", "your module").differences
     assert difference.reason == "ValueError: not like this"
 
 
-def test_modules_by_the_names_of_layers():
-    places = Places(["", "a", "a.b", "a.c_2", "d"])
-    assert [places.of(name) for name in ("a.b", "a.b_2", "a.b.add", "a.c_2", "a.c_3", "e", "d_x")] == [
+def test_paths_of_modules():
+    paths = ModulePaths(["", "a", "a.b", "a.c_2", "d"])
+    assert [paths.of(name) for name in ("a.b", "a.b_2", "a.b.add", "a.c_2", "a.c_3", "e", "d_x")] == [
         "a.b", "a.b", "a.b", "a.c_2", "a", "", "",
     ]  # fmt: skip
-    assert places.own({"": 10, "a": 7, "a.b": 4, "a.c_2": 1, "d": 3}) == {"": 0, "a": 2, "a.b": 4, "a.c_2": 1, "d": 3}
+    inclusive = {"": 10, "a": 7, "a.b": 4, "a.c_2": 1, "d": 3}
+    assert paths.exclusive(inclusive) == {"": 0, "a": 2, "a.b": 4, "a.c_2": 1, "d": 3}
 
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "mobilenet_v3_small", "swin_t", "vit_b_16", "maxvit_t"])
@@ -369,10 +369,10 @@ def test_wrong_use():
 
 
 def test_too_large_for_the_memory(monkeypatch):
-    with pytest.raises(UsageError, match=r"vgg16 needs .*TiB on cpu, where .* are free; take a smaller batch"):
+    with pytest.raises(UsageError, match=r"vgg16 needs .*TiB on cpu, where .* is free; use a smaller batch"):
         validate("vgg16", "cpu", batch=100_000)
-    monkeypatch.setattr(memory_limits, "_available", lambda: 10**6)
-    with pytest.raises(UsageError, match=r"where 976.56 KiB are free"):
+    monkeypatch.setattr(memory_limits, "_system_free", lambda: 10**6)
+    with pytest.raises(UsageError, match=r"where 976.56 KiB is free"):
         validate("alexnet", "cpu")
     assert validate("lenet5", "cpu").ok
 
@@ -380,8 +380,8 @@ def test_too_large_for_the_memory(monkeypatch):
 # --- memory on CUDA
 
 
-def test_memory_on_cuda_by_the_figures():
-    """The arithmetic of the comparison; the figures themselves need a device."""
+def test_comparison_of_memory_on_cuda():
+    """Tested with given figures, because measuring them needs a CUDA device."""
     kept, peak = activation_checks(1000, 1000, 4096)
     assert (kept.status, peak.status) == ("agrees", "agrees")
     kept, peak = activation_checks(1000, 1100, 4096)
