@@ -1,4 +1,7 @@
-"""The walk over a graph: shapes forward, and the cost of each node, worked out once per distinct op and inputs."""
+"""Computes the cost of each node of a graph, by propagating shapes from the inputs in order of execution.
+
+What an op costs is declared on the op (``convcost/ops``); this file only combines the results.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +17,28 @@ from .settings import Settings
 
 
 def walk(graph: Graph, settings: Settings) -> list[Cost]:
-    """One cost per node. Equal tensors are one object here, so that identity is a key: (op, inputs) recurs often.
+    """The cost of each node, computed once for each distinct pair of op and inputs.
 
     Raises:
-        SpecError: a layer cannot take what arrives.
+        SpecError: a layer cannot take its inputs.
     """
     inputs = settings.input_tensors(graph)
     precision, train = settings.precision, settings.train
-    interned = {tensor: tensor for tensor in inputs}
-    # Negative positions are graph inputs: read from the end of the list, as Python counts.
+    interned = {tensor: tensor for tensor in inputs}  # equal tensors are one object, so that ``id`` can be a key
+    # The inputs of the network have negative positions, so they are at the end of the list.
     values: list[tuple[Tensor, ...]] = [()] * len(graph.nodes) + [(interned[tensor],) for tensor in reversed(inputs)]
     memo: dict[tuple[object, ...], Cost] = {}
     costs: list[Cost] = []
     for position, node in enumerate(graph.nodes):
         op = node.op
-        arriving = node.inputs
-        if len(arriving) == 1:
-            source, output = arriving[0]
+        references = node.inputs
+        if len(references) == 1:
+            source, output = references[0]
             x = values[source][output]
             key: tuple[object, ...] = (id(op), node.owner == OWN, id(x))
             tensors: tuple[Tensor, ...] | None = None
         else:
-            tensors = tuple([values[source][output] for source, output in arriving])
+            tensors = tuple([values[source][output] for source, output in references])
             key = (id(op), min(node.owner, 0), *map(id, tensors))
         cost = memo.get(key)
         if cost is None:
@@ -54,16 +57,16 @@ def _cost(
 ) -> Cost:
     if precision.mixed:
         inputs = precision.cast(op.autocast, inputs)
-    arriving, given = inputs, 0
-    if owner == GIVEN:
-        inputs = arriving[: op.arity[0]]
-        given = sum(tensor.bytes for tensor in arriving[op.arity[0] :])
+    all_inputs, given_weight_bytes = inputs, 0
+    if owner == GIVEN:  # the last inputs are the weights
+        inputs = all_inputs[: op.arity[0]]
+        given_weight_bytes = sum(tensor.bytes for tensor in all_inputs[op.arity[0] :])
     op.check(inputs)
     outputs = op.outputs(inputs)
     stored = precision.stored
     if stored != "float32" and _made_of_weights(op, inputs):
-        # An embedding, a constant or a learned parameter comes in the model's dtype, whatever its indices have; what
-        # makes floats of integers says itself which.
+        # An embedding, a constant or a parameter has the dtype of the model. An op without weights that converts
+        # integers to floating point declares the dtype itself.
         outputs = tuple(Tensor(x.shape, stored if x.dtype in COMPUTABLE else x.dtype) for x in outputs)
     outputs = tuple([interned.setdefault(tensor, tensor) for tensor in outputs])
     params, buffers, weight_bytes, buffer_bytes = _weights(op, stored)
@@ -76,12 +79,12 @@ def _cost(
             fresh += output.bytes
         if placement.kind != "view":
             written += output.bytes
-    owned = given if owner == GIVEN else weight_bytes + buffer_bytes
-    read = op.reads(inputs, outputs) + op.weights_read(inputs, owned) if written else 0
+    used_weight_bytes = given_weight_bytes if owner == GIVEN else weight_bytes + buffer_bytes
+    read = op.reads(inputs, outputs) + op.weights_read(inputs, used_weight_bytes) if written else 0
     owns = owner == OWN
     return Cost(
         group=op.reported_group,
-        inputs=arriving,
+        inputs=all_inputs,
         outputs=outputs,
         params=params if owns else 0,
         buffers=buffers if owns else 0,
@@ -103,7 +106,7 @@ def _made_of_weights(op: Op, inputs: tuple[Tensor, ...]) -> bool:
 
 @lru_cache(maxsize=8192)
 def _weights(op: Op, dtype: str) -> tuple[int, int, int, int]:
-    """Learnable scalars, buffer scalars, and the bytes of each; they depend on neither batch nor resolution."""
+    """The numbers of parameters and of buffer elements, and the bytes of both. They do not depend on the inputs."""
     params = buffers = weight_bytes = buffer_bytes = 0
     for weight in op.weights():
         elements = weight.elements

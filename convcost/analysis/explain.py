@@ -1,4 +1,7 @@
-"""The arithmetic of a layer with the numbers filled in."""
+"""Explains a layer: the formulas for its shape, parameters, operations and bytes, with the numbers inserted.
+
+The steps of an op's own formulas come from ``Op.steps``; this file adds the steps that are the same for all ops.
+"""
 
 from __future__ import annotations
 
@@ -18,44 +21,54 @@ if TYPE_CHECKING:
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """One layer's arithmetic: ``steps`` lead from its fields to its shape, parameters, operations and bytes."""
+    """The arithmetic of one layer."""
 
     name: str
     op: str
     fields: dict[str, object]
+    """The fields of the op that are not None."""
     input_shapes: tuple[tuple[int, ...], ...]
     output_shapes: tuple[tuple[int, ...], ...]
     steps: tuple[ExplanationStep, ...]
+    """The formulas in order, with the numbers inserted."""
     warnings: tuple[str, ...]
 
 
 def explain(report: Report, layer: str | None = None, every: bool = False) -> tuple[Explanation, ...]:
-    """Explanations of one layer, of all layers of a block, or of all that cost something (``layer`` None).
+    """Explain layers of a report.
 
-    Where nothing costs anything, or with ``every``, all are explained.
+    Args:
+        report: the report of a network.
+        layer: the name of a layer, or of a block to explain all its layers. None: all layers with operations,
+            parameters or memory traffic, or all layers if none has any.
+        every: with ``layer`` None, explain all layers.
 
     Raises:
-        OpError: there is no such layer or block; the message has the nearest spelling.
+        OpError: there is no such layer or block; the message suggests a similar name.
     """
     train = report.settings.mode == "train"
     if layer is not None:
-        found = report.graph.find(layer)
-        return tuple(_explained(record, train) for record in report.layers[found.start : found.stop])
+        positions = report.graph.find(layer)
+        return tuple(_explained(record, train) for record in report.layers[positions.start : positions.stop])
     if every:
         return tuple(_explained(record, train) for record in report.layers)
-    costly = [record for record in report.layers if record.flops or record.params or record.bytes_written]
-    return tuple(_explained(record, train) for record in costly or report.layers)
+    with_cost = [record for record in report.layers if record.flops or record.params or record.bytes_written]
+    return tuple(_explained(record, train) for record in with_cost or report.layers)
 
 
 def explain_op(
     name: str, fields: dict[str, object], input_shapes: Sequence[Sequence[int]], dtype: str | None = None
 ) -> Graph:
-    """A graph of one op, for ``analyze`` and ``explain``: what it does to inputs of the given shapes (batch first).
+    """Build a graph of a single op, for ``analyze`` and ``explain``. A composite op becomes several nodes.
 
-    ``dtype`` None: the one that the op usually reads.
+    Args:
+        name: the op, such as "conv2d", or "relu_" for the in-place variant.
+        fields: its fields, such as ``{"out_channels": 8, "kernel_size": 3}``.
+        input_shapes: the shapes of its inputs, with the batch as the first dimension.
+        dtype: the dtype of the inputs; None: the op's usual one.
 
     Raises:
-        OpError: unknown op or field, impossible size; the message has the numbers.
+        OpError: the op or a field is unknown, or the op cannot take inputs of these shapes.
     """
     if name not in REGISTRY and name[:-1] in REGISTRY and name.endswith("_"):
         name, fields = name[:-1], {**fields, "inplace": True}
@@ -70,11 +83,11 @@ def explain_op(
     values: list[tuple[Tensor, ...]] = []
     for part in op.parts(inputs):
         sources = tuple((-1 - k, 0) if source == "input" else (position[source], k) for source, k in part.inputs)
-        arriving = tuple(inputs[-1 - n] if n < 0 else values[n][k] for n, k in sources)
-        bound = ready(part.op, arriving)
+        part_inputs = tuple(inputs[-1 - n] if n < 0 else values[n][k] for n, k in sources)
+        part_op = ready(part.op, part_inputs)
         position[part.name] = len(nodes)
-        nodes.append(Node(part.name, bound, sources))
-        values.append(bound.outputs(arriving))
+        nodes.append(Node(part.name, part_op, sources))
+        values.append(part_op.outputs(part_inputs))
     return Graph(nodes, named)
 
 
@@ -82,7 +95,8 @@ def _explained(record: LayerRecord, train: bool) -> Explanation:
     from .layers import fields_of
 
     op, cost = record.node.op, record.cost
-    steps = [*op.steps(cost.inputs, cost.outputs), *_operations(record), *_bytes(record, train), *_field(record)]
+    own = op.steps(cost.inputs, cost.outputs)
+    steps = [*own, *_operations(record), *_bytes(record, train), *_receptive_field(record)]
     return Explanation(
         name=record.name,
         op=record.op,
@@ -97,7 +111,7 @@ def _explained(record: LayerRecord, train: bool) -> Explanation:
 def _operations(record: LayerRecord) -> list[ExplanationStep]:
     kinds = record.flops_by_kind
     if not kinds:
-        return [ExplanationStep("FLOPs", "none", "moves or renames values only", 0)]
+        return [ExplanationStep("FLOPs", "none", "only moves or reinterprets values", 0)]
     names = " + ".join("2*MACs" if kind == "mac" else kind for kind in kinds)
     numbers = " + ".join(f"{number:,}" for number in kinds.values())
     return [ExplanationStep("FLOPs", names, numbers, record.flops)]
@@ -105,24 +119,17 @@ def _operations(record: LayerRecord) -> list[ExplanationStep]:
 
 def _bytes(record: LayerRecord, train: bool) -> list[ExplanationStep]:
     cost = record.cost
-    placed = record.node.op.placement(cost.inputs, train)
+    placements = record.node.op.placement(cost.inputs, train)
     steps = []
-    for index, (tensor, placement) in enumerate(zip(cost.outputs, placed, strict=True)):
+    for index, (tensor, placement) in enumerate(zip(cost.outputs, placements, strict=True)):
         label = "output memory" if len(cost.outputs) == 1 else f"output {index} memory"
         if placement.kind != "fresh":
             reason = "a view of its input" if placement.kind == "view" else "in place, on its input"
             steps.append(ExplanationStep(label, "none", reason, 0, "bytes"))
             continue
-        sides = "*".join(map(str, tensor.shape)) or "1"
-        steps.append(
-            ExplanationStep(
-                label,
-                "elements*bytes",
-                f"{sides}*{tensor.bytes // max(1, tensor.elements)}",
-                tensor.bytes,
-                "bytes",
-            )
-        )
+        sizes = "*".join(map(str, tensor.shape)) or "1"
+        substitution = f"{sizes}*{tensor.bytes // max(1, tensor.elements)}"
+        steps.append(ExplanationStep(label, "elements*bytes", substitution, tensor.bytes, "bytes"))
     if record.bytes_written:
         inputs = record.node.op.reads(cost.inputs, cost.outputs)
         weights = record.bytes_read - inputs
@@ -135,21 +142,17 @@ def _bytes(record: LayerRecord, train: bool) -> list[ExplanationStep]:
     return steps
 
 
-def _field(record: LayerRecord) -> list[ExplanationStep]:
+def _receptive_field(record: LayerRecord) -> list[ExplanationStep]:
     field = record.receptive_field
     if field is None:
         return []
     if field.whole:
-        return [ExplanationStep("receptive field", "all of the input", "", field.size, "shape")]
+        return [ExplanationStep("receptive field", "the whole input", "", field.size, "shape")]
     start = ", ".join(map(str, field.start))
     stride = ", ".join(map(str, field.stride))
     return [
         ExplanationStep(
-            "receptive field",
-            "end - start + 1, over all paths",
-            f"starts at {start}",
-            field.size,
-            "shape",
+            "receptive field", "end - start + 1, over all paths", f"starts at {start}", field.size, "shape"
         ),
-        ExplanationStep("effective stride", "product of the strides before", "", stride, ""),
+        ExplanationStep("effective stride", "product of the strides so far", "", stride, ""),
     ]

@@ -1,4 +1,4 @@
-"""Records as pandas data frames."""
+"""Converts layer records to a pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .layers import LayerRecord
 
 
 def to_frame(layers: Iterable[LayerRecord]) -> Any:
-    """The layers as a DataFrame, one row each, with the JSON's keys as columns.
+    """A DataFrame with one row for each layer and the keys of the JSON output as columns.
 
     Raises:
         MissingExtraError: pandas is not installed.

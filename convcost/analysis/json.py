@@ -1,4 +1,4 @@
-"""Records as JSON: raw integers under versioned keys."""
+"""The common form of convcost's JSON output: a schema version, the version of convcost, and unscaled numbers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import msgspec
 from ..version import __version__
 
 SCHEMA = 1
-"""Version of the JSON; fields are only added within a version."""
+"""The version of the JSON schema. Within one version keys are only added."""
 
 
 def versioned(content: dict[str, Any]) -> dict[str, Any]:
-    """``content`` behind the keys that every JSON of convcost begins with."""
+    """``content`` preceded by the keys "schema" and "convcost", with which all JSON output begins."""
     return {"schema": SCHEMA, "convcost": __version__, **content}
 
 
 def encoded(content: dict[str, Any], indent: int = 2) -> str:
-    """JSON text; ``indent`` 0 gives one line."""
+    """JSON text, indented by ``indent`` spaces; 0 gives a single line."""
     line = msgspec.json.encode(content)
     return (msgspec.json.format(line, indent=indent) if indent else line).decode()

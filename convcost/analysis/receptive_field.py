@@ -1,7 +1,10 @@
-"""Receptive fields along every path of a graph. Source: Araujo, Norris, Sim, Computing Receptive Fields, Distill 2019.
+"""Computes receptive fields along every path of a graph.
 
-A value's field is kept per dimension of its tensor, so that it survives permutations; where paths join, the fields'
-union is taken. What is not followed (windows of attention, reshaped positions) is None, never a guess.
+The field is stored for each dimension of a tensor, so that permutations can be followed. Where paths join, it is the
+union of their fields. Where it cannot be computed (windows of attention, reshaped positions), it is None. How an op
+moves a window over its input is declared on the op (``Op.reach``).
+
+Source: Araujo, Norris, Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill 2019.
 """
 
 from __future__ import annotations
@@ -16,23 +19,25 @@ from ..tensor import Tensor
 from .layers import Cost, ReceptiveField
 
 Span = tuple[int, int]
-"""First and last input position that are read."""
+"""The first and the last input position that are read."""
 
 MAX_PHASES = 4096
-"""Fields that repeat after more positions than this are not followed."""
+"""The longest period of a Track. If a field has a longer period, it is not computed (None)."""
 
 
 class Track(NamedTuple):
-    """The fields of all positions along one dimension.
+    """The fields of all positions along one dimension of a tensor.
 
-    Behind an enlargement neighbours can differ in what they read, and repeat after some positions: ``phases`` has the
-    field of each of the first ones (None: it reads nothing), and ``shift`` says how many input positions further it
-    all starts again. Elsewhere there is one phase. ``axis`` is the dimension of the input that is meant.
+    After upsampling, neighbouring positions can read windows of different sizes, in a pattern that repeats. The fields
+    of the first period are stored; without upsampling the period is 1.
     """
 
     axis: int
+    """The spatial dimension of the network's input, counted from 0."""
     phases: tuple[Span | None, ...]
+    """The field of each position in the first period; None for a position that reads nothing."""
     shift: int
+    """The distance in the input between the fields of two positions that are one period apart."""
 
     def at(self, position: int) -> Span | None:
         """The field of any position."""
@@ -41,7 +46,7 @@ class Track(NamedTuple):
         return span and (span[0] + turn * self.shift, span[1] + turn * self.shift)
 
     def over(self, first: int, last: int) -> Span | None:
-        """The union of the fields of the positions from ``first`` to ``last``: fields only move on, never back."""
+        """The union of the fields of the positions ``first`` to ``last``. Fields never move back, so two are enough."""
         for start in range(first, min(last, first + len(self.phases) - 1) + 1):
             low = self.at(start)
             if low is not None:
@@ -52,7 +57,7 @@ class Track(NamedTuple):
         return low[0], high[1]
 
     def stretched(self, times: int) -> Track:
-        """The same fields with ``times`` as many phases written out."""
+        """The same fields, stored for ``times`` periods."""
         phases = tuple(self.at(position) for position in range(times * len(self.phases)))
         return Track(self.axis, phases, times * self.shift)
 
@@ -60,11 +65,15 @@ class Track(NamedTuple):
 WHOLE = "whole"
 MERGED = "merged"
 State = tuple[Track | None, ...] | str | None
-"""Tracks for all dimensions; all of the input; positions folded into other dimensions; or not followed."""
+"""What is known of a tensor: a Track or None for each dimension; WHOLE if each position reads the whole input; MERGED
+if positions are mixed with other dimensions, as by flatten; None if the field is not known."""
 
 
 class Fields:
-    """The receptive fields of a graph's nodes, worked out when the first one is asked for."""
+    """The receptive fields of a graph's nodes, computed when the first one is read.
+
+    ``fields[position]`` is the field of a node's first output with respect to the first input of the network.
+    """
 
     def __init__(self, nodes: Sequence[Node], costs: Sequence[Cost], inputs: Sequence[Tensor]) -> None:
         self.nodes = nodes
@@ -76,26 +85,25 @@ class Fields:
 
     @cached_property
     def all(self) -> tuple[ReceptiveField | None, ...]:
-        """One field per node, that of its first output."""
+        """The field of each node."""
         spatial = self.inputs[0].shape[2:] if self.inputs else ()
         if not spatial:
             return (None,) * len(self.nodes)
         first: State = (None, None, *(Track(axis, ((0, 0),), 1) for axis in range(len(spatial))))
         states: list[State] = [None] * len(self.nodes)
         for position, (node, cost) in enumerate(zip(self.nodes, self.costs, strict=True)):
-            arriving = [
-                states[source] if source >= 0 else (first if source == -1 else None) for source, _ in node.inputs
-            ]
-            states[position] = _after(node, cost, arriving)
+            inputs = [states[source] if source >= 0 else (first if source == -1 else None) for source, _ in node.inputs]
+            states[position] = _after(node, cost, inputs)
         return tuple(_record(state, spatial) for state in states)
 
 
-def _after(node: Node, cost: Cost, arriving: list[State]) -> State:
-    if not arriving:
+def _after(node: Node, cost: Cost, inputs: list[State]) -> State:
+    """The state of a node's output, from the states of its inputs."""
+    if not inputs:
         return None
     reach = node.op.reach(cost.inputs, cost.outputs)
-    # A window is moved over the first input; a second one only lends its size (crop).
-    state = arriving[0] if reach.kind == "window" else _joined(arriving)
+    # A window moves over the first input; a second input, as of crop, only gives a size.
+    state = inputs[0] if reach.kind == "window" else _joined(inputs)
     if reach.kind == "global":
         return WHOLE if state is not None else None
     if state is None or reach.kind == "unknown":
@@ -131,7 +139,7 @@ def _windowed(
 
 
 def _window(track: Track, size: int, step: int, front: int) -> Track:
-    """Output position o reads the positions from o*step - front on, ``size`` of them."""
+    """Convolution or pooling: output position o reads ``size`` positions from o*step - front."""
     count = len(track.phases)
     period = count // gcd(count, step)
     starts = range(-front, -front + period * step, step)
@@ -140,7 +148,7 @@ def _window(track: Track, size: int, step: int, front: int) -> Track:
 
 
 def _enlarged(track: Track, size: int, factor: int, front: int) -> Track:
-    """Output position o reads from (o + front - size + 1)/factor to (o + front)/factor, rounded inwards."""
+    """Upsampling: output position o reads from ceil((o + front - size + 1)/factor) to floor((o + front)/factor)."""
     period = len(track.phases) * factor
     if period > MAX_PHASES:
         return Track(track.axis, (None,) * (MAX_PHASES + 1), 0)
@@ -152,7 +160,7 @@ def _enlarged(track: Track, size: int, factor: int, front: int) -> Track:
 
 
 def _shortest(track: Track) -> Track:
-    """The same fields with the fewest phases."""
+    """The same fields with the shortest period."""
     count = len(track.phases)
     for period in range(1, count):
         if count % period or track.shift * period % count:
@@ -164,7 +172,7 @@ def _shortest(track: Track) -> Track:
 
 
 def _joined(states: list[State]) -> State:
-    """The union of the fields of all inputs that carry positions; inputs without any (a class token) are left out."""
+    """The union of the fields of all inputs. Dimensions without a Track (as of a class token) are ignored."""
     if len(states) == 1:
         return states[0]
     if any(state is None for state in states):
@@ -178,16 +186,16 @@ def _joined(states: list[State]) -> State:
         return None
     joined: list[Track | None] = []
     for tracks in zip(*tuples, strict=True):
-        followed = [track for track in tracks if track is not None]
-        union = _union(followed) if followed else None
-        if followed and union is None:
+        known = [track for track in tracks if track is not None]
+        union = _union(known) if known else None
+        if known and union is None:
             return None
         joined.append(union)
     return tuple(joined)
 
 
 def _union(tracks: list[Track]) -> Track | None:
-    """The union position by position; None where the tracks move at different speeds or mean different dimensions."""
+    """The union position by position; None if the tracks have different strides or dimensions of the input."""
     first = tracks[0]
     if all(track == first for track in tracks):
         return first
@@ -206,6 +214,7 @@ def _hull(spans: Iterable[Span | None]) -> Span | None:
 
 
 def _record(state: State, spatial: Sequence[int]) -> ReceptiveField | None:
+    """The public record of a state. ``spatial``: the spatial size of the network's input."""
     if state is None or state == MERGED:
         return None
     if isinstance(state, str):

@@ -1,4 +1,4 @@
-"""Sums over a report's layers."""
+"""Sums over the layers of a network: the totals, and the same for each group. A summed quantity is listed in SUMMED."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .settings import Settings
 _OF_GROUPS = tuple(key for key in GroupTotals.__struct_fields__ if key in SUMMED)
 
 Distinct = Sequence[tuple[Cost, int]]
-"""The distinct costs of a network, each with the number of layers that have it."""
+"""The distinct costs of a network, each with the number of layers that have this cost."""
 
 
 def totals(graph: Graph, settings: Settings, costs: Sequence[Cost], distinct: Distinct) -> Totals:
-    """Sums of every additive quantity, and the depth."""
+    """The sums of all additive quantities, the number of layers, the depth and the bytes of the inputs."""
     sums = dict.fromkeys(SUMMED, 0)
     kinds: dict[str, int] = {}
     for cost, times in distinct:
@@ -35,7 +35,7 @@ def totals(graph: Graph, settings: Settings, costs: Sequence[Cost], distinct: Di
 
 
 def breakdown(distinct: Distinct) -> dict[str, GroupTotals]:
-    """Sums by group."""
+    """The sums for each group, with zeros for a group without layers."""
     sums = {group: dict.fromkeys(GroupTotals.__struct_fields__, 0) for group in GROUPS}
     for cost, times in distinct:
         row = sums[cost.group]

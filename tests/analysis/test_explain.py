@@ -1,4 +1,4 @@
-"""The arithmetic with numbers filled in: it must come out as it says."""
+"""Explanations: the arithmetic with the numbers inserted must give the stated results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FUNCTIONS = {"floor": math.floor, "ceil": math.ceil}
 
 
 def value_of(text):
-    """What a substitution comes to; None where it is no arithmetic but words."""
+    """The value of a substitution; None if it is not arithmetic but words."""
 
     def value(node):
         if isinstance(node, ast.BinOp):
@@ -56,14 +56,14 @@ def test_value_of():
 
 
 def check(step, where):
-    """Every part between equal signs comes to the value. True if there was something to check."""
+    """Compare each part between equal signs with the value of the step. True if there was something to check."""
     if not isinstance(step.value, (int, float)) or not step.substitution:
         return False
     parts = step.substitution.split(" = ")
     values = [value_of(part) for part in parts]
-    for found in values:
-        # Rounded intermediate results, floor(1.333) + 1, come out the same.
-        assert found is None or found == pytest.approx(step.value, rel=1e-12), (*where, step)
+    for value in values:
+        # Parts with rounded numbers, as in floor(1.333) + 1, give the same value.
+        assert value is None or value == pytest.approx(step.value, rel=1e-12), (*where, step)
     return values[0] is not None
 
 
@@ -84,7 +84,7 @@ def test_every_step_of_every_network(name):
         seen.add(key)
         (found,) = explain(report, layer.name)
         checked = {step.label for step in found.steps if check(step, (name, layer.name))}
-        words = {step.label: step.value for step in found.steps}
+        values = {step.label: step.value for step in found.steps}
         if layer.flops:
             assert "FLOPs" in checked
         if layer.macs:
@@ -93,14 +93,14 @@ def test_every_step_of_every_network(name):
             assert {"params", "weights"} & checked
         if layer.activation_bytes and len(layer.output_shapes) == 1:
             assert "output memory" in checked
-        assert words["FLOPs"] == layer.flops
-        assert words.get("MACs", layer.macs) == layer.macs
-        if "params" in words:
-            assert words["params"] == layer.params
-        memory = [value for label, value in words.items() if label.endswith(" memory")]
+        assert values["FLOPs"] == layer.flops
+        assert values.get("MACs", layer.macs) == layer.macs
+        if "params" in values:
+            assert values["params"] == layer.params
+        memory = [value for label, value in values.items() if label.endswith(" memory")]
         assert sum(memory) == layer.activation_bytes
-        assert words.get("bytes read", 0) == layer.bytes_read
-        assert words.get("bytes written", 0) == layer.bytes_written
+        assert values.get("bytes read", 0) == layer.bytes_read
+        assert values.get("bytes written", 0) == layer.bytes_written
 
 
 SINGLE = [
@@ -159,7 +159,7 @@ def test_convolution_step_by_step():
     assert lines["effective stride"][1] == "4, 4"
 
 
-def test_batch_and_dtype_enter():
+def test_batch_and_dtype_are_in_the_arithmetic():
     graph = chain((3, 8, 8), "{conv2d: {out_channels: 4, kernel_size: 3}, name: conv}")
     (found,) = explain(analyze(graph, batch=5, dtype="float16"), "conv")
     lines = {step.label: step for step in found.steps}
@@ -167,7 +167,7 @@ def test_batch_and_dtype_enter():
     assert lines["output memory"].substitution == "5*4*6*6*2"
 
 
-def test_training_enters():
+def test_training_mode_is_in_the_arithmetic():
     graph = chain((3, 8, 8), "{dropout: 0.5, name: drop}")
     for train, value in ((False, 0), (True, 3 * 8 * 8 * 4)):
         report = analyze(graph, train=train)
@@ -176,7 +176,7 @@ def test_training_enters():
         assert memory.value == report.layers[0].activation_bytes == value
 
 
-def test_what_costs_nothing_is_left_out_unless_nothing_costs():
+def test_layers_without_cost_are_omitted_unless_all_are():
     graph = chain((3, 8, 8), "{relu: {}, name: act}", "{dropout: 0.5, name: drop}", "{flatten: {}, name: flat}")
     assert [found.name for found in explain(analyze(graph))] == ["act"]
     assert [found.name for found in explain(analyze(graph, train=True))] == ["act", "drop"]
@@ -184,7 +184,7 @@ def test_what_costs_nothing_is_left_out_unless_nothing_costs():
     assert [found.name for found in explain(analyze(idle))] == ["drop", "flat"]
 
 
-def test_shared_weights_are_read_again():
+def test_shared_weights_are_read_by_each_layer():
     graph = network(
         """
         name: twice
@@ -252,13 +252,13 @@ def test_several_inputs():
     assert report.layers[0].inputs == ("input_1", "input_2")
 
 
-def test_composite_is_explained_by_its_parts():
+def test_a_composite_op_is_explained_by_its_parts():
     report = analyze(explain_op("multihead_attention", {"num_heads": 3}, [(2, 9, 12)]))
     names = [found.name for found in explain(report)]
     assert names[0] == "in_proj"
     assert names[-1] == "out_proj"
     assert report.totals.params == 12 * 36 + 36 + 12 * 12 + 12
-    # Projections of queries, keys and values, the output's, and two products of 9 x 9 positions.
+    # The projections of queries, keys, values and output, and two products of 9 x 9 positions.
     assert report.totals.macs == 2 * (9 * 12 * 36 + 9 * 12 * 12 + 2 * 9 * 9 * 12)
 
 
@@ -281,5 +281,5 @@ def test_impossible_op(op, fields, shapes, message):
     assert "`" not in str(error.value)
 
 
-def test_every_op_has_its_name():
+def test_ops_are_registered_by_name():
     assert {"conv2d", "linear", "max_pool2d", "batch_norm2d"} <= set(REGISTRY)

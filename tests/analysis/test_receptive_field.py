@@ -1,4 +1,4 @@
-"""Receptive fields: by hand, by published tables, and by trying which inputs an output depends on.
+"""Receptive fields, compared with hand calculations, published tables, and the inputs that an output depends on.
 
 Published: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019, table 1.
 """
@@ -19,7 +19,7 @@ from support.networks import chain, network, record
 
 
 def field(graph, name=None, **options):
-    """The field of the layer called ``name``, or of the last layer; of a block, that of its last layer."""
+    """The field of the layer ``name``, of the last layer of the block ``name``, or of the last layer of the network."""
     layers = convcost.analyze(graph, **options).layers
     position = graph.find(name)[-1] if name else -1
     return layers[position].receptive_field
@@ -44,7 +44,7 @@ def conv(kernel, stride=1, padding=0, dilation=1, channels=1):
         ([conv(5, stride=2, padding=2)], 5, 2, -2),
         ([conv(3, dilation=2)], 2 * 2 + 1, 1, 0),
         ([conv(3), conv(3)], 3 + 2, 1, 0),
-        ([conv(3), conv(3), conv(3)], 7, 1, 0),  # three 3x3 see what one 7x7 sees
+        ([conv(3), conv(3), conv(3)], 7, 1, 0),  # three 3x3 kernels have the field of one 7x7 kernel
         ([conv(3, stride=2), conv(3)], 3 + 2 * 2, 2, 0),
         ([conv(3, stride=2, padding=1), conv(3, stride=2, padding=1)], 3 + 2 * 2, 4, -1 - 2),
         ([conv(7, 2, 3), "max_pool2d: {kernel_size: 3, stride: 2, padding: 1}"], 7 + 2 * 2, 4, -3 - 2),
@@ -61,7 +61,7 @@ def test_by_hand(layers, size, stride, start):
     assert not found.whole
 
 
-def test_each_dimension_for_itself():
+def test_dimensions_are_independent():
     uneven = "conv2d: {out_channels: 2, kernel_size: [1, 7], stride: [2, 1], padding: [0, 3]}"
     graph = chain((1, 64, 64), uneven, conv(3))
     found = field(graph)
@@ -78,12 +78,12 @@ def test_every_rank(op, rank):
 
 
 def test_same_padding_of_an_even_window():
-    """PyTorch puts the odd one at the end: before a window of 4 there is 1."""
+    """PyTorch pads more at the end: for a window of 4, by 1 before and 2 after."""
     assert field(chain((1, 8, 8), "conv2d: {out_channels: 1, kernel_size: 4, padding: same}")).start == (-1, -1)
 
 
-def test_longest_path_counts():
-    """Where paths join, the field is their union: an identity adds nothing to a window around it."""
+def test_the_longest_path_counts():
+    """Where paths join, the field is their union, which an identity path does not enlarge."""
     graph = network(
         """
         name: paths
@@ -104,8 +104,8 @@ def test_longest_path_counts():
     assert field(graph).start == (-4, -4)
 
 
-def test_paths_beside_each_other():
-    """Neither field holds the other: 3 positions from -2 on and 3 from 0 on make 5."""
+def test_paths_with_overlapping_fields():
+    """Neither field contains the other: 3 positions from -2 and 3 positions from 0 make 5."""
     graph = network(
         """
         name: beside
@@ -122,7 +122,7 @@ def test_paths_beside_each_other():
 
 
 def test_permuted():
-    """The field of (N, H, W, C) is still that of height and width, and comes back with them."""
+    """The fields of height and width are kept in the layout (N, H, W, C) and after permuting back."""
     graph = chain(
         (3, 32, 32),
         "conv2d: {out_channels: 4, kernel_size: [3, 5]}",
@@ -148,7 +148,7 @@ def test_whole_input():
     assert field(chain((3, 8, 8), "flatten", "linear: 10")).whole
 
 
-def test_squeeze_and_excitation_sees_everything():
+def test_squeeze_and_excitation_has_the_whole_input_as_field():
     graph = network(
         """
         name: squeeze
@@ -163,8 +163,8 @@ def test_squeeze_and_excitation_sees_everything():
     assert field(graph).whole
 
 
-def test_what_is_not_followed_says_so():
-    """Tokens of an image have no positions left to follow; words never had any."""
+def test_fields_that_cannot_be_computed_are_none():
+    """The tokens of an image no longer have spatial positions, and those of a text never had any."""
     assert field(convcost.load("vit_b_16"), "conv2d_1").size == (16, 16)
     assert convcost.analyze(convcost.load("swin_t")).layers[-1].receptive_field is None
     assert field(chain((3, 8, 8), "flatten: {start_dim: 2}")) is None
@@ -179,8 +179,8 @@ def test_what_is_not_followed_says_so():
     assert field(words) is None
 
 
-def test_paths_at_different_speeds_are_not_followed():
-    """A row of averages beside all rows: what a position of the sum sees cannot be said by one window and a stride."""
+def test_paths_with_different_strides_have_no_field():
+    """A tensor times its mean over rows: the inputs of a position are not one window that moves with a stride."""
     graph = network(
         """
         name: rows
@@ -196,7 +196,7 @@ def test_paths_at_different_speeds_are_not_followed():
     assert field(graph) is None
 
 
-def test_the_input_size_does_not_matter():
+def test_the_field_does_not_depend_on_the_input_size():
     graph = convcost.load("resnet18")
     small = field(graph, "conv5_2.relu_2", input_size=(3, 64, 64))
     assert small == field(graph, "conv5_2.relu_2")
@@ -222,7 +222,7 @@ def test_published(name, layer, size):
 
 
 def test_vgg16_by_hand():
-    """Each 3x3 adds twice the stride so far, each pool once."""
+    """Each 3x3 convolution adds twice the stride so far, each 2x2 pooling layer once."""
     size, jump = 1, 1
     for convolutions in (2, 2, 3, 3, 3):
         size += 2 * jump * convolutions
@@ -234,7 +234,10 @@ def test_vgg16_by_hand():
 
 
 def resnet_of_the_paper(name):
-    """The shipped file has the stride in the 3x3, as torchvision; the paper has it in the first 1x1."""
+    """A ResNet with the stride in the first 1x1 convolution of a block, as in the paper.
+
+    The shipped file has it in the 3x3 convolution, as torchvision.
+    """
     text = next(shipped.text_of(path) for path in shipped.files() if path.endswith("/resnet.yaml"))
     for ours, papers in (
         ("{out_channels: width, kernel_size: 1, bias", "{out_channels: width, kernel_size: 1, stride: stride, bias"),
@@ -253,7 +256,7 @@ def test_published_resnets(name, size):
 
 
 def test_resnet50_of_torchvision_by_hand():
-    """The first 3x3 of a stage still moves by the stride of the stage before: 427 where the paper's network has 483."""
+    """The first 3x3 convolution of a stage still has the stride of the stage before: 427, not 483 as in the paper."""
     size, jump = 7 + 2 * 2, 4
     size += 2 * jump * 3
     for blocks in (4, 6, 3):
@@ -265,13 +268,13 @@ def test_resnet50_of_torchvision_by_hand():
     assert (found.size, found.stride) == ((427, 427), (32, 32))
 
 
-# --- by trial
+# --- compared with the inputs that an output depends on
 
 
 def dependence(graph, *sizes):
-    """Which input positions each output position reads, as sets of flat positions: by sending single ones through.
+    """A matrix (input position, output position), true where the output depends on the input. Positions are flat.
 
-    All weights are 1 and nothing is subtracted, so nothing cancels; maxima are replaced by sums.
+    The network runs on inputs with a single 1. All weights are 1 and maxima are replaced by sums, so nothing cancels.
     """
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
@@ -323,13 +326,13 @@ def enlargement(op):
     return int(op.scale_factor) if op.op == "upsample" else 1
 
 
-def check_by_trial(graph, *sizes):
-    """The last layer's field, against what its output positions read: widest extent, first start, mean step.
+def check_dependence(graph, *sizes):
+    """Compare size, start and stride of the last layer's field with the inputs that its output positions depend on.
 
-    Only positions whose field lies inside the input say something: at the border it is cut off.
+    Only positions whose field lies inside the input are compared, because fields are cut off at the border.
     """
-    found = field(graph)
-    assert found is not None
+    computed = field(graph)
+    assert computed is not None
     reads = dependence(graph, *sizes)
     reads = reads.reshape(*sizes, *reads.shape[1:])
     for axis, length in enumerate(sizes):
@@ -341,22 +344,22 @@ def check_by_trial(graph, *sizes):
             inputs = seen[:, position].nonzero().flatten().tolist()
             if inputs:
                 spans[position] = (inputs[0], inputs[-1])
-        # The border also cuts inside: maps in between end before the input does, and have padding of their own.
+        # Intermediate feature maps have borders and padding, too, so only the middle third is compared.
         middle = range(outputs // 3, outputs - outputs // 3) if outputs >= 24 else range(outputs)
         inside = {at: (a, b) for at, (a, b) in spans.items() if at in middle and a > 0 and b < length - 1}
         assert inside, "the input is too small for this network"
-        assert found.size[axis] == max(end - start + 1 for start, end in inside.values())
-        # Behind enlargements fields repeat only after as many positions as these make of one.
+        assert computed.size[axis] == max(end - start + 1 for start, end in inside.values())
+        # After upsampling, the fields repeat with a period equal to the product of the scale factors.
         period = prod(enlargement(node.op) for node in graph.nodes)
-        shift = round(found.stride[axis] * period)
+        shift = round(computed.stride[axis] * period)
         for position, (start, end) in inside.items():
             if position + period in inside:
                 assert inside[position + period] == (start + shift, end + shift)
         for position, (start, end) in spans.items():
             if position % period == 0:
-                low = found.start[axis] + position // period * shift
+                low = computed.start[axis] + position // period * shift
                 assert start >= low
-                assert end < low + found.size[axis]
+                assert end < low + computed.size[axis]
                 assert position not in inside or start == low
 
 
@@ -373,24 +376,24 @@ def check_by_trial(graph, *sizes):
         ["adaptive_avg_pool1d: 8", "conv1d: {out_channels: 1, kernel_size: 3}"],
     ],
 )
-def test_windows_by_trial(layers):
+def test_dependence_on_windows(layers):
     graph = chain((1, 48), *layers)
-    check_by_trial(graph, 48)
+    check_dependence(graph, 48)
 
 
 @pytest.mark.parametrize("kernel", [2, 3, 4, 5])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("padding", [0, 1])
-def test_transposed_convolution_by_trial(kernel, stride, padding):
+def test_dependence_of_transposed_convolutions(kernel, stride, padding):
     fields = f"out_channels: 1, kernel_size: {kernel}, stride: {stride}, padding: {padding}"
     graph = chain((1, 12), f"conv_transpose1d: {{{fields}}}")
-    check_by_trial(graph, 12)
+    check_dependence(graph, 12)
 
 
 @pytest.mark.parametrize(
     "layers",
     [
-        # The generator of DCGAN, an autoencoder, and bilinear enlargement.
+        # The generator of DCGAN, an autoencoder, and bilinear upsampling.
         ["conv_transpose1d: {out_channels: 1, kernel_size: 4, stride: 2, padding: 1}"] * 3,
         [
             "conv1d: {out_channels: 1, kernel_size: 3, stride: 2, padding: 1}",
@@ -404,12 +407,12 @@ def test_transposed_convolution_by_trial(kernel, stride, padding):
         ["conv_transpose1d: {out_channels: 1, kernel_size: 5, stride: 2, dilation: 2}"],
     ],
 )
-def test_enlargements_by_trial(layers):
+def test_dependence_with_upsampling(layers):
     graph = chain((1, 32), *layers)
-    check_by_trial(graph, 32)
+    check_dependence(graph, 32)
 
 
-def test_unet_by_trial():
+def test_dependence_in_a_unet():
     graph = network(
         """
         name: small_unet
@@ -423,10 +426,10 @@ def test_unet_by_trial():
           - conv1d: {out_channels: 1, kernel_size: 3, padding: 1}
         """
     )
-    check_by_trial(graph, 32)
+    check_dependence(graph, 32)
 
 
-def test_cropped_skip_by_trial():
+def test_dependence_with_a_cropped_skip_connection():
     graph = network(
         """
         name: cropped
@@ -438,11 +441,11 @@ def test_cropped_skip_by_trial():
           - {concat: {}, from: [previous, deep]}
         """
     )
-    check_by_trial(graph, 11, 14)
+    check_dependence(graph, 11, 14)
     assert field(graph).size == (7, 7)
 
 
-def test_permuted_by_trial():
+def test_dependence_with_permutations():
     graph = chain(
         (1, 10, 14),
         "conv2d: {out_channels: 1, kernel_size: [3, 5], stride: [1, 2]}",
@@ -450,11 +453,11 @@ def test_permuted_by_trial():
         "conv2d: {out_channels: 1, kernel_size: [2, 3]}",
         "permute: [0, 1, 3, 2]",
     )
-    check_by_trial(graph, 10, 14)
+    check_dependence(graph, 10, 14)
 
 
 @pytest.mark.parametrize("seed", few(range(40), range(12)))
-def test_random_networks_by_trial(seed):
+def test_dependence_in_random_networks(seed):
     draw = random.Random(seed)
     size, layers = 200, []
     for _ in range(draw.randint(1, 5)):
@@ -475,11 +478,11 @@ def test_random_networks_by_trial(seed):
         size = convcost.analyze(chain((1, 200), *layers)).layers[-1].output_shapes[0][2]
         if size < 24:
             break
-    check_by_trial(chain((1, 200), *layers, "zero_pad1d: 0"), 200)
+    check_dependence(chain((1, 200), *layers, "zero_pad1d: 0"), 200)
 
 
-def test_fields_are_worked_out_when_asked_for(monkeypatch):
-    """Totals cost no receptive fields."""
+def test_fields_are_computed_on_demand(monkeypatch):
+    """Totals do not compute them."""
     report = convcost.analyze(chain((1, 8, 8), conv(3)))
     asked = []
     plain = Fields.all.func

@@ -1,1 +1,1 @@
-"""Networks beside each other: comparison of totals, and differences layer by layer."""
+"""Compares networks: the totals of several (``compare.py``), and two layer by layer (``diff.py``)."""

@@ -1,4 +1,7 @@
-"""Two lists of layers aligned: which layer of the one is which of the other, by structure first and by name second."""
+"""Aligns two lists of layers: finds for each layer its counterpart, by structure first and by name second.
+
+The alignment is a longest common subsequence with weights; the constants below are the weights.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,25 @@ from collections.abc import Sequence
 from .layer_keys import Placed
 
 Pair = tuple[int | None, int | None]
-"""Positions before and after; None where a layer has no counterpart."""
+"""The positions of a layer in both lists; None if it is in only one of them."""
 
 SAME, SAME_OWN, SAME_OP, SAME_GROUP = 16, 14, 8, 2
-"""What a pair is worth: equal; equal but for what it takes over; the same op, and up to 4 for equal fields; a group."""
+"""The score of a pair: equal layers; equal except for fields that follow from the layers before; layers with the same
+op, with up to 4 more for equal fields; layers of the same group."""
 NAMED, INSIDE, NUMBERED = 4, 3, 2
-"""What an equal name adds: one that somebody gave; a counted one inside of such a block (``head.relu_1``); one that
-only counts (``relu_3``, ``features.4``)."""
+"""What an equal name adds to the score: a name from the user; a generated name in a block with a name from the user
+(``head.relu_1``); a generated name (``relu_3``, ``features.4``)."""
 
 CELLS = 2_000_000
-"""Above so many pairs a table of all of them takes seconds: anchors split it first."""
+"""A table with more pairs than this takes seconds, so the lists are first split at layers that are certainly equal."""
 MOST_CELLS = 30_000_000
-"""Above so many even then, what lies between the anchors is removed and inserted, not paired."""
+"""If there are more pairs than this after the split, the layers in between are not aligned."""
 
-_COUNTING = re.compile(r"(?:.*\.)?(?:[0-9]+|(.+)_[0-9]+)\Z")
+_GENERATED = re.compile(r"(?:.*\.)?(?:[0-9]+|(.+)_[0-9]+)\Z")
 
 
 def align(before: Sequence[Placed], after: Sequence[Placed]) -> list[Pair]:
-    """Every layer of both lists once, in order, with its counterpart where it has one."""
+    """Pair the layers of two lists. Each layer is in exactly one pair, and the order of both lists is kept."""
     ids: dict[tuple[str, ...], int] = {}
     a = [ids.setdefault(layer.structure, len(ids)) for layer in before]
     b = [ids.setdefault(layer.structure, len(ids)) for layer in after]
@@ -46,7 +50,7 @@ class _Alignment:
         return self.a[i] == self.b[j] and self.before[i].name == self.after[j].name
 
     def between(self, i: int, i_end: int, j: int, j_end: int, anchored: bool) -> list[Pair]:
-        """The pairs of one stretch of both lists."""
+        """The pairs of the layers i to i_end and j to j_end."""
         front: list[Pair] = []
         while i < i_end and j < j_end and self.equal(i, j):
             front.append((i, j))
@@ -72,16 +76,17 @@ class _Alignment:
         return self.best(i, i_end, j, j_end)
 
     def anchors(self, i: int, i_end: int, j: int, j_end: int) -> list[tuple[int, int]]:
-        """Layers of equal name and structure, as many as stand in the same order in both."""
-        found = [
+        """The longest list of pairs with equal name and structure that are in the same order in both lists."""
+        candidates = [
             (x, y)
             for x in range(i, i_end)
             if (y := self.place.get(self.before[x].name, -1)) >= j and y < j_end and self.a[x] == self.b[y]
         ]
+        # Longest increasing subsequence: ends[k] is the smallest end of an increasing sequence of length k + 1.
         ends: list[int] = []
         last: list[int] = []
         previous: list[int] = []
-        for number, (_, y) in enumerate(found):
+        for number, (_, y) in enumerate(candidates):
             length = bisect_left(ends, y)
             previous.append(last[length - 1] if length else -1)
             ends[length:] = [y]
@@ -89,43 +94,41 @@ class _Alignment:
         chain = []
         number = last[-1] if last else -1
         while number >= 0:
-            chain.append(found[number])
+            chain.append(candidates[number])
             number = previous[number]
         return chain[::-1]
 
     def best(self, i: int, i_end: int, j: int, j_end: int) -> list[Pair]:
-        """The pairs, in order, that are worth most together (the longest common subsequence, with weights)."""
-        worth: dict[int, list[int]] = {}
+        """The pairs with the highest total score (longest common subsequence with weights)."""
+        scores: dict[int, list[int]] = {}
         row = [0] * (j_end - j + 1)
         rows = [row]
-        values = []
         for x in range(i, i_end):
             kind = self.a[x]
-            if kind not in worth:
-                worth[kind] = [self.score(kind, other) for other in self.b[j:j_end]]
-            value = worth[kind]
+            if kind not in scores:
+                scores[kind] = [self.score(kind, other) for other in self.b[j:j_end]]
+            score = scores[kind]
             y = self.place.get(self.before[x].name, -1)
             if j <= y < j_end:
-                value = value.copy()
-                value[y - j] += self.name_score(x, y, value[y - j])
+                score = score.copy()
+                score[y - j] += self.name_score(x, y, score[y - j])
             left = 0
             new = [0]
             append = new.append
-            for up, corner, pair in zip(row[1:], row, value, strict=False):
-                # 0 stands for "these two are no pair".
+            for up, corner, pair in zip(row[1:], row, score, strict=False):
+                # A score of 0 means that the two layers are not a pair.
                 if pair and (met := corner + pair) > up and met > left:
                     left = met
                 elif up > left:
                     left = up
                 append(left)
-            values.append(value)
             rows.append(new)
             row = new
-        return self.traced(rows, values, i, j)
+        return self.traced(rows, i, j)
 
     @staticmethod
-    def traced(rows: list[list[int]], values: list[list[int]], i: int, j: int) -> list[Pair]:
-        """The way back through the table. What is inserted stands late among equals: names count upwards."""
+    def traced(rows: list[list[int]], i: int, j: int) -> list[Pair]:
+        """The pairs, traced back through the table. Of several equal layers the last ones count as inserted."""
         x, y = len(rows) - 1, len(rows[0]) - 1
         pairs: list[Pair] = []
         while x and y:
@@ -142,7 +145,7 @@ class _Alignment:
         return pairs[::-1]
 
     def score(self, kind: int, other: int) -> int:
-        """What a pair of these structures is worth; 0: they are no pair."""
+        """The score of two structures, given by their ids; 0 if they are not a pair."""
         if kind == other:
             return SAME
         key = (kind, other)
@@ -151,7 +154,7 @@ class _Alignment:
         return self.scores[key]
 
     def name_score(self, x: int, y: int, found: int) -> int:
-        """An equal name makes a pair of any two layers if somebody gave it; a counted one only helps a pair."""
+        """The score of an equal name. A name from the user makes any two layers a pair; a generated one does not."""
         name = self.before[x].name
         if is_given(name):
             return NAMED
@@ -161,8 +164,8 @@ class _Alignment:
 
 
 def is_given(name: str) -> bool:
-    """True for a name that somebody gave; False for one that counts."""
-    return not _COUNTING.match(name)
+    """True for a name from the user, False for a generated one such as ``relu_3`` or ``features.4``."""
+    return not _GENERATED.match(name)
 
 
 def _score(one: Placed, other: Placed) -> int:

@@ -1,4 +1,4 @@
-"""What changes from one list of layers to another: inserted, removed, changed, moved, resized, each with its cost."""
+"""Lists the changes between two lists of layers, with the cost of each layer before and after."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from .alignment import Pair, align, is_given
 from .layer_keys import Placed, default_text, inferred_fields
 
 Kind = Literal["inserted", "removed", "changed", "moved", "resized"]
+"""The kind of a change.
+
+"changed": the op, or a field that the user wrote, is different. "moved": an equal layer at another place. "resized": an
+equal layer with inputs of another size, so that its cost can differ.
+"""
 
 
 class FieldChange(msgspec.Struct, frozen=True):
-    """A field of an op that has another value: ``kernel_size``: ``11`` -> ``7``; "op" if the op itself is another."""
+    """A field with another value, such as ``kernel_size``: ``11`` -> ``7``. The field is "op" if the op is another."""
 
     field: str
     before: str
@@ -23,94 +28,101 @@ class FieldChange(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One layer that is not what it was.
-
-    ``kind``: "inserted", "removed", "changed" (its op or a field that somebody wrote), "moved" (equal, at another
-    place), or "resized" (equal, but other sizes arrive: what it costs follows). ``before`` and ``after`` are its names.
-    ``block``: the largest block that is inserted or removed with it as a whole. Figures are (before, after).
-    """
+    """One layer that differs between two networks. Figures are pairs (before, after)."""
 
     kind: Kind
     before: str | None
+    """The name of the layer in the first network; None if it is inserted."""
     after: str | None
+    """The name of the layer in the second network; None if it is removed."""
     op: str
     fields: tuple[FieldChange, ...]
     params: tuple[int, int]
     macs: tuple[int, int]
     activation_bytes: tuple[int, int] | None = None
     block: str | None = None
+    """The largest block that is inserted or removed as a whole and contains the layer."""
     where: str | None = None
+    """The position of the layer in the second network's spec, as ``file:line:column``."""
     own: str = ""
-    """The written fields of a layer that is inserted or removed, ``out_channels=64, kernel_size=3``."""
+    """The fields that the user wrote, for an inserted or removed layer: ``out_channels=64, kernel_size=3``."""
 
     @property
     def name(self) -> str:
-        """Its name now, or what it was called."""
+        """The name of the layer in the second network, or in the first one if it is removed."""
         return self.after or self.before or ""
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """All changes in the order of the new network, how many layers are the same, and which of them are renamed."""
+    """The changes between two networks."""
 
     changes: tuple[Change, ...]
+    """All changes, in the order of the second network."""
     same: int
+    """The number of layers that are the same in both networks."""
     renamed: tuple[tuple[str, str], ...]
+    """The old and the new name of layers that are otherwise the same or resized."""
     pairs: tuple[Pair, ...]
+    """The alignment of the two lists."""
 
 
 def changes(before: Sequence[Placed], after: Sequence[Placed]) -> Changes:
-    """What changes from ``before`` to ``after``. The figures of all changes add up to the difference of the totals."""
+    """List the changes between two lists of layers. Their figures add up to the difference of the totals."""
     pairs = align(before, after)
     moved = _moved(before, after, pairs)
     back = {j: i for i, j in moved.items()}
     removed = _blocks(before, [i for i, j in pairs if j is None and i not in moved and i is not None])
     inserted = _blocks(after, [j for i, j in pairs if i is None and j not in back and j is not None])
-    found: list[Change] = []
+    listed: list[Change] = []
     renamed = []
     same = 0
     for i, j in pairs:
         if j is None:
             if i is not None and i not in moved:
-                found.append(_alone("removed", before[i], removed.get(i)))
+                listed.append(_in_one("removed", before[i], removed.get(i)))
         elif i is None and j not in back:
-            found.append(_alone("inserted", after[j], inserted.get(j)))
+            listed.append(_in_one("inserted", after[j], inserted.get(j)))
         else:
             old, new = before[back[j] if i is None else i], after[j]
-            change = _pair(old, new, is_moved=i is None)
+            change = _in_both(old, new, is_moved=i is None)
             if change is not None:
-                found.append(change)
+                listed.append(change)
             else:
                 same += 1
             if old.name != new.name and (change is None or change.kind == "resized"):
                 renamed.append((old.name, new.name))
-    return Changes(tuple(found), same, tuple(renamed), tuple(pairs))
+    return Changes(tuple(listed), same, tuple(renamed), tuple(pairs))
 
 
 def _moved(before: Sequence[Placed], after: Sequence[Placed], pairs: Sequence[Pair]) -> dict[int, int]:
-    """Layers that left one place and stand at another: the same structure under a name that somebody gave, or the only
-    one of its structure that has parameters."""  # noqa: D205, D209 (one sentence)
+    """Layers without a counterpart in place that are equal to one elsewhere: a map of positions.
+
+    They must have the same name from the user, or have parameters and be the only ones with their structure.
+    """
     gone = [i for i, j in pairs if j is None and i is not None]
-    come = [j for i, j in pairs if i is None and j is not None]
-    named = {(after[j].op, after[j].name, *after[j].own.items()): j for j in come}
-    found: dict[int, int] = {}
+    new = [j for i, j in pairs if i is None and j is not None]
+    named = {(after[j].op, after[j].name, *after[j].own.items()): j for j in new}
+    moved: dict[int, int] = {}
     for i in gone:
         layer = before[i]
         j = named.get((layer.op, layer.name, *layer.own.items()))
         if j is not None and is_given(layer.name):
-            found[i] = j
-    taken = set(found.values())
-    gone = [i for i in gone if i not in found and before[i].params]
-    come = [j for j in come if j not in taken and after[j].params]
-    there = {after[j].structure: j for j in come}
-    once = Counter(after[j].structure for j in come), Counter(before[i].structure for i in gone)
+            moved[i] = j
+    taken = set(moved.values())
+    gone = [i for i in gone if i not in moved and before[i].params]
+    new = [j for j in new if j not in taken and after[j].params]
+    by_structure = {after[j].structure: j for j in new}
+    times_new, times_gone = Counter(after[j].structure for j in new), Counter(before[i].structure for i in gone)
     for i in gone:
         key = before[i].structure
-        if once[0][key] == once[1][key] == 1:
-            found[i] = there[key]
-    return found
+        if times_new[key] == times_gone[key] == 1:
+            moved[i] = by_structure[key]
+    return moved
 
 
-def _alone(kind: Kind, layer: Placed, block: str | None) -> Change:
+def _in_one(kind: Kind, layer: Placed, block: str | None) -> Change:
+    """The change for a layer that is in only one of the networks."""
+
     def figures(value: int) -> tuple[int, int]:
         return (0, value) if kind == "inserted" else (value, 0)
 
@@ -124,7 +136,8 @@ def _alone(kind: Kind, layer: Placed, block: str | None) -> Change:
     )  # fmt: skip
 
 
-def _pair(old: Placed, new: Placed, is_moved: bool) -> Change | None:
+def _in_both(old: Placed, new: Placed, is_moved: bool) -> Change | None:
+    """The change for a layer that is in both networks; None if nothing but its name differs."""
     fields = _fields(old, new)
     memory = None
     if old.activation_bytes is not None and new.activation_bytes is not None:
@@ -158,23 +171,23 @@ def _fields(old: Placed, new: Placed) -> tuple[FieldChange, ...]:
 
 
 def _blocks(layers: Sequence[Placed], positions: Sequence[int]) -> dict[int, str]:
-    """For layers that are all new or all gone: the largest block that has no others inside."""
-    whole: Counter[str] = Counter()
+    """For each inserted or removed layer, the largest block around it of which all layers are inserted or removed."""
+    all_layers: Counter[str] = Counter()
     for layer in layers:
-        whole.update(_prefixes(layer.name))
-    part: Counter[str] = Counter()
+        all_layers.update(_prefixes(layer.name))
+    changed: Counter[str] = Counter()
     for position in positions:
-        part.update(_prefixes(layers[position].name))
-    found = {}
+        changed.update(_prefixes(layers[position].name))
+    blocks = {}
     for position in positions:
         for prefix in _prefixes(layers[position].name):
-            if part[prefix] == whole[prefix]:
-                found[position] = prefix
+            if changed[prefix] == all_layers[prefix]:
+                blocks[position] = prefix
                 break
-    return found
+    return blocks
 
 
 def _prefixes(name: str) -> list[str]:
-    """The blocks that a layer stands in, outermost first."""
+    """The names of the blocks around a layer, the outermost first."""
     parts = name.split(".")
     return [".".join(parts[:level]) for level in range(1, len(parts))]

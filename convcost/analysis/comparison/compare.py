@@ -1,4 +1,7 @@
-"""Networks side by side: the figures of each, ratios to one of them, and which is best."""
+"""The function ``compare``: figures of several networks, ratios to one of them, and the best of each quantity.
+
+The quantities are defined in ``analysis/quantities.py``; a new one appears here without changes.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,11 @@ from ..report import Report, analyze
 from ..settings import InputSize, Settings
 
 REFERENCES = ("first", "best")
-"""What ratios are taken against, besides a network's name."""
+"""The references for ratios, besides the name of a network."""
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """One network of a comparison.
-
-    ``ratios``: each figure over the reference's; None where there is none. ``unknown``: of figures that cannot be
-    worked out, why.
-    """
+    """One network of a comparison. The mappings have the quantities as keys."""
 
     name: str
     title: str
@@ -34,38 +33,50 @@ class Compared(msgspec.Struct, frozen=True):
     year: int | None
     settings: Settings
     figures: Mapping[str, Value]
+    """The figure of each quantity; None if it is not known."""
     ratios: Mapping[str, float | None]
+    """Each figure divided by that of the reference; None if one of them is not known."""
     breakdown: Mapping[str, GroupTotals]
+    """Totals by group of layers."""
     accuracy: Mapping[str, object]
+    """Published error rates, with their source."""
     unknown: Mapping[str, str]
+    """Why a figure is not known."""
 
 
 class Comparison(msgspec.Struct, Shown, frozen=True):
-    """Networks side by side. ``best``: for each quantity that has a better end, the names of the best networks.
-
-    ``reports`` are what it was made of, in the order of the networks, and ``quantities`` what the figures' keys mean;
-    they are not in the JSON.
-    """
+    """A comparison of networks."""
 
     relative_to: str
+    """The reference of the ratios: the name of a network, or "best"."""
     networks: tuple[Compared, ...]
     best: Mapping[str, tuple[str, ...]]
+    """The names of the best networks for each quantity of which less or more is better."""
     reports: tuple[Report, ...] = ()
+    """The reports, in the order of ``networks``; not part of the JSON output."""
     quantities: Mapping[str, Quantity] = {}
+    """The quantities by key; not part of the JSON output."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as in the JSON; ``"schema": 1``."""
-        found = msgspec.structs.asdict(self)
-        del found["reports"], found["quantities"]
-        plain: dict[str, Any] = msgspec.to_builtins(versioned(found))
-        return plain
+        """The comparison as in the JSON output, which begins with ``"schema": 1``."""
+        content = msgspec.structs.asdict(self)
+        del content["reports"], content["quantities"]
+        record: dict[str, Any] = msgspec.to_builtins(versioned(content))
+        return record
 
     def plot(self, chart: str = "totals") -> Any:
-        """A plotly figure: "totals", "bubble" or "depth"; an error says if plotly is not installed."""
+        """A plotly figure.
+
+        Args:
+            chart: "totals", "bubble" or "depth".
+
+        Raises:
+            MissingExtraError: plotly is not installed.
+        """
         return plotted(self, chart)
 
     def to_json(self, indent: int = 2) -> str:
-        """The comparison as JSON text."""
+        """The comparison as JSON text, indented by ``indent`` spaces; 0 gives a single line."""
         return encoded(self.to_dict(), indent)
 
 
@@ -81,20 +92,22 @@ def compare(
     gpu: str | None = None,
     measured: Sequence[Mapping[str, Value]] = (),
 ) -> Comparison:
-    """Networks side by side.
+    """Compare networks.
 
     Args:
         networks: graphs from ``convcost.load`` or ``convcost.capture``, or reports.
-        batch, dtype, input_size: what every graph is analysed with; None: its own.
-        relative_to: "first", "best" (of each quantity), or a network's name.
-        sort: order by this quantity, smallest first; ``reverse``: largest first. Networks without it come last.
-        names: what they are called in the comparison; default: their own names.
-        gpu: a GPU of ``convcost list --gpus``, or a hardware file: adds the largest batches that fit it.
-        measured: for each network its measured figures, ``latency_ns`` and ``samples_per_s``, {} without any.
+        batch, dtype, input_size: settings for all graphs, as for ``analyze``; None: the defaults of each graph.
+        relative_to: the reference of the ratios: "first", "best" (for each quantity), or the name of a network.
+        sort: a quantity to sort by, in ascending order. Networks whose figure is not known come last.
+        reverse: sort in descending order.
+        names: names of the networks in the comparison; default: their own.
+        gpu: a GPU of ``convcost list --gpus``, or a hardware file; adds the largest batches that fit its memory.
+        measured: for each network its measured figures, ``latency_ns`` and ``samples_per_s``; an empty mapping if
+            there are none.
 
     Raises:
-        UsageError: no network, an unknown quantity or GPU, a reference that is not among them.
-        SpecError: a layer cannot take what arrives at this size.
+        UsageError: there is no network, a quantity or a GPU is unknown, or the reference is not one of the networks.
+        SpecError: a layer cannot take its inputs at this input size.
     """
     if isinstance(networks, (str, Graph, Report)) or not networks:
         raise UsageError("compare takes a list of one or more graphs or reports")
@@ -106,27 +119,26 @@ def compare(
     if gpu is not None:
         from ...hardware import load_gpu
 
-        load_gpu(gpu)  # a wrong name is an error, not a figure that nobody knows
+        load_gpu(gpu)  # raises for an unknown name; below, errors only make a figure unknown
     reports = named_apart(
         [x if isinstance(x, Report) else analyze(x, batch, dtype, input_size) for x in networks], names
     )
-    called = [report.about.name for report in reports]
-    unknown: dict[str, dict[str, str]] = {name: {} for name in called}
-    own = measured or [{}] * len(reports)
-    found = {
+    names = [report.about.name for report in reports]
+    unknown: dict[str, dict[str, str]] = {name: {} for name in names}
+    figures = {
         name: _figures(report, known, unknown[name], more)
-        for name, report, more in zip(called, reports, own, strict=True)
+        for name, report, more in zip(names, reports, measured or [{}] * len(reports), strict=True)
     }
-    best = _best(reports, found, known)
-    reference = _reference(relative_to, found, best)
+    best = _best(reports, figures, known)
+    reference = _reference(relative_to, figures, best)
     rows = [
-        _row(name, report, found[name], _ratios(found[name], reference, known), unknown[name])
-        for name, report in zip(called, reports, strict=True)
+        _row(name, report, figures[name], _ratios(figures[name], reference, known), unknown[name])
+        for name, report in zip(names, reports, strict=True)
     ]
     ordered = tuple(_sorted(rows, sort, reverse))
-    of = dict(zip(called, reports, strict=True))
-    against = called[0] if relative_to == "first" else relative_to
-    return Comparison(against, ordered, best, tuple(of[row.name] for row in ordered), known)
+    report_of = dict(zip(names, reports, strict=True))
+    reference_name = names[0] if relative_to == "first" else relative_to
+    return Comparison(reference_name, ordered, best, tuple(report_of[row.name] for row in ordered), known)
 
 
 def _row(
@@ -141,14 +153,14 @@ def _row(
 
 
 def named_apart(reports: Sequence[Report], names: Sequence[str] | None = None) -> list[Report]:
-    """The reports under different names, so that tables and charts tell them apart.
+    """Give reports different names, so that tables and charts can distinguish them.
 
     Args:
-        names: what the networks are to be called; default: their own names. One that occurs several times gets
-            numbers, "vgg16 #1" and "vgg16 #2".
+        reports: the reports.
+        names: their names; default: their own. A name that occurs more than once gets numbers: "vgg16 #1", "vgg16 #2".
 
     Returns:
-        A report that keeps its name is returned itself; of any other a renamed copy.
+        Each report itself if its name does not change, otherwise a renamed copy.
     """
     wanted = list(names or [report.about.name for report in reports])
     times = Counter(wanted)
@@ -162,7 +174,7 @@ def named_apart(reports: Sequence[Report], names: Sequence[str] | None = None) -
 def _figures(
     report: Report, known: Mapping[str, Quantity], unknown: dict[str, str], measured: Mapping[str, Value]
 ) -> dict[str, Value]:
-    """The figures; what cannot be worked out is None, and goes to ``unknown``: a capture holds for one batch only."""
+    """The figures of a network. One that cannot be computed is None, and the reason is entered in ``unknown``."""
     figures: dict[str, Value] = {}
     for key, quantity in known.items():
         try:
@@ -173,14 +185,14 @@ def _figures(
 
 
 def _best(
-    reports: Sequence[Report], found: Mapping[str, Mapping[str, Value]], known: Mapping[str, Quantity]
+    reports: Sequence[Report], figures: Mapping[str, Mapping[str, Value]], known: Mapping[str, Quantity]
 ) -> dict[str, tuple[str, ...]]:
-    """The best networks by quantity, where there are two or more to choose from."""
+    """The best networks for each quantity that is known for two or more of them."""
     best = {}
     datasets = {str(report.about.accuracy["dataset"]) for report in reports if "dataset" in report.about.accuracy}
     for key, quantity in known.items():
-        values = {name: value for name, figures in found.items() if (value := figures[key]) is not None}
-        # An error on one data set says nothing about an error on another.
+        values = {name: value for name, row in figures.items() if (value := row[key]) is not None}
+        # Error rates on different data sets cannot be compared.
         if quantity.best is None or len(values) < 2 or (quantity.unit == "percent" and len(datasets) > 1):
             continue
         winner = (min if quantity.best == "lowest" else max)(values.values())
@@ -189,19 +201,19 @@ def _best(
 
 
 def _reference(
-    relative_to: str, found: Mapping[str, Mapping[str, Value]], best: Mapping[str, tuple[str, ...]]
+    relative_to: str, figures: Mapping[str, Mapping[str, Value]], best: Mapping[str, tuple[str, ...]]
 ) -> Mapping[str, Value]:
-    """The figures that ratios are taken against."""
+    """The figures of the reference."""
     if relative_to == "best":
-        return {key: found[names[0]][key] for key, names in best.items()}
+        return {key: figures[names[0]][key] for key, names in best.items()}
     if relative_to == "first":
-        return next(iter(found.values()))
-    if relative_to not in found:
-        known = [*REFERENCES, *found]
+        return next(iter(figures.values()))
+    if relative_to not in figures:
+        known = [*REFERENCES, *figures]
         raise UsageError(
             f"cannot compare with {relative_to!r}{nearest(relative_to, known)} (allowed: {', '.join(known)})"
         )
-    return found[relative_to]
+    return figures[relative_to]
 
 
 def _ratios(
@@ -210,14 +222,14 @@ def _ratios(
     ratios: dict[str, float | None] = {}
     for key, quantity in known.items():
         if quantity.unit != "percent":
-            value, against = figures[key], reference.get(key)
-            ratios[key] = value / against if value is not None and against else None
+            value, reference_value = figures[key], reference.get(key)
+            ratios[key] = value / reference_value if value is not None and reference_value else None
     return ratios
 
 
 def _sorted(rows: list[Compared], sort: str | None, reverse: bool) -> list[Compared]:
     if sort is None:
         return rows[::-1] if reverse else rows
-    have = [row for row in rows if row.figures[sort] is not None]
-    have.sort(key=lambda row: row.figures[sort] or 0, reverse=reverse)
-    return have + [row for row in rows if row.figures[sort] is None]
+    known = [row for row in rows if row.figures[sort] is not None]
+    known.sort(key=lambda row: row.figures[sort] or 0, reverse=reverse)
+    return known + [row for row in rows if row.figures[sort] is None]

@@ -1,4 +1,4 @@
-"""Two networks layer by layer: what is inserted, removed, changed and moved, and what it costs."""
+"""The function ``diff``: the differences between two networks, layer by layer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from ...display import Shown
 from ...errors import UsageError
 from ...graph import Graph
+from ..json import encoded, versioned
 from ..records import Totals
 from ..report import Report, analyze
 from ..settings import Settings
@@ -18,7 +19,7 @@ from .rewiring import rewired
 
 
 class Side(msgspec.Struct, frozen=True):
-    """One of the two networks: its names, what it was analysed with, and its totals."""
+    """One of the two networks."""
 
     name: str
     title: str
@@ -28,53 +29,50 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class Diff(msgspec.Struct, Shown, frozen=True):
-    """The way from one network to another. Their figures add up: totals before + all changes = totals after.
-
-    ``same``: layers that are the same in both; ``renamed``: those of them that have another name.
-    """
+    """The differences between two networks. The totals of ``before`` plus all changes are the totals of ``after``."""
 
     before: Side
     after: Side
     changes: tuple[Change, ...]
+    """All changes, in the order of the second network."""
     same: int
+    """The number of layers that are the same in both networks."""
     renamed: tuple[tuple[str, str], ...]
+    """The old and the new name of layers that are otherwise the same or resized."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The diff as in the JSON; ``"schema": 1``."""
-        from ..json import versioned
-
-        plain: dict[str, Any] = msgspec.to_builtins(versioned(msgspec.structs.asdict(self)))
-        return plain
+        """The diff as in the JSON output, which begins with ``"schema": 1``."""
+        record: dict[str, Any] = msgspec.to_builtins(versioned(msgspec.structs.asdict(self)))
+        return record
 
     def to_json(self, indent: int = 2) -> str:
-        """The diff as JSON text."""
-        from ..json import encoded
-
+        """The diff as JSON text, indented by ``indent`` spaces; 0 gives a single line."""
         return encoded(self.to_dict(), indent)
 
 
 def diff(before: Graph | Report, after: Graph | Report) -> Diff:
-    """What changes from one network to another, layer by layer.
+    """Compare two networks layer by layer.
 
-    Layers are aligned by structure, and by name where the structure leaves a choice: another name alone is no change.
+    Layers are aligned by structure, and by name if the structure leaves a choice. A layer that has only another name is
+    not a change.
 
     Args:
         before, after: graphs from ``convcost.load`` or ``convcost.capture``, or reports.
 
     Raises:
-        UsageError: neither a graph nor a report.
+        UsageError: an argument is neither a graph nor a report.
     """
     old, new = _report(before), _report(after)
-    found = changes(placed(old.layers), placed(new.layers))
-    listed, same = _with_wiring(found.changes, found.same, rewired(old.graph, new.graph, found.pairs), new)
-    return Diff(_side(old), _side(new), listed, same, found.renamed)
+    aligned = changes(placed(old.layers), placed(new.layers))
+    listed, same = _with_rewiring(aligned.changes, aligned.same, rewired(old.graph, new.graph, aligned.pairs), new)
+    return Diff(_side(old), _side(new), listed, same, aligned.renamed)
 
 
 def _report(network: Graph | Report) -> Report:
     if isinstance(network, Report):
         return network
     if not isinstance(network, Graph):
-        raise UsageError(f"diff takes graphs or reports, not {network!r:.80}; convcost.load(NAME) gives a graph")
+        raise UsageError(f"diff takes graphs or reports, not {network!r:.80}; convcost.load(NAME) returns a graph")
     return analyze(network)
 
 
@@ -83,15 +81,19 @@ def _side(report: Report) -> Side:
     return Side(about.name, about.title, about.source, report.settings, report.totals)
 
 
-def _with_wiring(
-    found: tuple[Change, ...], same: int, moved: dict[int, tuple[str, str]], report: Report
+def _with_rewiring(
+    listed: tuple[Change, ...], same: int, rewired_layers: dict[int, tuple[str, str]], report: Report
 ) -> tuple[tuple[Change, ...], int]:
-    """The changes, with what reads from elsewhere as a change of the field "from"."""
-    if not moved:
-        return found, same
-    known = {change.after: change for change in found}
+    """Add the layers that read other layers than before, as a change of the field "from".
+
+    Returns:
+        All changes, and the number of layers that are the same.
+    """
+    if not rewired_layers:
+        return listed, same
+    known = {change.after: change for change in listed}
     extra: dict[str, Change] = {}
-    for position, names in moved.items():
+    for position, names in rewired_layers.items():
         layer = report.layers[position]
         read = FieldChange("from", *names)
         change = known.get(layer.name)
@@ -105,10 +107,10 @@ def _with_wiring(
         elif change.kind in ("changed", "resized"):
             extra[layer.name] = msgspec.structs.replace(change, kind="changed", fields=(*change.fields, read))
     order = {layer.name: position for position, layer in enumerate(report.layers)}
-    # Removed layers stay where they are: behind what came before them.
+    # Insert the new changes in the order of the second network. Removed layers keep their place.
     merged: list[Change] = []
     pending = dict(sorted(extra.items(), key=lambda item: order[item[0]]))
-    for change in found:
+    for change in listed:
         if change.after is not None:
             here = order[change.after]
             merged += [pending.pop(name) for name in list(pending) if order[name] < here]

@@ -1,4 +1,4 @@
-"""Which layers read from another place than before, although they are the same themselves."""
+"""Finds layers that are the same in two networks but read the outputs of other layers."""
 
 from __future__ import annotations
 
@@ -9,35 +9,42 @@ from .alignment import Pair
 
 
 def rewired(before: Graph, after: Graph, pairs: Sequence[Pair]) -> dict[int, tuple[str, str]]:
-    """Positions in ``after`` whose layer reads other layers, with the names of what it read and what it reads.
+    """Find layers that read other layers than before.
 
-    What is inserted or removed between two layers does not rewire them: such layers are looked through.
+    Inserting or removing layers between two layers does not count: only layers in both networks are considered.
+
+    Args:
+        before, after: the two networks.
+        pairs: their alignment.
+
+    Returns:
+        By position in ``after``, the names of the layers that were read before and after.
     """
-    there = {i: j for i, j in pairs if i is not None and j is not None}
-    here = {j: i for i, j in there.items()}
-    sources_before, sources_after = _sources(before, there), _sources(after, here)
-    found = {}
-    for i, j in there.items():
-        old, new = sources_before[i], sources_after[j]
-        # A graph input has the same negative position in both.
-        mapped = {there[x] if x >= 0 else x for x in old}
-        direct_old = {there[x] if x >= 0 else x for x, _ in before.nodes[i].inputs if x < 0 or x in there}
-        direct_new = {x for x, _ in after.nodes[j].inputs if x < 0 or x in here}
-        if not direct_old <= new or not direct_new <= mapped:
-            found[j] = _names(before, i), _names(after, j)
-    return found
+    new_position = {i: j for i, j in pairs if i is not None and j is not None}
+    old_position = {j: i for i, j in new_position.items()}
+    sources_before, sources_after = _sources(before, new_position), _sources(after, old_position)
+    rewired_layers = {}
+    for i, j in new_position.items():
+        new = sources_after[j]
+        # An input of the network has the same negative position in both graphs.
+        old = {new_position[x] if x >= 0 else x for x in sources_before[i]}
+        direct_old = {new_position[x] if x >= 0 else x for x, _ in before.nodes[i].inputs if x < 0 or x in new_position}
+        direct_new = {x for x, _ in after.nodes[j].inputs if x < 0 or x in old_position}
+        if not direct_old <= new or not direct_new <= old:
+            rewired_layers[j] = _names(before, i), _names(after, j)
+    return rewired_layers
 
 
 def _sources(graph: Graph, kept: Mapping[int, int]) -> list[frozenset[int]]:
-    """For each node the graph inputs and kept nodes that it reads, through nodes that are not kept."""
+    """For each node the kept nodes and network inputs that it reads, directly or through nodes that are not kept."""
     through: list[frozenset[int]] = []
-    found = []
+    sources = []
     for position, node in enumerate(graph.nodes):
         reads = [frozenset((x,)) if x < 0 or x in kept else through[x] for x, _ in node.inputs]
         union = reads[0] if len(reads) == 1 else frozenset().union(*reads)
-        found.append(union)
+        sources.append(union)
         through.append(union if position not in kept else frozenset((position,)))
-    return found
+    return sources
 
 
 def _names(graph: Graph, position: int) -> str:

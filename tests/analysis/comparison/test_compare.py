@@ -1,4 +1,4 @@
-"""``convcost.compare``: networks side by side."""
+"""``convcost.compare``: figures of several networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def column(comparison, key):
 
 
 def test_the_revolution_of_depth(revolution):
-    """Kaiming He's slide: 8, 8, 19, 22 and 152 layers. Errors of one network, each as its paper prints it."""
+    """Kaiming He's slide: 8, 8, 19, 22 and 152 layers. The errors are those of single networks in their papers."""
     assert [row.name for row in revolution.networks] == list(REVOLUTION)
     assert column(revolution, "depth") == [8, 8, 19, 22, 152]
     assert column(revolution, "top5_error") == [18.2, 16.5, 8.0, 10.07, 5.71]
@@ -43,11 +43,11 @@ def test_ratios_and_best(revolution):
     assert "depth" not in revolution.best
     first, last = revolution.networks[0], revolution.networks[-1]
     assert set(first.ratios.values()) <= {1.0, None}
-    # torchvision's resnet152 and the paper's AlexNet
+    # The numbers of torchvision's resnet152 and of the paper's AlexNet.
     assert last.ratios["params"] == 60_192_808 / 60_965_224
 
 
-def test_relative_to_the_best_and_to_a_name():
+def test_ratios_to_the_best_and_to_a_named_network():
     graphs = [load(name) for name in ("vgg16", "resnet50")]
     best = compare(graphs, relative_to="best").networks
     assert best[0].ratios["params"] == 138_357_544 / 25_557_032
@@ -63,7 +63,9 @@ def test_sorted():
     errors = [row.name for row in compare(graphs, sort="top1_error").networks]
     assert errors == ["resnet152", "vgg19", "zfnet", "alexnet_2012", "googlenet"]
     errors = [row.name for row in compare(graphs, sort="top1_error", reverse=True).networks]
-    assert errors == ["alexnet_2012", "zfnet", "vgg19", "resnet152", "googlenet"], "who has none comes last both ways"
+    assert errors == ["alexnet_2012", "zfnet", "vgg19", "resnet152", "googlenet"], (
+        "a network without a figure is last in both orders"
+    )
 
 
 def test_one_resolution_for_all():
@@ -74,25 +76,25 @@ def test_one_resolution_for_all():
         compare([load("vgg16")], input_size=(3, 64, 64))
 
 
-def test_the_split_adds_up(revolution):
+def test_the_breakdown_adds_up(revolution):
     for row in revolution.networks:
         assert sum(group.params for group in row.breakdown.values()) == row.figures["params"]
         assert sum(group.macs for group in row.breakdown.values()) == row.figures["macs"]
 
 
-def test_errors_on_different_data_are_not_compared():
+def test_errors_on_different_data_sets_are_not_compared():
     found = compare([load("lenet5"), load("vgg16")])
     assert {row.accuracy["dataset"] for row in found.networks} == {"MNIST", "ImageNet"}
     assert "top1_error" not in found.best
 
 
-def test_one_name_twice():
+def test_two_networks_with_one_name():
     found = compare([load("vgg16"), analyze(load("vgg16"), batch=8)])
     assert [row.name for row in found.networks] == ["vgg16 #1", "vgg16 #2"]
 
 
 def test_reports_are_renamed_in_copies():
-    """What was handed in keeps its name; the copies share what was worked out."""
+    """The original reports keep their names, and the copies share their costs."""
     report = analyze(load("vgg16"))
     layers = report.layers
     found = compare([report, report, load("lenet5")])
@@ -108,27 +110,27 @@ def test_reports_are_renamed_in_copies():
     assert [each.about.name for each in found.reports] == ["vgg16 #1", "vgg16 #2", "lenet5"]
 
 
-def test_a_name_that_is_the_only_one_is_no_copy():
+def test_a_report_with_a_unique_name_is_not_copied():
     reports = [analyze(load("vgg16")), analyze(load("lenet5"))]
     assert all(one is other for one, other in zip(compare(reports).reports, reports, strict=True))
 
 
-def test_charts_tell_networks_of_one_name_apart():
+def test_charts_distinguish_networks_with_the_same_name():
     pytest.importorskip("plotly")
     text = compare([load("vgg16"), load("vgg16")]).plot("totals").to_json()
     assert "vgg16 #1" in text
     assert "vgg16 #2" in text
 
 
-def test_weight_file_is_what_a_state_dict_holds():
-    """138,357,544 floats; and batch norm's buffers, whose counters are int64 (PyTorch: 53 batch norms in resnet50)."""
+def test_the_weight_file_contains_the_state_dict():
+    """138,357,544 floats for vgg16; in resnet50 also the buffers of 53 batch norms, whose counters are int64."""
     found = compare([load("vgg16"), load("resnet50")]).networks
     assert found[0].figures["weight_file_bytes"] == 4 * 138_357_544
     assert found[1].figures["weight_file_bytes"] == 4 * 25_557_032 + 4 * 2 * 26_560 + 8 * 53
 
 
 def test_memory(revolution):
-    """The same accounts as ``convcost.memory`` gives; and weights alone are less than any peak."""
+    """The peaks are those of ``convcost.memory``, and the weights need less memory than each peak."""
     for row in revolution.networks:
         graph = load(row.name)
         assert row.figures["peak_memory"] == memory(graph, mode="inference").peak_bytes
@@ -152,8 +154,8 @@ def test_the_largest_batch_of_a_gpu():
         compare([load("vgg16")], sort="largest_batch")
 
 
-def test_a_capture_has_no_largest_batch():
-    """It holds for one batch and one mode: what is not known is None, and no 0."""
+def test_a_captured_graph_has_no_largest_batch():
+    """It has a fixed batch and mode. A figure that is not known is None, not 0."""
     torch = pytest.importorskip("torch")
     graph = convcost.capture(torch.nn.Conv2d(3, 8, 3).eval(), torch.empty(1, 3, 8, 8))
     (row,) = compare([graph], gpu="rtx4090").networks
@@ -164,7 +166,7 @@ def test_a_capture_has_no_largest_batch():
     assert "captured in eval mode" in row.unknown["peak_training_memory"]
 
 
-def test_what_is_not_known_is_said():
+def test_unknown_figures_are_reported():
     torch = pytest.importorskip("torch")
     found = compare(
         [convcost.capture(torch.nn.Conv2d(3, 8, 3).eval(), torch.empty(1, 3, 8, 8)), load("lenet5")], gpu="t4"
@@ -191,7 +193,7 @@ def test_json(revolution):
         ({"sort": "parms"}, "unknown quantity 'parms'; did you mean 'params'?"),
     ],
 )
-def test_wrong_words(keys, message):
+def test_unknown_names(keys, message):
     with pytest.raises(UsageError) as caught:
         compare([load("resnet50")], **keys)
     assert str(caught.value).startswith(message)

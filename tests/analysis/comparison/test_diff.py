@@ -1,4 +1,4 @@
-"""``convcost.diff``: layers aligned by structure and name, and figures that add up."""
+"""``convcost.diff``: layers are aligned by structure and name, and the figures of the changes add up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def kinds(found):
 
 
 def between(one, other):
-    """The diff of two shipped networks, whose figures add up."""
+    """The diff of two shipped networks, after checking that its figures add up."""
     found = diff(load(one), load(other))
     for quantity in ("params", "macs", "activation_bytes"):
         pairs = [getattr(change, quantity) for change in found.changes]
@@ -46,7 +46,7 @@ def test_vgg16_to_vgg19():
 
 
 def test_resnet50_to_resnet101():
-    """He et al., table 1: conv4 has 23 blocks in place of 6."""
+    """He et al., table 1: conv4 has 23 blocks instead of 6."""
     found = between("resnet50", "resnet101")
     assert {change.kind for change in found.changes} == {"inserted"}
     assert list(dict.fromkeys(change.block for change in found.changes)) == [f"conv4_{k}" for k in range(7, 24)]
@@ -55,7 +55,7 @@ def test_resnet50_to_resnet101():
 
 
 def test_alexnet_to_zfnet():
-    """Zeiler and Fergus: 7x7 at stride 2 in place of 11x11 at stride 4; the wide form has 512, 1024 and 512 maps."""
+    """Zeiler and Fergus: 7x7 at stride 2 instead of 11x11 at stride 4. The wide version has 512, 1024 and 512 maps."""
     found = {change.after: change for change in between("alexnet_cs231n", "zfnet_1024").changes}
     fields = {
         name: {field.field: (field.before, field.after) for field in change.fields} for name, change in found.items()
@@ -78,7 +78,7 @@ def test_alexnet_to_zfnet():
      ("googlenet", "googlenet_bn"), ("efficientnet_b0", "mobilenet_v2"), ("vit_b_16", "swin_t"),
      ("unet", "fcn32s_vgg16"), ("resnet110_cifar", "resnet1202_cifar")],
 )  # fmt: skip
-def test_figures_add_up_both_ways(one, other):
+def test_figures_add_up_in_both_directions(one, other):
     found, back = between(one, other), between(other, one)
     assert found.same + sum(c.kind != "inserted" for c in found.changes) == found.before.totals.layers
     assert found.same + sum(c.kind != "removed" for c in found.changes) == found.after.totals.layers
@@ -86,13 +86,13 @@ def test_figures_add_up_both_ways(one, other):
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50", "densenet121", "googlenet", "unet", "lenet5", "swin_t"])
-def test_nothing_differs_from_itself(name):
+def test_a_network_does_not_differ_from_itself(name):
     found = between(name, name)
     assert (found.changes, found.renamed) == ((), ())
     assert found.same == found.after.totals.layers
 
 
-def test_other_names_are_no_change():
+def test_another_name_is_not_a_change():
     before = chain((3, 8, 8), f"{{{CONV}, name: first}}", "relu", f"{{{CONV}, name: second}}")
     after = chain((3, 8, 8), f"{{{CONV}, name: one}}", "relu", f"{{{CONV}, name: two}}")
     found = diff(before, after)
@@ -101,7 +101,7 @@ def test_other_names_are_no_change():
 
 
 def test_moved():
-    """Krizhevsky's normalisation before the pooling, and the lecture's behind it."""
+    """Normalisation before pooling, as in Krizhevsky's network, and after it."""
     pool, norm = "{max_pool2d: 2, name: pool}", "{batch_norm2d: {}, name: norm}"
     found = diff(chain((3, 8, 8), CONV, norm, pool, CONV), chain((3, 8, 8), CONV, pool, norm, CONV))
     assert [(kind, before) for kind, before, _ in kinds(found)].count(("moved", "norm")) + [
@@ -126,8 +126,8 @@ def test_another_op_at_the_same_place():
     )  # fmt: skip
 
 
-def test_counting_names_do_not_mislead():
-    """An inserted pair shifts the numbers of all that follow; only the pair is reported."""
+def test_generated_names_do_not_mislead():
+    """Inserting two layers changes the numbers in the names of the layers after them; only the two are reported."""
     names = [f"{{conv2d: {{out_channels: 8, kernel_size: 3, padding: 1}}, name: c{k}}}" for k in "abcd"]
     before = [layer for name in names for layer in (name, "relu")]
     extra = ["{conv2d: {out_channels: 8, kernel_size: 3, padding: 1}, name: extra}", "relu"]
@@ -136,8 +136,8 @@ def test_counting_names_do_not_mislead():
     assert found.renamed == (("relu_3", "relu_4"), ("relu_4", "relu_5"))
 
 
-def test_wiring():
-    """The same layers, but the sum takes another shortcut."""
+def test_rewiring():
+    """The same layers, but the sum reads another shortcut."""
     text = """
         name: net
         input: [4, 8, 8]
@@ -154,7 +154,7 @@ def test_wiring():
     assert (change.fields[0].field, change.fields[0].before, change.fields[0].after) == ("from", "a + c", "b + c")
 
 
-def test_what_is_inserted_does_not_rewire():
+def test_insertions_are_not_rewiring():
     found = diff(load("densenet121"), load("densenet169"))
     assert not [change for change in found.changes if any(field.field == "from" for field in change.fields)]
 
@@ -165,8 +165,8 @@ def test_another_input_changes_sizes_only():
     assert not any(change.fields for change in found.changes)
 
 
-def test_alignment_is_as_good_as_trying_everything():
-    """Against an exhaustive search: the worth of the pairs, over short lists of few kinds."""
+def test_alignment_is_optimal():
+    """Compared with an exhaustive search for the highest score, on short lists of a few kinds of layers."""
     import random
 
     from convcost.analysis.comparison import alignment as module
@@ -182,19 +182,19 @@ def test_alignment_is_as_good_as_trying_everything():
         b = [ids.setdefault(layer.structure, len(ids)) for layer in other]
         alignment = module._Alignment(one, other, a, b)
 
-        def worth(i, j, one=one, other=other, a=a, b=b, alignment=alignment):
-            found = alignment.score(a[i], b[j])
+        def pair_score(i, j, one=one, other=other, a=a, b=b, alignment=alignment):
+            score = alignment.score(a[i], b[j])
             same = one[i].name == other[j].name
-            return found + (alignment.name_score(i, j, found) if same else 0)
+            return score + (alignment.name_score(i, j, score) if same else 0)
 
         best = max(
-            sum(worth(i, j) for i, j in zip(left, right, strict=True))
+            sum(pair_score(i, j) for i, j in zip(left, right, strict=True))
             for size in range(min(len(a), len(b)) + 1)
             for left in itertools.combinations(range(len(a)), size)
             for right in itertools.combinations(range(len(b)), size)
         )
         pairs = [(i, j) for i, j in align(one, other) if i is not None and j is not None]
-        assert sum(worth(i, j) for i, j in pairs) == best
+        assert sum(pair_score(i, j) for i, j in pairs) == best
 
 
 def long_chain(length, first, kernel):
@@ -207,8 +207,8 @@ def long_chain(length, first, kernel):
     return chain((16, 64, 64), *layers)
 
 
-def test_anchors_split_what_is_large(monkeypatch):
-    """Beyond the limit of the table, layers of equal name and structure split it; the result is the same here."""
+def test_large_networks_are_split_at_equal_layers(monkeypatch):
+    """Beyond the size limit, layers with equal name and structure split the lists; the result is the same here."""
     before = analyze(load("resnet50"))
     after = analyze(load("resnet101"))
     whole = diff(before, after)
@@ -219,8 +219,8 @@ def test_anchors_split_what_is_large(monkeypatch):
     assert {change.kind for change in found.changes} == {"inserted", "removed"}
 
 
-def test_a_thousand_layers_are_quick():
-    """Two networks of 1,000 layers that differ all the way; a bound that a loaded machine keeps."""
+def test_a_thousand_layers_are_fast():
+    """Two networks of 1,000 layers with differences throughout. The limit is generous, for busy machines."""
     before, after = analyze(long_chain(1000, 1, 1)), analyze(long_chain(1000, 3, 3))
     start = time.perf_counter()
     found = diff(before, after)
