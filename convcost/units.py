@@ -90,6 +90,11 @@ def delta(value: int, style: str = "iec", bytes_: bool = False) -> str:
     return f"+{text}" if value > 0 else text
 
 
+def plural(number: int, noun: str) -> str:
+    """Format a number of things: (1, 'layer') -> '1 layer', (2, 'layer') -> '2 layers'."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _scaled(value: int, units: Sequence[tuple[int, str]], gap: str) -> str:
     for factor, suffix in units:
         if abs(value) >= factor:

@@ -35,6 +35,10 @@ def test_raw_times_are_in_nanoseconds():
     assert units.duration(0, "raw") == "0.0 ns"
 
 
+def test_plural():
+    assert [units.plural(number, "layer") for number in (0, 1, 1234)] == ["0 layers", "1 layer", "1,234 layers"]
+
+
 @pytest.mark.parametrize(
     ("part", "whole", "text"),
     [

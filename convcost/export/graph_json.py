@@ -10,10 +10,10 @@ import msgspec
 from ..errors import SourceError
 from ..graph import GIVEN, OWN, Allocation, Graph
 from ..sources.graph_json import Architecture, GraphDocument, GraphInput, GraphNode
-from .layers import Values
+from .layers import GraphTensors
 
 
-def graph_document(graph: Graph, values: Values, name: str, version: str) -> GraphDocument:
+def graph_document(graph: Graph, values: GraphTensors, name: str, version: str) -> GraphDocument:
     """The JSON of a graph as a record: every node with its op, fields, inputs, weights and shapes.
 
     A module that was captured in evaluation runs once more, so that the memory that it takes is there too.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..graph import Reference
 from ..ops.combine import Add
-from .layers import Values
+from .layers import GraphTensors
 from .tree import Box, Item, Join, Leaf, Refs
 
 
@@ -13,7 +13,7 @@ def enter(box: Box) -> None:
     for item in box.items:
         if isinstance(item, Box):
             enter(item)
-    reads = [leaf.reads + (leaf.values or ()) for leaf in _layers(box)]
+    reads = [leaf.reads + (leaf.given_weights or ()) for leaf in _layers(box)]
     outside = [tuple([ref for ref in refs if not box.holds(ref[0])]) for refs in reads]
     first = next((at for at, refs in enumerate(outside) if refs), None)
     if first is not None:
@@ -31,7 +31,7 @@ def _layers(box: Box) -> list[Leaf]:
     return found
 
 
-def fold(box: Box, values: Values) -> None:
+def fold(box: Box, values: GraphTensors) -> None:
     """Replace layers by joins, in ``box`` and in all boxes inside it."""
     for item in box.items:
         if isinstance(item, Box):
@@ -51,7 +51,7 @@ def _items(join: Join) -> int:
     return sum(map(len, join.bodies))
 
 
-def _join(leaf: Leaf, found: list[Item], ends: dict[Reference, int], entry: Refs, values: Values) -> Join | None:
+def _join(leaf: Leaf, found: list[Item], ends: dict[Reference, int], entry: Refs, values: GraphTensors) -> Join | None:
     if not leaf.op.merges_branches or len(leaf.reads) < 2 or leaf.count != 1 or not found:
         return None
     places = [ends.get(ref) for ref in leaf.reads]
@@ -77,7 +77,7 @@ def _result(item: Item) -> int:
 
 def _of(
     leaf: Leaf, source: Reference, places: list[int | None], found: list[Item], ends: dict[Reference, int],
-    entry: Refs, values: Values,
+    entry: Refs, values: GraphTensors,
 ) -> Join | None:  # fmt: skip
     """The join of branches that all start from ``source``, if these are such."""
     if source in ends and ends[source] < len(found) and _result(found[ends[source]]) == source[0]:
@@ -100,7 +100,7 @@ def _of(
     return Join(_kind(leaf, source, bodies, values), bodies, leaf, source)
 
 
-def _kind(leaf: Leaf, source: Reference, bodies: list[list[Item]], values: Values) -> str:
+def _kind(leaf: Leaf, source: Reference, bodies: list[list[Item]], values: GraphTensors) -> str:
     """A residual adds its input where shapes are equal, and a projection of it where they differ."""
     if len(bodies) != 2 or not bodies[0]:
         return "branches"

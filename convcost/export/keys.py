@@ -1,4 +1,4 @@
-"""What boxes have in common: two boxes with one key are calls of one block, with other sizes at most."""
+"""Keys of boxes: two boxes have equal keys if they can be calls of one block, that is, differ at most in sizes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import msgspec
 from ..graph import Reference
 from ..spec.vocabulary import literal_kind
 from ..tensor import Tensor
-from .layers import Values
 from .tree import Box, Item, Join, Leaf, leaves
 
 
 def parameter_fields(leaf: Leaf) -> list[str]:
-    """The fields of a layer that may differ between the calls of a block."""
+    """The fields of a layer that can differ between the calls of a block."""
     return [
         field.name
         for field in msgspec.structs.fields(type(leaf.op))
@@ -25,32 +24,31 @@ def parameter_fields(leaf: Leaf) -> list[str]:
 
 
 def outline(value: object) -> object:
-    """What an operator was called with, apart from its numbers."""
+    """The structure of an argument of a generic op: the value with all integers replaced by their type."""
     if isinstance(value, tuple):
         return tuple(map(outline, value))
     if isinstance(value, Tensor):
         return ("tensor", len(value.shape), value.dtype)
-    # A decimal stays: as an argument of a block, 2.0 would be 2.
+    # A float is kept, because an argument 2.0 of a block would become 2.
     return int if type(value) is int else (type(value), value)
 
 
 def is_numeric(value: object) -> bool:
-    """True for numbers, truth values and rows of them: what an argument of a block can be."""
+    """True for numbers, booleans and tuples of them, which can be arguments of a block."""
     if isinstance(value, tuple):
         return all(map(is_numeric, value))
     return isinstance(value, int | float)
 
 
 class Keys:
-    """The keys of all boxes below one; equal keys are one number."""
+    """The keys of the boxes of a tree. A key is a number, and equal for equal structures."""
 
-    def __init__(self, values: Values) -> None:
-        self.values = values
+    def __init__(self) -> None:
         self.numbers: dict[Any, int] = {}
         self.known: dict[int, int | None] = {}
 
     def of(self, box: Box) -> int | None:
-        """The key of a box; None if it cannot be a block: its layers use the weights of layers outside."""
+        """The key of a box; None if it cannot become a block, because it shares weights with a layer outside."""
         if id(box) not in self.known:
             self.known[id(box)] = self._of(box)
         return self.known[id(box)]
@@ -61,26 +59,26 @@ class Keys:
         return self.number(box, box.items)
 
     def body(self, box: Box) -> int | None:
-        """The key that a box has whose layers are those of the residual that ``box`` is, without the addition."""
+        """For a box that is a residual: the key of a box with its body alone, without the addition."""
         join = box.items[0]
         assert isinstance(join, Join)
         return None if self.of(box) is None else self.number(box, join.bodies[0])
 
     def number(self, box: Box, items: list[Item]) -> int:
-        """The number of a key."""
-        inside = _Inside(box)
+        """The key of a box with these items."""
+        inside = _KeysInBox(box)
         key = (bool(box.entry), len(box.externals), tuple(inside.key(item) for item in items))
         return self.numbers.setdefault(key, len(self.numbers))
 
 
-class _Inside:
-    """Keys of what is inside one box, where references are relative to it."""
+class _KeysInBox:
+    """Keys of the items in one box. References are numbered relative to the box."""
 
     def __init__(self, box: Box) -> None:
         self.box = box
         self.local: dict[int, tuple[str, int]] = {}
         self.counts: Counter[str] = Counter()
-        # Projections are there in some calls of a block only: they must not move the numbers of what follows.
+        # Projections are numbered separately, because they are in only some calls of a block.
         self.number(box.items, "layer")
 
     def number(self, items: list[Item], space: str) -> None:
@@ -110,7 +108,7 @@ class _Inside:
     def key(self, item: Item) -> Any:
         if isinstance(item, Leaf):
             if item.reads == self.box.entry:
-                return self.leaf(item, "entry")  # of as many values as arrive
+                return self.leaf(item, "entry")  # of any number of values
             return self.leaf(item, tuple(map(self.reference, item.reads)))
         if isinstance(item, Box):
             return ("box", item.segment, tuple(map(self.key, item.items)))
@@ -123,20 +121,20 @@ class _Inside:
             [(field, outline(getattr(leaf.op, field))) for field in varying if literal_kind(type(leaf.op), field)]
         )
         owner = None if leaf.owner is None else self.local[leaf.owner]
-        values = None if leaf.values is None else tuple(map(self.reference, leaf.values))
-        return (leaf.verb, leaf.segment if not leaf.auto else None, fixed, leaf.count, owner, values, reads)
+        weights = None if leaf.given_weights is None else tuple(map(self.reference, leaf.given_weights))
+        return (leaf.kind, leaf.segment if not leaf.auto else None, fixed, leaf.count, owner, weights, reads)
 
     def join(self, join: Join) -> Any:
         bodies = tuple(tuple(map(self.key, body)) for body in join.bodies)
         if join.kind == "residual":
-            # With a projection or without: that is a matter of shapes.
+            # Whether there is a projection depends on shapes, so it is not part of the key.
             return ("residual", bodies[0], self.leaf(join.merge, None))
         return ("branches", bodies, self.leaf(join.merge, None))
 
 
 def projection_key(join: Join, box: Box) -> Any:
-    """The key of a residual's projection inside ``box``; None if it has none."""
+    """The key of the projection of a residual in ``box``; None if it has no projection."""
     if not join.bodies[1]:
         return None
-    inside = _Inside(box)
+    inside = _KeysInBox(box)
     return tuple(map(inside.key, join.bodies[1]))

@@ -1,4 +1,4 @@
-"""Nodes as calls of ops: what arrives at each, and the fields that must be written to get the same op again."""
+"""Converts the nodes of a graph to leaves: finds the fields of each op that a spec must contain."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .tree import Leaf, UnwritableError
 Tensors = tuple[Tensor, ...]
 
 
-class Values:
-    """The tensors of a graph: those that arrive at each node, and those that it gives."""
+class GraphTensors:
+    """The output tensors (shape and dtype) of each node of a graph, and the total MACs and parameters."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -27,51 +27,54 @@ class Values:
         self.params = 0
         memo: dict[Any, tuple[Tensors, int, int]] = {}
         for node in graph.nodes:
-            key = (node.op, node.own_inputs(self.arriving(node.inputs)))
+            key = (node.op, node.own_inputs(self.inputs_of(node.inputs)))
             if key not in memo:
-                given = node.op.outputs(key[1])
-                params = sum(weight.elements for weight in node.op.weights() if weight.kind == "parameter")
-                memo[key] = given, node.op.macs(key[1], given), params
+                computed = node.op.outputs(key[1])
+                parameters = sum(weight.elements for weight in node.op.weights() if weight.kind == "parameter")
+                memo[key] = computed, node.op.macs(key[1], computed), parameters
             outputs, macs, params = memo[key]
             self.outputs.append(outputs)
             self.macs += macs
             self.params += params if node.owner == -1 else 0
 
     def tensor(self, reference: tuple[int, int]) -> Tensor:
-        """The tensor that a reference means."""
+        """The tensor of a reference."""
         source, output = reference
         return self.outputs[source][output] if source >= 0 else self.inputs[-1 - source]
 
-    def arriving(self, references: tuple[tuple[int, int], ...]) -> Tensors:
-        """The tensors that references mean."""
+    def inputs_of(self, references: tuple[tuple[int, int], ...]) -> Tensors:
+        """The tensors of several references."""
         return tuple([self.tensor(reference) for reference in references])
 
 
-def calls(graph: Graph, values: Values) -> list[Leaf]:
-    """Each node as a call of its op.
+def to_leaves(graph: Graph, tensors: GraphTensors) -> list[Leaf]:
+    """Convert each node to a leaf.
 
     Raises:
-        UnwritableError: an op that no fields make again.
+        UnwritableError: an op cannot be built again from its fields.
     """
     memo: dict[Any, tuple[str, dict[str, Any]]] = {}
-    found = []
+    leaves = []
     for position, node in enumerate(graph.nodes):
         reads = node.own_inputs(node.inputs)
-        key = (identity(node.op), values.arriving(reads))
+        key = (identity(node.op), tensors.inputs_of(reads))
         if key not in memo:
-            memo[key] = written(node.op, key[1], node.name)
-        verb, fields = memo[key]
-        leaf = Leaf(position, node.op, verb, fields, reads, len(values.outputs[position]))
+            memo[key] = necessary_fields(node.op, key[1], node.name)
+        kind, fields = memo[key]
+        leaf = Leaf(position, node.op, kind, fields, reads, len(tensors.outputs[position]))
         if node.owner == GIVEN:
-            leaf.values = node.inputs[len(reads) :]
+            leaf.given_weights = node.inputs[len(reads) :]
         elif node.owner >= 0 and node.op.weights():
             leaf.owner = node.owner
-        found.append(leaf)
-    return found
+        leaves.append(leaf)
+    return leaves
 
 
-def written(op: Op, inputs: Tensors, name: str) -> tuple[str, dict[str, Any]]:
-    """The verb of an op and the fields without which binding it would not give the same op."""
+def necessary_fields(op: Op, inputs: Tensors, name: str) -> tuple[str, dict[str, Any]]:
+    """The name of an op in a spec, and the fewest fields from which, with these inputs, the same op is built.
+
+    ``name`` is the layer's name, for the message of an error.
+    """
     cls = type(op)
     kept: dict[str, Any] = {}
     required = set()
@@ -82,7 +85,7 @@ def written(op: Op, inputs: Tensors, name: str) -> tuple[str, dict[str, Any]]:
         if field.required or not same(value, field.default):
             kept[field.name] = value
     if not _makes(op, kept, inputs):
-        raise UnwritableError(f"layer {name!r}: {op.op} does not come out the same when it is built again")
+        raise UnwritableError(f"layer {name!r}: {op.op} cannot be built again from its fields")
     for field_name in list(kept):
         shorter = {key: value for key, value in kept.items() if key != field_name}
         if field_name not in required and field_name != "inplace" and _makes(op, shorter, inputs):
@@ -94,12 +97,12 @@ def written(op: Op, inputs: Tensors, name: str) -> tuple[str, dict[str, Any]]:
 
 
 def identity(op: Op) -> object:
-    """What two ops have in common that are the same: 2.0 is not 2 where an operator is called with it."""
+    """A key that is equal for equal ops. In the arguments of a generic op, 2 and 2.0 are different."""
     return (op, repr(op)) if "arguments" in op.__struct_fields__ else op
 
 
 def same(value: object, other: object) -> bool:
-    """Equal, and of one kind: 1 is not true."""
+    """True if the values are equal and both or neither are booleans, because 1 == True in Python."""
     return value == other and (isinstance(value, bool) == isinstance(other, bool))
 
 

@@ -1,4 +1,4 @@
-"""What the calls of a block differ in, as few parameters as will do: equal sizes are one, multiples are expressions."""
+"""Finds the parameters of a block, as few as possible: equal sizes share one, and multiples become expressions."""
 
 from __future__ import annotations
 
@@ -14,29 +14,36 @@ from ..spec.vocabulary import literal_kind
 from ..tensor import Tensor
 from .blocks import Part, parts
 from .keys import parameter_fields
-from .layers import Values, same
-from .tree import Block, Box, Leaf, Parameter
+from .layers import GraphTensors, same
+from .tree import Box, ExportedBlock, Leaf, Parameter
 from .yaml_text import value_text
 
 MISSING = object()
-"""Stands for the value of a call that does not have the layer, such as a projection that is not there."""
+"""The value in a call without the layer, such as a missing projection; also the default of a required parameter."""
 
 Vector = list[Any]
+"""The value of one field in each call of the block."""
 
 FACTORS = (2, 3, 4, 6, 8)
-LEAST = 4
-"""Sizes from this on may be written as multiples of others; below, such a relation is chance."""
+MIN_MULTIPLE = 4
+"""Smaller sizes are not written as multiples of others, because such a relation is accidental."""
 
 
-def settle(block: Block, values: Values, taken: set[str]) -> None:
-    """Find the parameters of a block and the text of each field in it. The blocks that it calls are settled."""
-    _Settling(block, values, taken).run()
+def find_parameters(block: ExportedBlock, tensors: GraphTensors, taken: set[str]) -> None:
+    """Set the parameters of a block and the texts of all fields in it.
+
+    Args:
+        block: the block. The blocks that it calls must have their parameters already.
+        tensors: the tensors of the graph.
+        taken: words that cannot be names of parameters.
+    """
+    _ParameterSearch(block, tensors, taken).run()
 
 
-class _Settling:
-    def __init__(self, block: Block, values: Values, taken: set[str]) -> None:
+class _ParameterSearch:
+    def __init__(self, block: ExportedBlock, tensors: GraphTensors, taken: set[str]) -> None:
         self.block = block
-        self.values = values
+        self.tensors = tensors
         self.taken = taken
         self.calls = [dict(parts(box.items)) for box in block.calls]
 
@@ -49,8 +56,8 @@ class _Settling:
                 self.call(part, column)
         for parameter in self.block.parameters:
             present = [value for value in parameter.values if value is not MISSING]
-            common = Counter(present).most_common(1)[0][0]
-            if not same(common, parameter.default):
+            most_common = Counter(present).most_common(1)[0][0]
+            if not same(most_common, parameter.default):
                 parameter.default = MISSING
             fill = present[0] if parameter.default is MISSING else parameter.default
             parameter.values = [fill if value is MISSING else value for value in parameter.values]
@@ -69,9 +76,9 @@ class _Settling:
             text = value_text(getattr(leaf.op, field), type(leaf.op), field)
             if literal_kind(type(leaf.op), field):
                 if any(value not in (MISSING, vector[0]) for value in vector):
-                    text = self.text([rows(value) for value in vector], "size", MISSING, None)
+                    text = self.text([as_lists(value) for value in vector], "size", MISSING, None)
             elif field in varying:
-                text = self.text(vector, field, defaults[field], self.arriving(column))
+                text = self.text(vector, field, defaults[field], self.input_sizes(column))
             self.block.texts[id(leaf), field] = text
 
     def call(self, call: Box, column: Sequence[Part | None]) -> None:
@@ -80,31 +87,35 @@ class _Settling:
         for parameter in inner.parameters:
             vector = [inner.argument(each, parameter) if isinstance(each, Box) else MISSING for each in column]
             field = re.sub(r"_[0-9]+\Z", "", parameter.name)
-            text = self.text(vector, field, parameter.default, self.arriving(column))
+            text = self.text(vector, field, parameter.default, self.input_sizes(column))
             self.block.texts[id(call), parameter.name] = text
 
-    def arriving(self, column: Sequence[Part | None]) -> dict[str, Vector]:
-        """What ``in_channels`` and ``in_features`` are here, in each call."""
+    def input_sizes(self, column: Sequence[Part | None]) -> dict[str, Vector]:
+        """The values of ``in_channels`` and ``in_features`` at this layer, in each call."""
         shapes = []
         for part in column:
             refs = () if part is None else part.reads if isinstance(part, Leaf) else part.entry
-            shapes.append(self.values.tensor(refs[0]).shape if refs else None)
-        found: dict[str, Vector] = {}
+            shapes.append(self.tensors.tensor(refs[0]).shape if refs else None)
+        sizes: dict[str, Vector] = {}
         for name, dimension in (("in_channels", 1), ("in_features", -1)):
             if all(shape is None or len(shape) > 1 for shape in shapes):
-                found[name] = [MISSING if shape is None else shape[dimension] for shape in shapes]
-        return found
+                sizes[name] = [MISSING if shape is None else shape[dimension] for shape in shapes]
+        return sizes
 
     # --- texts
 
-    def text(self, vector: Vector, field: str, default: Any, arriving: dict[str, Vector] | None) -> str:
-        """The value that a field has in every call, as an expression if it differs; a new parameter if it must be.
+    def text(self, vector: Vector, field: str, default: Any, sizes: dict[str, Vector] | None) -> str:
+        """The text of a field: its value if it is the same in all calls, an expression, or a parameter.
 
-        ``arriving`` is None where no expression can stand.
+        Args:
+            vector: the value in each call.
+            field: the name for a new parameter.
+            default: the default of a new parameter.
+            sizes: the input sizes, for expressions; None if the field cannot be an expression.
         """
         present = [value for value in vector if value is not MISSING]
         if all(_equal(value, present[0]) for value in present):
-            return value_text(present[0], Elementwise, "arguments" if arriving is None else "")
+            return value_text(present[0], Elementwise, "arguments" if sizes is None else "")
         known = next((p for p in self.block.parameters if _agree(p.values, vector)), None)
         if known is not None:
             known.values = [b if a is MISSING else a for a, b in zip(known.values, vector, strict=True)]
@@ -112,25 +123,26 @@ class _Settling:
         lengths = {len(value) if isinstance(value, tuple) else -1 for value in present}
         if len(lengths) == 1 and lengths != {-1}:
             columns = [[v if v is MISSING else v[k] for v in vector] for k in range(lengths.pop())]
-            return f"[{', '.join(self.text(column, field, MISSING, arriving) for column in columns)}]"
-        found = self.expression(vector, present, field, arriving) if arriving is not None else None
-        return found or self.fresh(vector, field, default)
+            return f"[{', '.join(self.text(column, field, MISSING, sizes) for column in columns)}]"
+        expression = self.expression(vector, present, field, sizes) if sizes is not None else None
+        return expression or self.new_parameter(vector, field, default)
 
-    def expression(self, vector: Vector, present: Vector, field: str, arriving: dict[str, Vector]) -> str | None:
+    def expression(self, vector: Vector, present: Vector, field: str, sizes: dict[str, Vector]) -> str | None:
+        """An expression of input sizes or parameters that has these values; None if there is none."""
         if any(type(value) is not int for value in present):
             return None
-        sources = {**arriving, **{p.name: p.values for p in self.block.parameters}}
+        sources = {**sizes, **{p.name: p.values for p in self.block.parameters}}
         if field == "padding":
             return next(
                 (f"{n} // 2" for n, v in sources.items() if "kernel" in n and _agree(_over(v, 2), vector)), None
             )
-        if min(present) < LEAST:
+        if min(present) < MIN_MULTIPLE:
             return None
-        for name, values in arriving.items():
+        for name, values in sizes.items():
             if _agree(values, vector):
                 return name
         parameters = [p.name for p in self.block.parameters]
-        for name in (*parameters, *arriving):
+        for name in (*parameters, *sizes):
             for factor in FACTORS:
                 if _agree(_times(sources[name], factor), vector):
                     return f"{factor} * {name}"
@@ -138,13 +150,14 @@ class _Settling:
                     return f"{name} // {factor}"
         return None
 
-    def fresh(self, vector: Vector, field: str, default: Any) -> str:
+    def new_parameter(self, vector: Vector, field: str, default: Any) -> str:
+        """Add a parameter and return its name."""
         name = self.free(field)
         self.block.parameters.append(Parameter(name, list(vector), default))
         return name
 
     def free(self, wanted: str) -> str:
-        """A name that nothing else has in this block."""
+        """A name that is not used in this block."""
         used = {*self.taken, *(p.name for p in self.block.parameters), *self.block.layers}
         name, number = wanted, 2
         while name in used:
@@ -153,7 +166,7 @@ class _Settling:
 
 
 def _agree(values: Vector, vector: Vector) -> bool:
-    """True if two rows are equal wherever both have a value, and have one in common."""
+    """True if two vectors are equal where neither is MISSING, in at least one call."""
     both = [(a, b) for a, b in zip(values, vector, strict=True) if a is not MISSING and b is not MISSING]
     return bool(both) and all(_equal(a, b) for a, b in both)
 
@@ -162,11 +175,11 @@ def _equal(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b
 
 
-def rows(value: Any) -> Any:
-    """What an operator was called with or gave, as rows: a tensor is its sizes and its dtype."""
+def as_lists(value: Any) -> Any:
+    """A field of a generic op with each tensor as a tuple of its sizes and its dtype, as a spec writes it."""
     if isinstance(value, Tensor):
         return (*value.shape, value.dtype) if value.dtype else value.shape
-    return tuple(map(rows, value)) if isinstance(value, tuple) else value
+    return tuple(map(as_lists, value)) if isinstance(value, tuple) else value
 
 
 def _times(vector: Vector, factor: int) -> Vector:

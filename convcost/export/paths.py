@@ -1,7 +1,7 @@
-"""Names of a graph as the spec language can have them, and the tree of boxes that they make.
+"""Converts the names of a graph to names that a spec can have, and builds the tree of boxes from them.
 
-A spec keeps its names. In a capture, ``layer1.0`` is not a name that a spec can have: numbered modules that hold others
-become ``layer1_1``, ``layer1_2``, numbered as ``repeat`` numbers; numbered layers get the language's own names.
+The names of a graph that was read from a spec are kept. In a captured graph, a numbered module ``layer1.0`` becomes
+``layer1_1``, numbered from 1 as ``repeat`` does, and a numbered layer gets a generated name such as ``conv2d_1``.
 """
 
 from __future__ import annotations
@@ -16,86 +16,92 @@ from .tree import Box, Leaf
 Path = tuple[str, ...]
 
 Shadow = tuple[tuple[int, int], str]
-"""A box's place and a name: something outside is called so, too, and is read from inside."""
+"""A name that must be changed, with the place of its box, because it hides a layer outside that is read inside."""
 
-_STRANGE = re.compile(r"[^A-Za-z0-9_]+")
-_AGAIN = re.compile(r"[0-9]+_[0-9]+\Z")
+_INVALID = re.compile(r"[^A-Za-z0-9_]+")
+_REPEATED_CALL = re.compile(r"[0-9]+_[0-9]+\Z")
 _RESERVED = ("previous", "input")
 
 
-def grow(graph: Graph, leaves: Sequence[Leaf], flat: bool, avoid: Set[Shadow]) -> Box:
-    """The tree of the layers. ``flat``: all of them at the top, under joined names. ``avoid``: names by their box."""
+def build_tree(graph: Graph, leaves: Sequence[Leaf], flat: bool, avoid: Set[Shadow]) -> Box:
+    """Build the tree of the leaves.
+
+    Args:
+        graph: the graph.
+        leaves: its leaves, whose ``segment`` and ``auto`` are set.
+        flat: put all leaves in the root, with the segments of their names joined by underscores.
+        avoid: names that must not be used.
+
+    Returns:
+        The root.
+    """
     captured = not graph.batch_free
     paths = _paths([node.name for node in graph.nodes], leaves, captured)
     if flat:
         joined = ["_".join(filter(None, path)) for path in paths]
         paths = [(name if path[-1] else "",) for name, path in zip(joined, paths, strict=True)]
     root = Box("", None, 0)
-    root.segments.update(name for name, _ in _input_names(graph))
-    _Frames(root, captured, avoid).fill(leaves, paths)
+    root.segments.update(input_names(graph))
+    _TreeBuilder(root, captured, avoid).fill(leaves, paths)
     return root
 
 
-def _input_names(graph: Graph) -> list[tuple[str, str]]:
-    """The inputs' names as a spec has them, with those they had."""
-    found: dict[str, str] = {}
-    for name, _ in graph.inputs:
-        fresh = name if name == "input" else _clean(name)
-        while fresh in found:
-            fresh += "_"
-        found[fresh] = name
-    return list(found.items())
-
-
 def input_names(graph: Graph) -> list[str]:
-    """The inputs' names as a spec can have them."""
-    return [fresh for fresh, _ in _input_names(graph)]
+    """The names of the network's inputs in the spec."""
+    names: list[str] = []
+    for name, _ in graph.inputs:
+        free = name if name == "input" else _clean(name)
+        while free in names:
+            free += "_"
+        names.append(free)
+    return names
 
 
-def word(name: str, fallback: str = "network") -> str:
-    """Any text as a name."""
-    return _clean(name) if _STRANGE.sub("", name) else fallback
+def valid_name(text: str, fallback: str = "network") -> str:
+    """Any text as a valid name; ``fallback`` if nothing is left of it."""
+    return _clean(text) if _INVALID.sub("", text) else fallback
 
 
 def _clean(segment: str) -> str:
-    segment = _STRANGE.sub("_", segment)
+    segment = _INVALID.sub("_", segment)
     if not segment or segment[0].isdigit() or segment in _RESERVED:
         segment = f"_{segment}"
     return segment[:MAX_NAME]
 
 
 def _paths(names: Sequence[str], leaves: Sequence[Leaf], captured: bool) -> list[Path]:
+    """The segments of each layer's name in the spec. The last one is "" if the name is to be generated."""
     split = [tuple(name.split(".")) for name in names]
-    holders = {path[:cut] for path in split for cut in range(1, len(path))}
-    # A layer that is called like a module that holds others lies in that module.
-    split = [(*path, leaf.op.op) if path in holders else path for path, leaf in zip(split, leaves, strict=True)]
+    modules = {path[:cut] for path in split for cut in range(1, len(path))}
+    # A layer with the name of a module is put into this module.
+    split = [(*path, leaf.op.op) if path in modules else path for path, leaf in zip(split, leaves, strict=True)]
     if not captured:
         return [tuple(map(_clean, path)) for path in split]
-    numbered = {path[:-1] for path in holders if path[-1].isdigit()}
+    numbered = {path[:-1] for path in modules if path[-1].isdigit()}
     among_layers = {path[:-1] for path in split if path[-1].isdigit()}
-    # In a module that is one of several, numbered layers and modules stay together.
+    # In a module that is itself numbered, numbered layers and numbered modules stay together.
     numbered -= {path for path in among_layers if path and path[-1].isdigit()}
     return [_renamed(path, numbered) for path in split]
 
 
 def _renamed(path: Path, numbered: set[Path]) -> Path:
-    """``layer1.0.conv1`` -> ``layer1_1.conv1``; a numbered layer among layers -> "" (the language names it)."""
-    found: list[str] = []
+    """``layer1.0.conv1`` -> ``layer1_1.conv1``. ``numbered``: modules whose submodules are numbered."""
+    renamed: list[str] = []
     for depth, segment in enumerate(path):
         is_layer = depth == len(path) - 1
-        if is_layer and _AGAIN.match(segment):
-            found.append("")  # the second call of a numbered layer
+        if is_layer and _REPEATED_CALL.match(segment):
+            renamed.append("")
         elif not segment.isdigit():
-            found.append(_clean(segment))
-        elif found and found[-1] and path[:depth] in numbered:
-            found[-1] = _clean(f"{found[-1]}_{int(segment) + 1}")
+            renamed.append(_clean(segment))
+        elif renamed and renamed[-1] and path[:depth] in numbered:
+            renamed[-1] = _clean(f"{renamed[-1]}_{int(segment) + 1}")
         else:
-            found.append("" if is_layer else f"part_{int(segment) + 1}")
-    return tuple(found)
+            renamed.append("" if is_layer else f"part_{int(segment) + 1}")
+    return tuple(renamed)
 
 
-class _Frames:
-    """Puts layers into boxes, in order of execution; no two names in a box are equal."""
+class _TreeBuilder:
+    """Puts leaves into boxes, in order of execution. The names in a box are unique."""
 
     def __init__(self, root: Box, captured: bool, avoid: Set[Shadow]) -> None:
         self.root = root
@@ -104,7 +110,7 @@ class _Frames:
         self.counts: dict[tuple[int, str], int] = {}
 
     def fill(self, leaves: Sequence[Leaf], paths: Sequence[Path]) -> None:
-        """Append each leaf to the box of its path; a box that was left is not entered again."""
+        """Append each leaf to the box of its path. A box holds consecutive layers, so it is never entered again."""
         opened: list[tuple[str, Box]] = []
         for leaf, path in zip(leaves, paths, strict=True):
             depth = 0
@@ -124,32 +130,32 @@ class _Frames:
             self.root.end = leaf.end
 
     def place(self, leaf: Leaf, box: Box, segment: str) -> None:
-        known = leaf.op.op
-        count = self.counts.get((id(box), known), 0) + 1
-        auto = f"{known}_{count}"
-        like_op = not segment or (
-            self.captured and (segment == known or re.fullmatch(re.escape(known) + "_[0-9]+", segment) is not None)
+        op = leaf.op.op
+        count = self.counts.get((id(box), op), 0) + 1
+        generated = f"{op}_{count}"
+        named_after_op = not segment or (
+            self.captured and (segment == op or re.fullmatch(re.escape(op) + "_[0-9]+", segment) is not None)
         )
-        if (like_op or segment == auto) and not self.taken(box, auto):
-            leaf.auto, leaf.segment = True, auto
-            self.counts[id(box), known] = count
+        if (named_after_op or segment == generated) and not self.taken(box, generated):
+            leaf.auto, leaf.segment = True, generated
+            self.counts[id(box), op] = count
         else:
-            leaf.segment = self.free(box, segment or known)
+            leaf.segment = self.free(box, segment or op)
         box.segments.add(leaf.segment)
         box.items.append(leaf)
 
     def free(self, box: Box, segment: str) -> str:
-        """``segment``, or what is next to it and free in ``box``."""
-        found, number = segment, 2
-        while self.taken(box, found) or self.like_auto(box, found):
-            found = f"{segment[: MAX_NAME - 8]}_{number}" if number < 3 else f"{segment[: MAX_NAME - 8]}__{number}"
+        """``segment``, with a number appended if it is not free in ``box``."""
+        name, number = segment, 2
+        while self.taken(box, name) or self.is_generated(box, name):
+            name = f"{segment[: MAX_NAME - 8]}_{number}" if number < 3 else f"{segment[: MAX_NAME - 8]}__{number}"
             number += 1
-        return found
+        return name
 
     def taken(self, box: Box, segment: str) -> bool:
         return segment in box.segments or (bool(self.avoid) and (box.place(), segment) in self.avoid)
 
-    def like_auto(self, box: Box, segment: str) -> bool:
-        """True if the language gave this name to an earlier layer, or counts past it."""
-        known, _, number = segment.rpartition("_")
-        return number.isdigit() and int(number) <= self.counts.get((id(box), known), 0)
+    def is_generated(self, box: Box, segment: str) -> bool:
+        """True if the spec language generates this name for an earlier layer in the box."""
+        op, _, number = segment.rpartition("_")
+        return number.isdigit() and int(number) <= self.counts.get((id(box), op), 0)

@@ -1,4 +1,7 @@
-"""What is written: layers in the boxes that their names put them in, with joins where branches come together."""
+"""The tree of a network that is exported: layers (Leaf), boxes of layers with a common name (Box), and joins (Join).
+
+A box corresponds to a module in PyTorch: ``layer1.0.conv1`` becomes the leaf ``conv1`` in the box ``layer1_1``.
+"""
 
 from __future__ import annotations
 
@@ -13,39 +16,56 @@ Refs = tuple[Reference, ...]
 
 
 class UnwritableError(ConvcostError):
-    """Something that the spec language cannot say, or cannot say in the form that was tried."""
+    """The spec language cannot express a graph, at least not in the form that was tried."""
 
 
 class Leaf:
-    """One layer. ``name`` is None if the language's own name for it will do; ``segment`` is what it is called."""
+    """One layer.
 
-    __slots__ = ("auto", "count", "fields", "op", "owner", "position", "reads", "segment", "values", "verb")
+    Args:
+        position: the position of its node in the graph.
+        op: its op.
+        kind: the name of the op in the spec; with an underscore for the in-place variant, as in ``relu_``.
+        fields: the fields that must be written.
+        reads: the values that it reads, without weights.
+        count: the number of its outputs.
 
-    def __init__(self, position: int, op: Op, verb: str, fields: Mapping[str, Any], reads: Refs, count: int) -> None:
+    ``given_weights`` are the values that it reads as weights, ``owner`` the position of the layer whose weights it
+    shares, ``segment`` its name within its box. ``auto`` is True if the spec language generates this name.
+    """
+
+    __slots__ = ("auto", "count", "fields", "given_weights", "kind", "op", "owner", "position", "reads", "segment")
+
+    def __init__(self, position: int, op: Op, kind: str, fields: Mapping[str, Any], reads: Refs, count: int) -> None:
         self.position = position
         self.op = op
-        self.verb = verb
+        self.kind = kind
         self.fields = fields
         self.reads = reads
         self.count = count
-        self.values: Refs | None = None
+        self.given_weights: Refs | None = None
         self.owner: int | None = None
         self.segment = ""
         self.auto = False
 
     @property
     def start(self) -> int:
-        """Position of its node."""
+        """The position of its node."""
         return self.position
 
     @property
     def end(self) -> int:
-        """Position behind its node."""
+        """The position after its node."""
         return self.position + 1
 
 
 class Box:
-    """Layers with a common name before theirs: nodes from ``start`` to ``end``. The outermost box has no parent."""
+    """Consecutive layers whose names begin with the same segment: the nodes ``start`` to ``end`` (exclusive).
+
+    ``segment`` is its name within its parent, and ``segments`` are the names inside. ``entry`` are the values that its
+    first layer reads from outside, ``externals`` all other values that it reads from outside. ``block`` is the block
+    that it becomes a call of, if any. The root has no parent.
+    """
 
     __slots__ = ("block", "end", "entry", "externals", "items", "parent", "segment", "segments", "start")
 
@@ -56,21 +76,21 @@ class Box:
         self.end = start
         self.items: list[Item] = []
         self.segments: set[str] = set()
-        self.block: Block | None = None
+        self.block: ExportedBlock | None = None
         self.entry: Refs = ()
         self.externals: Refs = ()
 
     def place(self) -> tuple[int, int]:
-        """Where it stands: its first node, and how many boxes it lies in."""
+        """The position of its first node and its depth in the tree, which identify the box."""
         return self.start, 0 if self.parent is None else self.parent.place()[1] + 1
 
     def holds(self, position: int) -> bool:
-        """True if the node at ``position`` is inside."""
+        """True if the node at ``position`` is in the box."""
         return self.start <= position < self.end
 
 
 class Parameter:
-    """What the calls of a block differ in: a value for each call, and the default if most leave it out."""
+    """A parameter of a block: its value in each call, and its default value, or MISSING if it has none."""
 
     __slots__ = ("default", "name", "values")
 
@@ -80,8 +100,13 @@ class Parameter:
         self.default = default
 
 
-class Block:
-    """Boxes with one key, written once. ``texts`` has the text of each field and argument inside, by its part."""
+class ExportedBlock:
+    """A block of the spec: the boxes that become calls of it.
+
+    ``representative`` is the call with the most layers, from which the text of the block is written. ``layers`` are the
+    names of parameters that stand for layers outside. ``texts`` has the text of each field or argument in the block, by
+    ``(id(leaf or box), field)``.
+    """
 
     __slots__ = ("calls", "layers", "name", "numbers", "parameters", "representative", "texts")
 
@@ -95,16 +120,17 @@ class Block:
         self.texts: dict[tuple[int, str], Any] = {}
 
     def argument(self, box: Box, parameter: Parameter) -> Any:
-        """The value that ``box`` calls the block with."""
+        """The value of a parameter in the call that ``box`` becomes."""
         return parameter.values[self.numbers[id(box)]]
 
 
 class Join:
-    """Lists of items that start from the same value, and the leaf that joins their results.
+    """Branches that start from the same value, and the leaf that merges their results, such as an addition.
 
-    ``kind`` is "residual" (the first list, and the value itself or the second list) or "branches". A residual that
-    is ``absent`` leaves its addition out because the shapes differ: ``merge`` is that of its kind. A residual that
-    has such a kind is ``optional``.
+    ``kind`` is "residual" or "branches". A residual has two branches: the body, and the projection, which is empty if
+    the value itself is added. In some networks a block leaves out the addition where the shapes differ; such a residual
+    is ``absent``, and ``merge`` is then the leaf of another call of the block. A residual is ``optional`` if the
+    addition is left out in some call.
     """
 
     __slots__ = ("absent", "bodies", "kind", "merge", "optional", "source")
@@ -119,17 +145,17 @@ class Join:
 
     @property
     def leaf(self) -> Leaf | None:
-        """The leaf that joins the results, if it is there."""
+        """The leaf that merges the results; None if it is absent."""
         return None if self.absent else self.merge
 
     @property
     def start(self) -> int:
-        """Position of its first node."""
+        """The position of its first node."""
         return next(body[0].start for body in self.bodies if body)
 
     @property
     def end(self) -> int:
-        """Position behind its last node."""
+        """The position after its last node."""
         return self.leaf.end if self.leaf is not None else self.bodies[0][-1].end
 
 
@@ -151,7 +177,7 @@ def leaves(items: list[Item]) -> Iterator[Leaf]:
 
 
 def boxes(items: list[Item]) -> Iterator[Box]:
-    """All boxes, the outer ones before those inside them."""
+    """All boxes, each before the boxes inside it."""
     for item in items:
         if isinstance(item, Box):
             yield item

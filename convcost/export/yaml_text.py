@@ -1,4 +1,4 @@
-"""Layers as YAML in the style of the shipped specs: what fits a line stands on one."""
+"""Formats layers as YAML in the style of the shipped specs: on one line if they fit."""
 
 from __future__ import annotations
 
@@ -13,46 +13,54 @@ from ..tensor import Tensor
 from .tree import UnwritableError
 
 WIDTH = 120
+"""The maximum length of a line."""
 
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$/+-]*\Z")
 
 
 class Arguments(dict[str, str]):
-    """The arguments of a block by name; ``order`` is that of its parameters."""
+    """The arguments of a block call by name. ``order`` is the order of the block's parameters."""
 
     def __init__(self, given: Mapping[str, str], order: tuple[str, ...]) -> None:
         super().__init__(given)
         self.order = order
 
     def short(self) -> Any:
-        """As they are written: one value, a row if they are the first parameters, else by name."""
+        """The shortest form: a single value, a list if the arguments are the first parameters, otherwise by name."""
         values = list(self.values())
         if tuple(self) != self.order[: len(self)]:
             return dict(self)
         return values[0] if len(values) == 1 and not values[0].startswith("[") else values
 
 
-class Call:
-    """One item of a list of layers. ``arguments`` is None, a text, a row or a mapping of texts; a structure has bodies.
+class YamlLayer:
+    """One item of a list of layers in a spec.
 
-    ``adverbs`` are texts by name; ``first`` is a mapping of them.
+    ``kind`` is an op, a block, or one of the structures "layers", "residual" and "branches", which have ``bodies``.
+    ``arguments`` are the fields or arguments: None, a text, or texts in a list or by name. ``keywords`` are ``name``,
+    ``from``, ``repeat`` and so on, as texts. ``first`` are the arguments that only the first repetition has. ``merge``
+    and ``projection`` belong to structures. ``segment`` is the name of the layer, written or generated.
     """
 
-    __slots__ = ("adverbs", "arguments", "bodies", "first", "merge", "projection", "segment", "verb")
+    __slots__ = ("arguments", "bodies", "first", "keywords", "kind", "merge", "projection", "segment")
 
-    def __init__(self, verb: str, arguments: Any = None, adverbs: Mapping[str, str] | None = None) -> None:
-        self.verb = verb
+    def __init__(self, kind: str, arguments: Any = None, keywords: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
         self.arguments = arguments
-        self.adverbs = dict(adverbs or {})
+        self.keywords = dict(keywords or {})
         self.first: dict[str, str] = {}
-        self.bodies: list[list[Call]] = []
-        self.projection: list[Call] | None = None
-        self.merge: Call | None = None
+        self.bodies: list[list[YamlLayer]] = []
+        self.projection: list[YamlLayer] | None = None
+        self.merge: YamlLayer | None = None
         self.segment = ""
 
 
 def value_text(value: Any, cls: type[Op] | None = None, field: str = "") -> str:
-    """A field's value as a spec writes it."""
+    """The value of a field in the syntax of a spec. ``cls`` and ``field``: the op and the name of the field.
+
+    Raises:
+        UnwritableError: the value is infinite or not a number.
+    """
     kind = literal_kind(cls, field) if cls is not None else ""
     if isinstance(value, Tensor):
         return f"[{', '.join([*map(str, value.shape), *([value.dtype] if value.dtype else [])])}]"
@@ -61,7 +69,7 @@ def value_text(value: Any, cls: type[Op] | None = None, field: str = "") -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float) and not math.isfinite(value) and kind != "argument":
-        raise UnwritableError(f"{field or 'a field'} is {value}, which no number of the spec language is")
+        raise UnwritableError(f"{field or 'a field'} is {value}, which the spec language cannot express")
     if isinstance(value, int | float):
         return repr(value)
     return str(value) if _PLAIN.match(str(value)) else quoted(str(value))
@@ -72,57 +80,58 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def inline(call: Call) -> str | None:
-    """A layer on one line, as it stands after a dash or in a list; None if it has blocks of lines."""
-    head = _head(call)
+def inline(layer: YamlLayer) -> str | None:
+    """A layer on one line, as after a dash or in a list; None if it does not fit on one line."""
+    head = _head(layer)
     if head is None:
         return None
-    entries = [head, *_tail(call)]
+    entries = [head, *_tail(layer)]
     if any(entry is None for entry in entries):
         return None
-    if len(entries) == 1 and call.arguments is None and not call.bodies:
-        return call.verb
+    if len(entries) == 1 and layer.arguments is None and not layer.bodies:
+        return layer.kind
     if len(entries) == 1:
         return head
-    if call.arguments is None and not call.bodies:
-        entries[0] = f"{call.verb}: {{}}"
+    if layer.arguments is None and not layer.bodies:
+        entries[0] = f"{layer.kind}: {{}}"
     return "{" + ", ".join(entries) + "}"
 
 
-def _head(call: Call) -> str | None:
-    if call.verb == "branches" and call.bodies:
-        rows = [_row(body) for body in call.bodies]
+def _head(layer: YamlLayer) -> str | None:
+    if layer.kind == "branches" and layer.bodies:
+        rows = [_row(body) for body in layer.bodies]
         return f"branches: [{', '.join(rows)}]" if None not in rows else None  # type: ignore[arg-type]
-    if call.bodies:
-        row = _row(call.bodies[0])
-        return f"{call.verb}: {row}" if row is not None else None
-    return call.verb if call.arguments is None else f"{call.verb}: {arguments_text(call.arguments)}"
+    if layer.bodies:
+        row = _row(layer.bodies[0])
+        return f"{layer.kind}: {row}" if row is not None else None
+    return layer.kind if layer.arguments is None else f"{layer.kind}: {arguments_text(layer.arguments)}"
 
 
-def _tail(call: Call) -> list[str]:
+def _tail(layer: YamlLayer) -> list[str]:
     found = []
-    if call.projection is not None:
-        row = _row(call.projection) if call.projection else "none"
+    if layer.projection is not None:
+        row = _row(layer.projection) if layer.projection else "none"
         found.append(f"projection: {row}" if row is not None else None)
-    if call.merge is not None:
-        found.append(f"merge: {_braced(inline(call.merge))}")
-    found += [f"{key}: {value}" for key, value in call.adverbs.items()]
-    if call.first:
-        found.append(f"first: {arguments_text(call.first)}")
+    if layer.merge is not None:
+        found.append(f"merge: {_braced(inline(layer.merge))}")
+    found += [f"{key}: {value}" for key, value in layer.keywords.items()]
+    if layer.first:
+        found.append(f"first: {arguments_text(layer.first)}")
     return found  # type: ignore[return-value]
 
 
 def _braced(text: str | None) -> str:
-    """A layer where a value is wanted: ``{chunk: 2}``."""
+    """A layer as the value of a key: ``{chunk: 2}``."""
     assert text is not None
     return f"{{{text}}}" if ": " in text and not text.startswith("{") else text
 
 
-def _row(calls: Sequence[Call]) -> str | None:
-    found = [inline(call) for call in calls]
-    if None in found:
+def _row(layers: Sequence[YamlLayer]) -> str | None:
+    """A list of layers on one line; None if it does not fit."""
+    items = [inline(layer) for layer in layers]
+    if None in items:
         return None
-    text = f"[{', '.join(found)}]"  # type: ignore[arg-type]
+    text = f"[{', '.join(items)}]"  # type: ignore[arg-type]
     return text if len(text) < WIDTH else None
 
 
@@ -137,69 +146,66 @@ def arguments_text(arguments: Any) -> str:
     return "[" + ", ".join(arguments) + "]"
 
 
-def lines(calls: Sequence[Call], indent: int) -> list[str]:
-    """A list of layers with dashes."""
-    found: list[str] = []
-    for call in calls:
-        found += _item(call, indent)
-    return found
+def lines(layers: Sequence[YamlLayer], indent: int) -> list[str]:
+    """A list of layers, each after a dash."""
+    return [line for layer in layers for line in _item(layer, indent)]
 
 
-def _item(call: Call, indent: int) -> list[str]:
+def _item(layer: YamlLayer, indent: int) -> list[str]:
     margin = " " * indent
-    text = inline(call)
+    text = inline(layer)
     if text is not None and len(text) + indent + 2 <= WIDTH:
         return [f"{margin}- {text}"]
-    if not call.bodies:
-        return _long(call, indent)
+    if not layer.bodies:
+        return _long(layer, indent)
     inner = " " * (indent + 2)
-    # What a group is called stands before what is in it.
-    before = [key for key in call.adverbs if call.verb == "layers"]
-    found = [f"{inner}{key}: {call.adverbs[key]}" for key in before]
-    if call.verb == "branches":
-        found.append(f"{inner}branches:")
-        for body in call.bodies:
-            found += _branch(body, indent + 4)
+    # The name of a group is written before its layers.
+    before = [key for key in layer.keywords if layer.kind == "layers"]
+    text_lines = [f"{inner}{key}: {layer.keywords[key]}" for key in before]
+    if layer.kind == "branches":
+        text_lines.append(f"{inner}branches:")
+        for body in layer.bodies:
+            text_lines += _branch(body, indent + 4)
     else:
-        found += _body(call.verb, call.bodies[0], indent + 2)
-    if call.projection is not None:
-        found += _body("projection", call.projection, indent + 2)
-    if call.merge is not None:
-        found.append(f"{inner}merge: {_braced(inline(call.merge))}")
-    found += [f"{inner}{key}: {value}" for key, value in call.adverbs.items() if key not in before]
-    found[0] = f"{margin}- {found[0][indent + 2 :]}"
-    return found
+        text_lines += _body(layer.kind, layer.bodies[0], indent + 2)
+    if layer.projection is not None:
+        text_lines += _body("projection", layer.projection, indent + 2)
+    if layer.merge is not None:
+        text_lines.append(f"{inner}merge: {_braced(inline(layer.merge))}")
+    text_lines += [f"{inner}{key}: {value}" for key, value in layer.keywords.items() if key not in before]
+    text_lines[0] = f"{margin}- {text_lines[0][indent + 2 :]}"
+    return text_lines
 
 
-def _long(call: Call, indent: int) -> list[str]:
-    """A layer with much to say: an adverb a line."""
-    entries = [_head(call) or "", *_tail(call)]
-    if call.arguments is None:
-        entries[0] = f"{call.verb}: {{}}" if len(entries) > 1 else call.verb
-    found: list[str] = []
+def _long(layer: YamlLayer, indent: int) -> list[str]:
+    """A layer that does not fit on one line, with one line for each keyword."""
+    entries = [_head(layer) or "", *_tail(layer)]
+    if layer.arguments is None:
+        entries[0] = f"{layer.kind}: {{}}" if len(entries) > 1 else layer.kind
+    text_lines: list[str] = []
     for entry in entries:
         line = " " * (indent + 2)
         for piece in re.split(r"(?<=,) ", entry):
             if len(line) + len(piece) > WIDTH and line.strip():
-                found.append(line.rstrip())
+                text_lines.append(line.rstrip())
                 line = " " * (indent + 4)
             line += piece + " "
-        found.append(line.rstrip())
-    return [f"{' ' * indent}- {found[0].lstrip()}", *found[1:]]
+        text_lines.append(line.rstrip())
+    return [f"{' ' * indent}- {text_lines[0].lstrip()}", *text_lines[1:]]
 
 
-def _body(key: str, calls: Sequence[Call], indent: int) -> list[str]:
+def _body(key: str, layers: Sequence[YamlLayer], indent: int) -> list[str]:
     margin = " " * indent
-    row = _row(calls) if calls else "none"
+    row = _row(layers) if layers else "none"
     if row is not None and len(row) + len(key) + indent + 2 <= WIDTH:
         return [f"{margin}{key}: {row}"]
-    return [f"{margin}{key}:", *lines(calls, indent + 2)]
+    return [f"{margin}{key}:", *lines(layers, indent + 2)]
 
 
-def _branch(calls: Sequence[Call], indent: int) -> list[str]:
+def _branch(layers: Sequence[YamlLayer], indent: int) -> list[str]:
     margin = " " * indent
-    row = _row(calls)
+    row = _row(layers)
     if row is not None and len(row) + indent + 2 <= WIDTH:
         return [f"{margin}- {row}"]
-    inside = lines(calls, indent + 2)
+    inside = lines(layers, indent + 2)
     return [f"{margin}- {inside[0].lstrip()}", *inside[1:]]

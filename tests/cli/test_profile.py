@@ -228,7 +228,7 @@ def test_nothing_measured_is_an_error_of_its_own(run, quick, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--device", "cuda:99"], "--device cpu runs the same protocol on the processor"),
+        (["--device", "cuda:99"], "--device cpu runs the same protocol on the CPU"),
         (["--device", "meta"], "nothing runs on meta"),
         (["--device", "cpu", "--batch", "0"], "batch is 0; it must be 1 or more"),
         (["--device", "cpu", "--batch", "1,,2"], "give 32, or 1,8,64, or auto"),

@@ -1,4 +1,4 @@
-"""What is written reads back as the same network, whatever the graph is; and what repeats is written once."""
+"""``export``: a written spec reads back as the same network, for any graph, and repetitions are written once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def reread(graph):
 
 
 def figures(graph, **how):
-    """Everything that analyze says of the layers, apart from what they are called and where they stand."""
+    """Everything that ``analyze`` reports except the names and positions of layers."""
     report = analyze(graph, **how)
     return report.totals, [
         (type(layer.node.op), layer.node.op, layer.node.inputs, layer.node.owner, layer.cost) for layer in report.layers
@@ -33,7 +33,7 @@ def figures(graph, **how):
 
 
 def body(text):
-    """A spec without its comments, which say where it came from."""
+    """A spec without its comments, which name its source."""
     return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
 
 
@@ -63,7 +63,7 @@ CONV = {"out_channels": 8, "kernel_size": 3, "padding": 1}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_shipped_networks_come_back(name):
+def test_shipped_networks_read_back_as_the_same(name):
     graph = SHIPPED[name]
     text = export(graph)
     again = graph_from_text(text, "written.yaml")
@@ -78,7 +78,7 @@ def test_shipped_networks_come_back(name):
 
 @pytest.mark.parametrize(
     ("name", "most"),
-    # The files that ship take, without published figures: 45 (a family), 27, 42 (a family), 33, 100, 41, 26.
+    # The shipped files have, without published figures, 45 (a family), 27, 42 (a family), 33, 100, 41 and 26 lines.
     [("resnet50", 50), ("vgg16", 40), ("densenet121", 45), ("mobilenet_v2", 50), ("inception_v3", 115), ("vit_b_16", 50),
      ("unet", 40)],
 )  # fmt: skip
@@ -87,7 +87,7 @@ def test_repetition_is_found(name, most):
     assert len(lines) <= most
 
 
-def test_a_residual_network_reads_like_its_table():
+def test_a_residual_network_looks_like_the_table_in_its_paper():
     text = export(SHIPPED["resnet50"])
     for line in (
         "  - {bottleneck: 64, name: conv2, repeat: 3}",
@@ -109,7 +109,7 @@ def test_a_residual_network_reads_like_its_table():
     assert "- residual:\n" + "".join(f"          - {line}\n" for line in inside) in text
 
 
-# --- what a graph can be
+# --- properties of graphs
 
 
 def test_shared_weights():
@@ -159,7 +159,7 @@ def test_weights_that_are_values():
     assert figures(again) == figures(graph)
 
 
-def test_in_place_ops_and_results_that_nobody_reads():
+def test_in_place_ops_and_unused_results():
     graph = built([
         ("conv", "conv2d", CONV, [(-1, 0)]),
         ("lost", "sigmoid", {}, [(0, 0)]),
@@ -173,7 +173,7 @@ def test_in_place_ops_and_results_that_nobody_reads():
         graph_from_text(text.replace("recorded: true\n", ""), "written.yaml")
 
 
-def test_operators_as_they_were_called():
+def test_generic_operators_with_their_arguments():
     called = {"function": "aten.masked_fill.Scalar", "arguments": ("$0", "$1", float("-inf"))}
     made = {
         "function": "aten.full.default",
@@ -221,7 +221,7 @@ def test_names_of_captures(names, wanted):
     assert figures(again) == figures(graph)
 
 
-def test_a_block_reads_what_lies_outside_of_it():
+def test_a_block_that_reads_a_layer_outside():
     rows = [("stem", "conv2d", CONV, [(-1, 0)])]
     for k in range(3):
         at = len(rows)
@@ -250,7 +250,7 @@ def test_batches():
         ((("x", Tensor((1, 8, 8, 8))), ("y", Tensor(()))), "the batch as their first dimension"),
     ],
 )
-def test_what_cannot_be_written_is_said(inputs, message):
+def test_graphs_that_cannot_be_written(inputs, message):
     with pytest.raises(SourceError, match=message):
         export(built([("conv", "conv2d", CONV, [(-1, 0)])], inputs, batch_free=False))
 
@@ -300,7 +300,7 @@ KINDS = [
 
 @st.composite
 def networks(draw):
-    """Chains, skips, branches, splits, sharing, values as weights, under names from a small pool: they clash."""
+    """Graphs with skips, branches, splits, shared and computed weights, and names from a small pool that conflict."""
     rows, wide, taken = [], [(-1, 0)], set()
 
     def name():
@@ -334,7 +334,7 @@ def networks(draw):
             rows.append((name(), kind.rstrip("_"), fields, [value(), value()], OWN))
         elif kind == "concat":
             rows.append((name(), "concat", {}, [value() for _ in range(draw(st.integers(1, 3)))], OWN))
-            # Written otherwise than CONV: its weights depend on what is concatenated, and are not shared.
+            # Its fields differ from CONV, so that it is not shared: its weights depend on what is concatenated.
             rows.append((name(), "conv2d", {**CONV, "dilation": 1}, [(len(rows) - 1, 0)], OWN))
         else:
             rows.append((name(), "chunk", {"chunks": 2}, [value()], OWN))
@@ -348,7 +348,7 @@ def networks(draw):
 
 @settings(deadline=None, derandomize=True, max_examples=cases(400), suppress_health_check=list(HealthCheck))
 @given(networks())
-def test_any_graph_comes_back(graph):
+def test_any_graph_reads_back_as_the_same(graph):
     text = export(graph)
     again = graph_from_text(text, "written.yaml")
     assert figures(again) == figures(graph)
@@ -360,8 +360,8 @@ def test_any_graph_comes_back(graph):
 @given(
     st.lists(st.tuples(st.sampled_from([4, 8, 12, 16]), st.sampled_from([1, 2]), st.booleans()), min_size=1, max_size=6)
 )
-def test_residual_stages_come_back(stages):
-    """Units of any width and stride with a projection where shapes differ, as residual networks have them."""
+def test_residual_stages_read_back_as_the_same(stages):
+    """Residual blocks of any width and stride, with a projection where shapes differ."""
     rows, channels, last = [], 8, (-1, 0)
     for stage, (width, stride, pre) in enumerate(stages):
         for unit in range(2):

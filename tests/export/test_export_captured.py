@@ -1,4 +1,4 @@
-"""PyTorch modules, captured, written as specs, read again: the same layers with the same costs."""
+"""PyTorch modules that are captured, written as specs and read again have the same layers with the same costs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def figures(report):
     return report.totals, [layer.cost for layer in report.layers]
 
 
-def comes_back(module, *args, **kwargs):
-    """The text of a capture that reads back as the same layers."""
+def text_of(module, *args, **kwargs):
+    """The spec of a captured module, after checking that it reads back as the same layers."""
     graph = capture(module, *args, **kwargs)
     text = export(graph)
     again = graph_from_text(text, "written.yaml")
@@ -41,13 +41,13 @@ def test_torchvision(models, name, most):
     with torch.device("meta"):
         module = models.get_model(name, weights=None, **keys).eval()
         size = 299 if name == "inception_v3" else 224
-        text = comes_back(module, torch.empty(1, 3, size, size))
+        text = text_of(module, torch.empty(1, 3, size, size))
     assert len(text.splitlines()) <= most
 
 
 def test_stages_of_a_residual_network(models):
     with torch.device("meta"):
-        text = comes_back(models.resnet50(weights=None).eval(), torch.empty(1, 3, 224, 224))
+        text = text_of(models.resnet50(weights=None).eval(), torch.empty(1, 3, 224, 224))
     for line in (
         "  - {bottleneck: 64, name: layer1, repeat: 3}",
         "  - {bottleneck: 128, name: layer2, repeat: 4, first: {stride: 2}}",
@@ -57,7 +57,7 @@ def test_stages_of_a_residual_network(models):
 
 
 class Shared(nn.Module):
-    """One head for two levels, a weight that is made, a value that is overwritten, an output nobody reads."""
+    """A head that is used twice, a computed weight, a value that is overwritten, and an unused result."""
 
     def __init__(self):
         super().__init__()
@@ -76,8 +76,8 @@ class Shared(nn.Module):
         return {"first": first, "second": self.head(y.masked_fill(y > 1, float("-inf")))}
 
 
-def test_modules_that_do_what_specs_do_not():
-    text = comes_back(Shared().eval(), torch.ones(1, 3, 8, 8), tokens=torch.ones(1, 5, dtype=torch.int64))
+def test_a_module_with_features_that_specs_seldom_have():
+    text = text_of(Shared().eval(), torch.ones(1, 3, 8, 8), tokens=torch.ones(1, 5, dtype=torch.int64))
     assert "recorded: true" in text
     assert "weights: " in text
     assert "shares: " in text
@@ -85,7 +85,7 @@ def test_modules_that_do_what_specs_do_not():
     assert "outputs: [" in text
 
 
-def test_training_and_half_precision_are_said():
+def test_training_and_half_precision_are_in_the_comment():
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5)).to(torch.bfloat16)
-    text = comes_back(module.train(), torch.ones(2, 3, 8, 8, dtype=torch.bfloat16))
+    text = text_of(module.train(), torch.ones(2, 3, 8, 8, dtype=torch.bfloat16))
     assert "analyze it with --dtype bfloat16 --train --batch 2." in text

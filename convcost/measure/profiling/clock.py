@@ -1,4 +1,8 @@
-"""The boundary to a device that is timed: everything that measuring asks of it, so that tests can stand in for one."""
+"""The interface to a device that is timed (``Bench``), and its implementation for the CPU.
+
+The measuring code uses a device only through ``Bench``, so that tests can pass a fake device. To support another kind
+of device, implement ``Bench`` and return it from ``_bench`` in ``profile.py``.
+"""
 
 from __future__ import annotations
 
@@ -13,59 +17,60 @@ from ...profiles.runs import Condition, MemoryUse
 Call = Callable[[], object]
 
 MIN_FLUSH = 64 << 20
+"""The least number of bytes that ``Bench.flush`` overwrites."""
 _CACHES = "/sys/devices/system/cpu/cpu0/cache/index{}/size"
 
 
 class Bench(Protocol):
-    """A device with a clock of its own."""
+    """A device that is timed."""
 
     @property
     def kind(self) -> Literal["cpu", "cuda"]:
-        """What it is."""
+        """The kind of device."""
 
     @property
     def clock(self) -> str:
-        """What its times are read from."""
+        """A description of the clock, for the profile."""
 
     def now_ns(self) -> int:
-        """The host's clock, for limits of time."""
+        """The host's clock in nanoseconds, for time limits."""
 
     def mark(self) -> Any:
-        """A moment in the order of what the device does."""
+        """Record a point in time in the device's order of execution."""
 
     def between_ns(self, start: Any, end: Any) -> int:
-        """The time between two moments, which must be over: see ``synchronize``."""
+        """Nanoseconds between two marks. Call ``synchronize`` first."""
 
     def synchronize(self) -> None:
-        """Wait until the device has done everything."""
+        """Wait until the device has finished all work."""
 
     def flush(self) -> None:
-        """Overwrite the device's cache, so that no iteration finds what the one before it left."""
+        """Overwrite the device's cache, so that an iteration finds no data of the one before it in the cache."""
 
     def lead(self, ns: int) -> None:
-        """Keep the device busy for about so long, so that launches queue up behind it and none is waited for."""
+        """Keep the device busy for about ``ns`` nanoseconds, so that it never waits for the launches that follow."""
 
     def condition(self, at_ns: int) -> Condition | None:
-        """What the device's sensors say; None if it has none."""
+        """Read the device's sensors; None if there are none. ``at_ns``: the time of the reading, for the record."""
 
     def replayed(self, call: Call) -> Call:
-        """The call without the cost of launching it, or the call itself."""
+        """A callable that does the same without launch overhead (a CUDA graph), or ``call`` itself."""
 
     def peak(self, call: Call) -> MemoryUse | None:
-        """Memory at the worst moment of a call; None if the device does not count it."""
+        """The peak memory of a call; None if the device does not record it."""
 
     def free_bytes(self) -> int | None:
-        """Bytes that can be allocated; None if nobody knows."""
+        """The bytes that can be allocated; None if the number is not available."""
 
     def release(self) -> None:
-        """Give back memory that is only kept for later."""
+        """Free cached memory."""
 
     def out_of_memory(self, error: BaseException) -> bool:
-        """Whether this error says that memory ran out."""
+        """True if the error says that memory ran out."""
 
 
 class CpuBench:
-    """The processor, by a monotonic clock."""
+    """The CPU, timed by a monotonic clock."""
 
     kind: Literal["cpu", "cuda"] = "cpu"
     clock = "time.perf_counter_ns (monotonic)"
@@ -83,7 +88,7 @@ class CpuBench:
         return end - start
 
     def synchronize(self) -> None:
-        """A processor is done when a call returns."""
+        """Do nothing: on a CPU the work is finished when a call returns."""
 
     def flush(self) -> None:
         if self._cold is None:
@@ -91,7 +96,7 @@ class CpuBench:
         self._cold.add_(1)
 
     def lead(self, ns: int) -> None:
-        """Nothing queues up on a processor."""
+        """Do nothing: on a CPU there is no launch queue."""
 
     def condition(self, at_ns: int) -> Condition | None:
         return None
@@ -117,8 +122,8 @@ class CpuBench:
 
 
 def _last_level_cache() -> int:
-    """Bytes of the largest cache, 0 if the system does not say."""
-    found = 0
+    """The size of the largest cache in bytes; 0 if the system does not report it."""
+    largest = 0
     for index in range(5):
         try:
             with open(_CACHES.format(index), encoding="ascii") as file:
@@ -127,5 +132,5 @@ def _last_level_cache() -> int:
             continue
         scale = {"K": 1 << 10, "M": 1 << 20}.get(text[-1:], 1)
         digits = text.rstrip("KM")
-        found = max(found, int(digits) * scale if digits.isdecimal() else 0)
-    return found
+        largest = max(largest, int(digits) * scale if digits.isdecimal() else 0)
+    return largest

@@ -1,4 +1,4 @@
-"""A CUDA device, timed by events in its own stream."""
+"""``Bench`` for a CUDA device, timed by CUDA events in its current stream."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..memory_limits import free_bytes
 from .clock import MIN_FLUSH, Call
 from .nvml import Sensors
 
-KILOHERTZ = 2_000_000
-"""A clock that few GPUs exceed, for a PyTorch that does not know this one's: waiting too long does no harm."""
+DEFAULT_CLOCK_KHZ = 2_000_000
+"""The clock rate if PyTorch does not report it. Few GPUs are faster, and a ``lead`` that is too long does no harm."""
 
 
 class CudaBench:
-    """A CUDA device. Events and launches go to its current stream, whichever device is the current one."""
+    """A CUDA device. Events are recorded in its current stream, whichever device is the current one."""
 
     kind: Literal["cpu", "cuda"] = "cuda"
     clock = "CUDA events"
@@ -30,7 +30,7 @@ class CudaBench:
         properties = torch.cuda.get_device_properties(self.device)
         self._cold_bytes = max(MIN_FLUSH, 2 * int(getattr(properties, "L2_cache_size", 0)))
         self._cold: torch.Tensor | None = None
-        self._cycles_per_ns = (getattr(properties, "clock_rate", 0) or KILOHERTZ) / 1e6
+        self._cycles_per_ns = (getattr(properties, "clock_rate", 0) or DEFAULT_CLOCK_KHZ) / 1e6
         self._side: torch.cuda.Stream | None = None
         uuid = str(getattr(properties, "uuid", ""))
         self.sensors = Sensors(uuid, index if uuid else torch.cuda._get_nvml_device_index(index))
@@ -55,7 +55,7 @@ class CudaBench:
         self._cold.zero_()
 
     def lead(self, ns: int) -> None:
-        # PyTorch's own tests keep a stream busy with this; without it the times are those of launches too.
+        # A private function that PyTorch's tests use; without it, measured times include launch overhead.
         sleep = getattr(torch.cuda, "_sleep", None)
         if sleep is not None and ns > 0:
             with torch.cuda.device(self.device):
@@ -65,23 +65,23 @@ class CudaBench:
         return self.sensors.look(at_ns)
 
     def replayed(self, call: Call) -> Call:
-        """The call as a CUDA graph: one launch for all its kernels."""
+        """The call as a CUDA graph, which launches all its kernels at once."""
         with torch.cuda.device(self.device):
             before = torch.cuda.current_stream()
-            if self._side is None:  # one for all captures: cuBLAS keeps a workspace for each stream that it has seen
+            if self._side is None:  # one stream for all captures, because cuBLAS keeps a workspace for each stream
                 self._side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             self._side.wait_stream(before)
             with torch.cuda.stream(self._side):
-                for _ in range(3):  # handles, workspaces and the choice of kernels must be there before the capture
+                for _ in range(3):  # create handles and workspaces and choose kernels before the capture
                     call()
             before.wait_stream(self._side)
             graph = torch.cuda.CUDAGraph()
             try:
                 with torch.cuda.graph(graph, stream=self._side):
-                    kept = call()
+                    result = call()
             except BaseException:
-                # Where the capture cannot be ended, PyTorch leaves its stream the current one, and the generator of
-                # random numbers in the belief that it is captured; a capture that ends well tells it otherwise.
+                # After a failed capture, PyTorch leaves the capture stream current, and the random number generator
+                # still behaves as if it were captured. A successful capture resets the generator.
                 torch.cuda.set_stream(before)
                 with suppress(RuntimeError), torch.cuda.graph(torch.cuda.CUDAGraph(), stream=self._side):
                     torch.zeros(1, device=self.device)
@@ -90,14 +90,14 @@ class CudaBench:
 
         def replay() -> object:
             graph.replay()
-            return kept  # memory of the graph's own, which must live as long as it does
+            return result  # keeps the memory of the result alive for as long as the graph
 
         return replay
 
     def peak(self, call: Call) -> MemoryUse | None:
         self.synchronize()
         self._cold = None
-        torch.cuda.empty_cache()  # what earlier iterations left would count as reserved
+        torch.cuda.empty_cache()  # memory cached from earlier iterations would count as reserved
         torch.cuda.reset_peak_memory_stats(self.device)
         call()
         self.synchronize()
@@ -109,19 +109,18 @@ class CudaBench:
         )
 
     def free_bytes(self) -> int | None:
-        torch.cuda.empty_cache()  # what PyTorch only keeps for later is free too
+        torch.cuda.empty_cache()  # memory that PyTorch only caches is free, too
         return free_bytes(self.device)
 
     def release(self) -> None:
         self._cold = None
         gc.collect()
-        with suppress(RuntimeError):  # after an error that the device does not recover from, nothing works
+        with suppress(RuntimeError):  # after some errors the device accepts no more calls
             clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
             if clear is not None:
-                clear()  # they count as allocated, and the next network may need none
+                clear()  # the workspaces count as allocated memory, and the next network may not need them
             torch.cuda.empty_cache()
 
     def out_of_memory(self, error: BaseException) -> bool:
-        # cuDNN and cuBLAS have words of their own for it.
-        words = str(error)
-        return isinstance(error, torch.cuda.OutOfMemoryError) or "ALLOC_FAILED" in words or "out of memory" in words
+        message = str(error)  # cuDNN and cuBLAS raise other exceptions than PyTorch
+        return isinstance(error, torch.cuda.OutOfMemoryError) or "ALLOC_FAILED" in message or "out of memory" in message

@@ -1,4 +1,4 @@
-"""Where a measurement was made."""
+"""Describes where a measurement was made: device, software versions, PyTorch's flags and the git commit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .tf32 import flags
 
 
 def environment(device: torch.device, bench: Bench) -> Environment:
-    """The device, its software and PyTorch's switches, as they are now."""
+    """The current environment of a measurement on ``device``."""
     versions = {
         "torch": str(torch.__version__),
         "python": platform.python_version(),
@@ -43,7 +43,7 @@ def environment(device: torch.device, bench: Bench) -> Environment:
 
 
 def _processor() -> str:
-    """What the processor calls itself."""
+    """The name of the CPU."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -54,12 +54,12 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """The git commit of the folder that this runs in, marked where files differ from it; "" outside of one."""
+    """The git commit of the current folder, with ``-dirty`` if files are changed; "" outside of a repository."""
     try:
-        found = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
             capture_output=True, text=True, timeout=10, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
+    return described.stdout.strip() if described.returncode == 0 else ""

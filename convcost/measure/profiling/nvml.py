@@ -1,4 +1,4 @@
-"""A GPU's own sensors, by NVIDIA's management library (nvidia-ml-py), where it is there."""
+"""Reads the sensors of a GPU with NVIDIA's management library (NVML, package nvidia-ml-py), if it is installed."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ REASONS = {
     0x0040: "too warm (hardware)",
     0x0080: "power brake",
 }
-"""Bits of nvmlDeviceGetCurrentClocksEventReasons that hold a busy GPU back. Others say that it is idle, or that
-somebody has set its clocks."""
+"""Bits of nvmlDeviceGetCurrentClocksEventReasons that mean that a busy GPU runs below its usual clock rate.
+
+Other bits mean that the GPU is idle or that a user has set the clock rate.
+"""
 
 
 class Sensors:
-    """The sensors of one GPU. Without the library, or where the driver refuses, they say nothing; ``missing`` says why.
+    """The sensors of one GPU. If they cannot be read, ``missing`` says why and ``look`` returns None.
 
     Args:
-        uuid: of the GPU, since the driver counts GPUs in another order than CUDA may; "" from an older PyTorch.
-        index: of the GPU in the driver's order, for want of the former.
+        uuid: the GPU's UUID, because NVML and CUDA can number GPUs differently; "" if PyTorch does not report it.
+        index: the GPU's index in NVML, used if there is no UUID.
     """
 
     def __init__(self, uuid: str, index: int = 0) -> None:
@@ -43,28 +45,28 @@ class Sensors:
             self.driver = _text(pynvml.nvmlSystemGetDriverVersion())
             self._nvml = pynvml
         except pynvml.NVMLError as error:
-            self.missing = f"the driver's sensors do not answer: {error}"
+            self.missing = f"the sensors cannot be read: {error}"
 
     def look(self, at_ns: int) -> Condition | None:
-        """Clock, power, temperature and what holds the GPU back, now."""
+        """Read clock rate, power, temperature and reasons for throttling. ``at_ns``: the time, for the record."""
         nvml, handle = self._nvml, self._handle
         if nvml is None:
             return None
-        found: dict[str, Any] = {}
-        # Each by itself: a driver may lack any of them.
+        readings: dict[str, Any] = {}
+        # A driver may lack any of these sensors, so each is read separately.
         with suppress(nvml.NVMLError):
-            found["clock_hz"] = nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM) * 1_000_000
+            readings["clock_hz"] = nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM) * 1_000_000
         with suppress(nvml.NVMLError):
-            found["power_w"] = nvml.nvmlDeviceGetPowerUsage(handle) / 1000
+            readings["power_w"] = nvml.nvmlDeviceGetPowerUsage(handle) / 1000
         with suppress(nvml.NVMLError):
-            found["temperature_c"] = nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
+            readings["temperature_c"] = nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
         with suppress(nvml.NVMLError):
-            # Older versions of the library have the older name only.
+            # Older versions of the library have only the older name.
             newer = hasattr(nvml, "nvmlDeviceGetCurrentClocksEventReasons")
-            look = f"nvmlDeviceGetCurrentClocks{'Event' if newer else 'Throttle'}Reasons"
-            bits = getattr(nvml, look)(handle)
-            found["throttled"] = tuple(words for bit, words in REASONS.items() if bits & bit)
-        return Condition(at_ns, **found) if found else None
+            function = f"nvmlDeviceGetCurrentClocks{'Event' if newer else 'Throttle'}Reasons"
+            bits = getattr(nvml, function)(handle)
+            readings["throttled"] = tuple(reason for bit, reason in REASONS.items() if bits & bit)
+        return Condition(at_ns, **readings) if readings else None
 
 
 def _handle(nvml: Any, uuid: str, index: int) -> Any:
@@ -74,7 +76,7 @@ def _handle(nvml: Any, uuid: str, index: int) -> Any:
     try:
         return nvml.nvmlDeviceGetHandleByUUID(f"GPU-{plain}")
     except nvml.NVMLError:
-        # A part of a GPU (MIG): clocks, power and temperature are those of the whole.
+        # A MIG partition: clock rate, power and temperature are those of the whole GPU.
         return nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(nvml.nvmlDeviceGetHandleByUUID(f"MIG-{plain}"))
 
 

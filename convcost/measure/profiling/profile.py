@@ -1,4 +1,4 @@
-"""Real passes, timed, beside the figures of the static engine."""
+"""The function ``profile``: measures passes and layers of a network, one run for each batch, dtype and execution."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ from .run import Job, measured
 
 TIMED = ("cuda", "cpu")
 SATURATED = 1.05
-"""Doubling the batch must raise the throughput by this factor for ``auto`` to double again."""
+"""With ``batch="auto"``, the batch is doubled again if the last doubling raised the throughput by this factor."""
 LARGEST_AUTO = 1 << 16
+"""The largest batch from which ``batch="auto"`` doubles."""
 
 Batches = int | Sequence[int] | Literal["auto"]
 InputSize = Sequence[int] | Mapping[str, Sequence[int]] | None
 Progress = Callable[[str, float | None], None]
-"""What is told as it goes on: words, and which part of the whole is done (None: nobody knows)."""
+"""Called with what is being measured and the fraction of the work that is done (None if it is not known)."""
 Cache = dict[Key, tuple[int, ...]]
+"""Samples of isolated layers, in nanoseconds."""
 
 
 def profile(
@@ -57,95 +59,100 @@ def profile(
     cache: Cache | None = None,
     bench: Bench | None = None,
 ) -> Profile:
-    """Times of a network's real passes on a device, whole and layer by layer; random weights, random inputs.
+    """Measure the passes of a network on a device, with random weights and inputs.
 
-    What cannot be run, since memory ends or PyTorch refuses, is a run with that status: the others are still measured.
+    There is one run for each combination of batch, dtype and execution. If a run fails, the others are still measured.
 
     Args:
-        source: what ``load`` takes, or a graph; a captured graph holds for one batch.
+        source: a graph, or the argument of ``load``. A captured graph has a fixed batch.
         device: "cuda", "cuda:1" or "cpu".
-        batch: one, several, or "auto": doubled until the throughput saturates or memory ends. Default: that of a
-            captured graph, else 1.
-        dtype, input_size: as for ``analyze``; one dtype or several; ``amp-*`` is autocast.
-        train: whole training steps, forward, backward and optimizer apart, in place of forward passes.
-        optimizer: a name in ``convcost.analysis.memory.optimizers.OPTIMIZERS`` that PyTorch has: "sgd", "none", ...
-        execution: of "eager", "compile" and "cuda_graph"; one or several.
-        channels_last: weights and inputs with the channels innermost.
-        tf32: whether float32 products may use TF32; None: what PyTorch does by itself.
-        layers: "in-place", "isolated", "both" or "none"; in eager forward passes.
-        seconds: for one setting, about. ``progress``: told what is measured. ``keep``: given what is done, each time.
-        cache: times of layers that are known from another call, which is added to. ``bench``: stands in for the device.
+        batch: one or several, or "auto": double it until the throughput saturates or memory runs out. Default: the
+            batch of a captured graph, otherwise 1.
+        dtype: one dtype or several, as for ``analyze``; "amp-bf16" and "amp-fp16" use autocast. Default: float32.
+        input_size: as for ``analyze``.
+        train: measure training steps (forward, backward, optimizer) instead of forward passes.
+        optimizer: one of ``convcost.analysis.memory.optimizers.OPTIMIZERS`` that PyTorch has, such as "sgd" or "none".
+        execution: "eager", "compile" or "cuda_graph", or several of them.
+        channels_last: store weights and inputs in the memory format channels_last.
+        tf32: allow TF32 in float32 matrix products and convolutions; None leaves PyTorch's settings unchanged.
+        layers: how to time layers, in eager forward passes: "in-place", "isolated", "both" or "none".
+        seconds: about how long to measure each run.
+        progress: called with a description and the fraction that is done (None if unknown).
+        keep: called with the profile so far after each run.
+        cache: times of isolated layers from earlier calls; new ones are added.
+        bench: the device to use instead of ``device``, for tests.
 
     Returns:
-        The profile; ``.interrupted`` if Ctrl-C stopped it, with what had been measured.
+        The profile. After Ctrl-C it contains the runs measured so far, and ``interrupted`` is True.
 
     Raises:
-        SourceError, SpecError: there is no such network, or it has mistakes.
-        UsageError: no such device, a dtype that it lacks, a batch below 1, an option that does not go with another.
+        SourceError, SpecError: the network does not exist, or its spec contains mistakes.
+        UsageError: the device does not exist or lacks a dtype, or an argument is invalid.
     """
-    _check_source(source)
-    place = timed_device(str(device))
-    dtypes, executions = _several(dtype or "float32"), _several(execution)
-    _check(dtypes, executions, batch, layers, seconds)
+    target = timed_device(str(device))
+    dtypes, executions = _as_tuple(dtype or "float32"), _as_tuple(execution)
+    _check(source, dtypes, executions, batch, layers, seconds)
     like = Setting(1, "", "train" if train else "forward", "eager", channels_last, tf32, optimizer if train else "")
     graphs = _Graphs(source, input_size, train)
-    batches = (1,) if batch == "auto" else _several(graphs.own_batch if batch is None else batch)
-    settings = _settings(like, dtypes, executions, batches, place)
-    for setting in settings[:1] if isinstance(source, str) else settings:
-        graphs.report(setting)  # what is wrong with a source or a batch stops everything before the device is touched
-    told = progress or _silent
-    # Graphs, streams and cuBLAS are those of the current device.
-    with torch.cuda.device(place) if place.type == "cuda" else nullcontext():
-        job = _job(place, dtypes, tf32, layers, seconds, {} if cache is None else cache, bench, told)
-        return _kept(_base(graphs, settings[0], job), _runs(job, graphs, settings, batch == "auto", told), keep)
+    settings = _settings(graphs, like, dtypes, executions, batch, target)
+    # CUDA graphs, streams and cuBLAS handles belong to the current device.
+    with torch.cuda.device(target) if target.type == "cuda" else nullcontext():
+        job = _job(target, dtypes, tf32, layers, seconds, {} if cache is None else cache, bench, progress or _ignore)
+        runs = _runs(job, graphs, settings, batch == "auto", progress or _ignore)
+        return _collect(_base(graphs, settings[0], job), runs, keep)
 
 
 def _settings(
-    like: Setting, dtypes: Sequence[str], executions: Sequence[Execution], batches: Sequence[int], place: torch.device
-) -> list[Setting]:
-    found = [
+    graphs: _Graphs, like: Setting, dtypes: Sequence[str], executions: Sequence[Execution], batch: Batches | None,
+    device: torch.device,
+) -> list[Setting]:  # fmt: skip
+    """The settings of all runs, checked before anything runs on the device."""
+    batches = (1,) if batch == "auto" else _as_tuple(graphs.own_batch if batch is None else batch)
+    settings = [
         msgspec.structs.replace(like, batch=size, dtype=dtype, execution=execution)
         for dtype, execution, size in product(dtypes, executions, batches)
     ]
-    for setting in found:
-        check_setting(setting, place)
-    return found
+    for setting in settings:
+        check_setting(setting, device)
+    for setting in settings[:1] if isinstance(graphs.source, str) else settings:
+        graphs.report(setting)  # raises for an invalid source or batch
+    return settings
 
 
 def _job(
-    place: torch.device, dtypes: Sequence[str], tf32: bool | None, layers: str, seconds: float, cache: Cache,
-    bench: Bench | None, told: Progress,
+    device: torch.device, dtypes: Sequence[str], tf32: bool | None, layers: str, seconds: float, cache: Cache,
+    bench: Bench | None, progress: Progress,
 ) -> Job:  # fmt: skip
-    used = bench or _bench(place)
-    told("ceilings of the device", None)
-    tops = ceilings(used, place, dtypes, tf32)
-    return Job(used, place, environment(place, used), tops, layers, seconds, cache)
+    used = bench or _bench(device)
+    progress("ceilings of the device", None)
+    tops = ceilings(used, device, dtypes, tf32)
+    return Job(used, device, environment(device, used), tops, layers, seconds, cache)
 
 
-def _kept(base: Profile, runs: Iterator[Run], keep: Callable[[Profile], None] | None) -> Profile:
-    """The profile of these runs, as far as they come before Ctrl-C."""
-    found = base
+def _collect(base: Profile, runs: Iterator[Run], keep: Callable[[Profile], None] | None) -> Profile:
+    """Add the runs to the profile until they end or the user presses Ctrl-C."""
+    result = base
     try:
         for run in runs:
-            found = msgspec.structs.replace(found, runs=(*found.runs, run))
+            result = msgspec.structs.replace(result, runs=(*result.runs, run))
             if keep is not None:
-                keep(found)
+                keep(result)
     except KeyboardInterrupt:
-        found = msgspec.structs.replace(found, interrupted=True)
-        if keep is not None and found.runs:
-            keep(found)
-    return found
+        result = msgspec.structs.replace(result, interrupted=True)
+        if keep is not None and result.runs:
+            keep(result)
+    return result
 
 
 def timed_device(name: str) -> torch.device:
-    """The device of this name, if times can be taken there.
+    """The device for a name such as "cuda:1", if times can be measured on it.
 
     Raises:
-        UsageError: there is none; the message says what was found and what to do.
+        UsageError: there is no such device; the message says what to do.
     """
     kind = name.partition(":")[0]
     if kind == "meta":
-        raise UsageError("nothing runs on meta, so nothing can be timed there; take --device cpu or cuda")
+        raise UsageError("nothing runs on meta, so nothing can be timed there; use --device cpu or cuda")
     if kind not in TIMED:
         raise UsageError(f"unknown device {name!r:.40}{nearest(kind, TIMED)} (allowed: {', '.join(TIMED)})")
     try:
@@ -153,43 +160,46 @@ def timed_device(name: str) -> torch.device:
     except UsageError as error:
         if kind != "cuda":
             raise
-        words = str(error).removesuffix("; use meta or cpu")
-        raise UsageError(f"{words}; --device cpu runs the same protocol on the processor") from None
+        message = str(error).removesuffix("; use meta or cpu")
+        raise UsageError(f"{message}; --device cpu runs the same protocol on the CPU") from None
 
 
-def _measured(job: Job, graphs: _Graphs, setting: Setting, told: Callable[[str, float], None]) -> Run:
-    """The run of a setting; a network that cannot be had in it is a run that failed, and the others are kept."""
+def _measured(job: Job, graphs: _Graphs, setting: Setting, progress: Callable[[str, float], None]) -> Run:
+    """Measure one run. If the network cannot be built for this setting, the run has the status "failed"."""
     try:
-        return measured(job, graphs.report(setting), setting, told)
+        return measured(job, graphs.report(setting), setting, progress)
     except ConvcostError as error:
         return Run(setting, "failed", {}, note=str(error).partition("\n")[0])
 
 
-def _runs(job: Job, graphs: _Graphs, settings: Sequence[Setting], doubling: bool, told: Progress) -> Iterator[Run]:
+def _runs(job: Job, graphs: _Graphs, settings: Sequence[Setting], doubling: bool, progress: Progress) -> Iterator[Run]:
     for position, setting in enumerate(settings):
-        run = _measured(job, graphs, setting, _telling(told, setting, None if doubling else (position, len(settings))))
+        part = None if doubling else (position, len(settings))
+        run = _measured(job, graphs, setting, _progress_of_run(progress, setting, part))
         yield run
         before = run
         while doubling and before.measured and before.setting.batch < LARGEST_AUTO:
             larger = msgspec.structs.replace(before.setting, batch=2 * before.setting.batch)
-            run = _measured(job, graphs, larger, _telling(told, larger, None))
+            run = _measured(job, graphs, larger, _progress_of_run(progress, larger, None))
             yield run
             if not run.measured or run.samples_per_s < SATURATED * before.samples_per_s:
                 break
             before = run
 
 
-def _telling(told: Progress, setting: Setting, place: tuple[int, int] | None) -> Callable[[str, float], None]:
-    """What a run tells, within the whole: ``place`` is its number and how many there are."""
+def _progress_of_run(
+    progress: Progress, setting: Setting, number_of: tuple[int, int] | None
+) -> Callable[[str, float], None]:
+    """The progress function of one run. ``number_of``: its number and the number of all runs, if known."""
 
-    def tell(words: str, part: float) -> None:
-        told(f"{setting.words}: {words}", None if place is None else (place[0] + part) / place[1])
+    def report(text: str, part: float) -> None:
+        progress(f"{setting.words}: {text}", None if number_of is None else (number_of[0] + part) / number_of[1])
 
-    return tell
+    return report
 
 
 class _Graphs:
-    """The report of each setting. A module is captured again for each batch, since a capture holds for one."""
+    """The graph for each batch. A module is captured again for each batch, because a capture has a fixed batch."""
 
     def __init__(self, source: str | Graph, input_size: InputSize, train: bool) -> None:
         self.source, self.input_size, self.train = source, input_size, train
@@ -197,7 +207,7 @@ class _Graphs:
 
     @property
     def own_batch(self) -> int:
-        """The batch of a captured graph, else 1."""
+        """The batch of a captured graph, otherwise 1."""
         fixed = isinstance(self.source, Graph) and not self.source.batch_free
         return analyze(self.source).settings.batch if fixed else 1  # type: ignore[arg-type]
 
@@ -209,7 +219,7 @@ class _Graphs:
         report = analyze(graph, dtype=dtype, train=self.train)
         if report.settings.batch != setting.batch:
             raise UsageError(
-                f"{graph.about.name} was captured at batch {report.settings.batch}, so it runs at no other; "
+                f"{graph.about.name} was captured at batch {report.settings.batch} and runs only at this batch; "
                 f"capture it again at batch {setting.batch}"
             )
         return report
@@ -226,7 +236,7 @@ class _Graphs:
 
 
 def _base(graphs: _Graphs, setting: Setting, job: Job) -> Profile:
-    """The profile without its runs."""
+    """The profile without runs."""
     report = graphs.report(setting)
     about = report.about
     source = graphs.source if isinstance(graphs.source, str) else about.source
@@ -242,14 +252,13 @@ def _bench(device: torch.device) -> Bench:
     return CudaBench(device)
 
 
-def _check_source(source: object) -> None:
+def _check(
+    source: object, dtypes: Sequence[str], executions: Sequence[str], batch: Any, layers: str, seconds: float
+) -> None:
     if not isinstance(source, (str, Graph)):
         raise UsageError(
-            f"profile takes a SOURCE or a graph, not {source!r:.80}; convcost.capture(MODULE, INPUTS) gives one"
+            f"profile takes a SOURCE or a graph, not {source!r:.80}; convcost.capture(MODULE, INPUTS) returns a graph"
         )
-
-
-def _check(dtypes: Sequence[str], executions: Sequence[str], batch: Any, layers: str, seconds: float) -> None:
     for value, what, known in (
         *((each, "dtype", PRECISIONS) for each in dtypes),
         *((each, "execution", EXECUTIONS) for each in executions),
@@ -259,20 +268,21 @@ def _check(dtypes: Sequence[str], executions: Sequence[str], batch: Any, layers:
             raise UsageError(f"{what} is {value!r}{nearest(str(value), known)} (allowed: {', '.join(known)})")
     if not executions:
         raise UsageError(f"execution is empty (allowed: {', '.join(EXECUTIONS)})")
-    sizes = () if batch is None else _several(batch)
+    sizes = () if batch is None else _as_tuple(batch)
     if batch is not None and batch != "auto" and not (sizes and all(isinstance(size, int) for size in sizes)):
-        raise UsageError(f"batch is {batch!r:.60}; it is a number, several, or auto")
+        raise UsageError(f"batch is {batch!r:.60}; it must be a number, several numbers, or auto")
     if not isinstance(seconds, (int, float)) or not seconds > 0:
         raise UsageError(f"seconds is {seconds!r:.60}; it must be more than 0")
 
 
-def _several(value: Any) -> tuple[Any, ...]:
-    alone = isinstance(value, str) or not isinstance(value, Iterable)
-    return (value,) if alone else tuple(dict.fromkeys(value))
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    """One value or several as a tuple without duplicates."""
+    single = isinstance(value, str) or not isinstance(value, Iterable)
+    return (value,) if single else tuple(dict.fromkeys(value))
 
 
-def _silent(words: str, done: float | None) -> None:
-    """Nobody watches."""
+def _ignore(text: str, done: float | None) -> None:
+    """Report no progress."""
 
 
 __all__ = ["profile"]

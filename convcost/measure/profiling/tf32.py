@@ -1,4 +1,4 @@
-"""PyTorch's global switches, set for a while and set back."""
+"""Sets PyTorch's global TF32 flags temporarily, and reads the flags that affect run time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FIRST, SECOND = "allow_tf32", "fp32_precision"
 
 @contextmanager
 def tf32_flags(allowed: bool | None) -> Iterator[None]:
-    """Let float32 matrix products and convolutions use TF32, or forbid it, meanwhile; None leaves both as they are."""
+    """Allow or forbid TF32 in float32 matrix products and convolutions in a block; None does not change the flags."""
     if allowed is None:
         yield
         return
-    # PyTorch 2.9 got a second set of switches, and refuses to read the first once the second was used.
-    second = any(_read(_switches(part)[0], FIRST) is None for part in (MATMUL, CUDNN))
-    holders = [_switches(part)[second] for part in (MATMUL, CUDNN)]
+    # PyTorch 2.9 has a second set of flags; once one of these is set, reading the first set raises an exception.
+    second = any(_read(_holders(part)[0], FIRST) is None for part in (MATMUL, CUDNN))
+    holders = [_holders(part)[second] for part in (MATMUL, CUDNN)]
     name = SECOND if second else FIRST
     value: Any = ("tf32" if allowed else "ieee") if second else allowed
     before = [_read(holder, name) for holder in holders]
@@ -34,16 +34,16 @@ def tf32_flags(allowed: bool | None) -> Iterator[None]:
             _set(holder, name, old)
 
 
-def _switches(part: str) -> tuple[Any, Any]:
-    """What has ``allow_tf32``, and what has ``fp32_precision``, if anything."""
+def _holders(part: str) -> tuple[Any, Any]:
+    """The object with the flag ``allow_tf32``, and the one with ``fp32_precision`` or None."""
     if part == MATMUL:
         return torch.backends.cuda.matmul, torch.backends.cuda.matmul
     return torch.backends.cudnn, getattr(torch.backends.cudnn, "conv", None)
 
 
 def _read(holder: Any, name: str) -> Any:
-    """A switch; None if PyTorch refuses to say."""
-    with warnings.catch_warnings():  # some versions say that the other set is newer
+    """The value of a flag; None if PyTorch refuses to read it."""
+    with warnings.catch_warnings():  # some versions warn that the second set is preferred
         warnings.simplefilter("ignore")
         try:
             return getattr(holder, name)
@@ -58,13 +58,13 @@ def _set(holder: Any, name: str, value: Any) -> None:
 
 
 def _allowed(part: str) -> bool:
-    old, new = _switches(part)
-    found = _read(old, FIRST)
-    return bool(found) if found is not None else _read(new, SECOND) == "tf32"
+    first, second = _holders(part)
+    value = _read(first, FIRST)
+    return bool(value) if value is not None else _read(second, SECOND) == "tf32"
 
 
 def flags() -> dict[str, str]:
-    """The switches that change how fast things run, as they are."""
+    """The current values of the flags that affect run time."""
     return {
         f"{MATMUL}.allow_tf32": str(_allowed(MATMUL)),
         f"{CUDNN}.allow_tf32": str(_allowed(CUDNN)),
