@@ -54,14 +54,14 @@ def dtype_of(name: str) -> torch.dtype:
 
 
 def check_precision(precision: Precision) -> None:
-    """Make sure that PyTorch can run a network in a precision.
+    """Check that PyTorch can run a network in a precision.
 
     Raises:
-        UsageError: its layers do not compute in one of the dtypes.
+        UsageError: PyTorch's layers do not support one of its dtypes.
     """
     for dtype in (precision.stored, precision.compute):
         if dtype not in COMPUTABLE:
             raise UsageError(
-                f"PyTorch's layers do not compute in {dtype}, so no network can run in {precision.name}; analyze, "
-                f"memory and fit do without (PyTorch computes in {', '.join(COMPUTABLE)})"
+                f"PyTorch's layers do not support {dtype}, so no network can run in {precision.name}; analyze, memory "
+                f"and fit can use it (dtypes that PyTorch supports: {', '.join(COMPUTABLE)})"
             )

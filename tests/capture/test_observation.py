@@ -1,4 +1,4 @@
-"""Allocations of a captured module are recorded when they are asked for, and no graph holds the module."""
+"""The allocations of a captured module are recorded on demand, and no graph holds a reference to the module."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def captured(train=False):
 
 
 def modules():
-    """How many modules of this test exist, that of ``captured`` and the copy that is captured included."""
+    """The number of modules of this test that exist, including the copy that is captured."""
     RUNS.clear()
     gc.collect()
     return sum(type(each) is Net for each in gc.get_objects())
@@ -50,21 +50,21 @@ def test_the_allocations_of_a_linear_layer_and_a_sigmoid():
     assert convcost.memory(captured(), mode="inference").activation_peak_bytes == IN + 2 * OUT
 
 
-def test_it_runs_once_more_and_only_if_asked():
+def test_the_module_runs_again_on_demand_and_only_once():
     graph = captured()
     assert len(RUNS) == 1
     assert graph.observed is graph.observed
     assert len(RUNS) == 2
 
 
-def test_the_module_goes_after_its_run():
+def test_the_module_is_released_after_its_run():
     graph = captured()
     assert modules() == 1
     assert len(graph.observed) == 3
     assert modules() == 0
 
 
-def test_the_module_goes_with_its_graphs():
+def test_the_module_is_released_with_its_graphs():
     graph = captured()
     other = graph.renamed("other")
     del graph
@@ -77,13 +77,13 @@ def test_the_module_goes_with_its_graphs():
     assert modules() == 0
 
 
-def test_a_graph_of_training_needs_no_module():
+def test_a_graph_in_training_mode_keeps_no_module():
     graph = captured(train=True)
     assert modules() == 0
     assert graph.observed is None
 
 
-def test_a_graph_holds_no_module():
+def test_a_graph_has_no_reference_to_the_module():
     seen, waiting = set(), [captured()]
     while waiting:
         each = waiting.pop()

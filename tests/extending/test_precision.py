@@ -154,7 +154,7 @@ def test_a_budget(tmp_path, monkeypatch):
 @pytest.mark.parametrize("dtype", [FLOAT8, MIXED])
 def test_pytorch_refuses_to_run_in_it(dtype):
     pytest.importorskip("torch")
-    wanted = f"PyTorch's layers do not compute in float8_e4m3fn, so no network can run in {dtype}; "
+    wanted = f"PyTorch's layers do not support float8_e4m3fn, so no network can run in {dtype}; "
     for run in (
         lambda: convcost.validate("lenet5", dtype=dtype),
         lambda: convcost.validate("lenet5", "cpu", dtype=dtype),
