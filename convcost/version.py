@@ -1,3 +1,3 @@
-"""The version of convcost."""
+"""The version of convcost, stated only here."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The command ``convcost analyze``."""
+"""The command ``convcost analyze``: the cost of one network, layer by layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``convcost check``."""
+"""The command ``convcost check``: budgets and the lock, for CI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``convcost compare``."""
+"""The command ``convcost compare``: networks side by side, or the changes between two."""
 
 from __future__ import annotations
 

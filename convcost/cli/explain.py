@@ -1,4 +1,4 @@
-"""The command ``convcost explain``."""
+"""The command ``convcost explain``: the arithmetic of layers with the numbers filled in."""
 
 from __future__ import annotations
 

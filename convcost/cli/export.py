@@ -1,4 +1,4 @@
-"""The command ``convcost export``."""
+"""The command ``convcost export``: a network as a spec or as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``convcost fit``."""
+"""The command ``convcost fit``: the largest batch or resolution that fits a GPU."""
 
 from __future__ import annotations
 

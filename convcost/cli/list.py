@@ -1,4 +1,4 @@
-"""The command ``convcost list``."""
+"""The command ``convcost list``: the architectures and GPUs that ship."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``convcost profile``."""
+"""The command ``convcost profile``: measured times on a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``convcost report``."""
+"""The command ``convcost report``: HTML pages, Markdown reports and SVG pictures."""
 
 from __future__ import annotations
 

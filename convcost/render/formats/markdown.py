@@ -1,4 +1,4 @@
-"""Documents as GitHub Markdown."""
+"""Writes documents as GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
