@@ -145,48 +145,17 @@ def memory_options(command: F) -> F:
         click.option("--accumulate", type=click.IntRange(1, MAX_SIZE), default=1, metavar="N",
                      help="Micro-batches whose gradients are summed up before a step."),
         click.option("--checkpoint", is_flag=True, help="Blocks keep only their inputs and run again in backward."),
-        click.option("--optimizer", type=OptimizerName(), default=None, help="The optimizer.  [default: adamw]"),
+        click.option("--optimizer", type=OneOf(optimizers), default=None, help="The optimizer.  [default: adamw]"),
     ):  # fmt: skip
         command = option(command)
     return command
 
 
-class OptimizerName(click.ParamType):  # type: ignore[type-arg]
-    """The name of an optimizer; the help shows those of the table, a shell completes them.
+def optimizers() -> list[str]:
+    """The names of all optimizers."""
+    from ..analysis.memory.optimizers import OPTIMIZERS  # with the whole analysis of memory
 
-    Args:
-        timed: show only those that PyTorch can run.
-    """
-
-    name = "optimizer"
-
-    def __init__(self, timed: bool = False) -> None:
-        self.timed = timed
-
-    def names(self) -> list[str]:
-        """The names to choose from."""
-        from ..analysis.memory.optimizers import OPTIMIZERS, timed_optimizers
-
-        return timed_optimizers() if self.timed else [*OPTIMIZERS]
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """``[sgd|adam|...]``; click before 8.2 gives no context."""
-        return f"[{'|'.join(self.names())}]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from ..analysis.memory.optimizers import optimizer_of
-
-        try:
-            optimizer_of(value)
-        except UsageError as error:
-            self.fail(str(error), param, ctx)
-        return value
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Names that begin so."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(name) for name in self.names() if name.startswith(incomplete)]
+    return [*OPTIMIZERS]
 
 
 def setup_of(train: bool, optimizer: str | None, checkpoint: bool, accumulate: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ..profiles.runs import EXECUTIONS, LAYERS
 from ..render.documents.profile import profile_document, profile_rows
 from ..render.sheet import Document
 from .choices import Listing, OneOf
-from .options import SOURCE, InputSize, OptimizerName, input_size, profile_of, torch_needed
+from .options import SOURCE, InputSize, input_size, profile_of, torch_needed
 from .output import output_options, write_output
 
 if TYPE_CHECKING:
@@ -51,6 +51,19 @@ class ProfileOutput(msgspec.Struct, frozen=True):
 
     def rows(self) -> Document:
         return profile_rows(self.profile)
+
+
+def _timed() -> list[str]:
+    from ..analysis.memory.optimizers import timed_optimizers
+
+    return timed_optimizers()
+
+
+class TimedOptimizer(OneOf):
+    """An optimizer that PyTorch has. Any other is refused by the profile, which says why."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value
 
 
 class Batch(click.ParamType):  # type: ignore[type-arg]
@@ -83,7 +96,7 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
               show_default=True, metavar="NAME[,NAME...]",
               help="Precisions, of {known}; amp-* is autocast.")  # fmt: skip
 @click.option("--train", is_flag=True, help="Whole training steps: forward, backward and optimizer apart.")
-@click.option("--optimizer", type=OptimizerName(timed=True), default=None,
+@click.option("--optimizer", type=TimedOptimizer(_timed), default=None,
               help="The optimizer, with --train.  [default: sgd]")  # fmt: skip
 @click.option("--execution", type=OneOf(lambda: EXECUTIONS, several=True), default="eager", show_default=True,
               metavar="NAME[,NAME...]", help="eager, compile (torch.compile) or cuda_graph.")  # fmt: skip
