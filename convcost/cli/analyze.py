@@ -108,15 +108,17 @@ class AnalysisOutput(msgspec.Struct, frozen=True):
 @click.command("analyze")
 @click.argument("source", type=SOURCE)
 @analysis_options
-@click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
-@click.option("--memory", is_flag=True, help="The bill of memory at its peak, over time; with --train of a step.")
+@click.option("--train", is_flag=True, help="Analyse the network in training mode.")
+@click.option(
+    "--memory", is_flag=True, help="Add peak memory and what it consists of; with --train, for a training step."
+)
 @memory_options
 @roofline_options
 @click.option(
     "--depth",
     type=click.IntRange(min=1),
     default=None,
-    help="Fold blocks below this level.  [default: what fits 60 lines]",
+    help="Show blocks below this level as one row.  [default: so that the table has at most 60 rows]",
 )
 @click.option(
     "--columns",
@@ -124,21 +126,26 @@ class AnalysisOutput(msgspec.Struct, frozen=True):
     type=OneOf(column_keys, several=True),
     default=",".join(DEFAULT_COLUMNS),
     metavar="KEYS",
-    help="Columns, separated by commas, of: {known}.",
+    help="Columns, separated by commas: {known}.",
 )
 @click.option(
     "--sort", type=OneOf(lambda: (*sortable(), *TIMES)), default=None,
-    help="Largest first, without nesting; the times need --gpu.",
+    help="Sort layers by this column, largest first, without nesting; times need --gpu.",
 )  # fmt: skip
-@click.option("--top", type=click.IntRange(min=1), default=None, help="Only so many layers, by --sort (default macs).")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Show the first N layers in the order of --sort (default: macs).",
+)
 @click.option(
     "--convention",
     type=click.Choice(tuple(CONVENTIONS)),
     default=None,
     help="Also print the total under another tool's convention.",
 )
-@click.option("--plain", is_flag=True, help="No bars and no curves.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if an operation is not modelled.")
+@click.option("--plain", is_flag=True, help="Omit bars and curves.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 if an operation is not modelled.")
 @output_options(AnalysisOutput)
 def command(
     source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, memory: bool, optimizer: str | None,
@@ -146,10 +153,10 @@ def command(
     columns: tuple[str, ...], sort: str | None, top: int | None, convention: str | None, plain: bool, strict: bool,
     format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
-    """The exact account of SOURCE, layer by layer.
+    """Show what SOURCE costs, layer by layer. All figures are exact.
 
-    Per layer: output size, parameters, multiply-accumulates and activation memory, then the breakdown by group (conv,
-    fc, ...), the totals, published figures with verdicts, and what the numbers mean.
+    The output has, for each layer, output size, parameters, multiply-accumulates (MACs) and activation memory; then
+    the breakdown by group (conv, fc, ...), totals, and published figures compared with the computed ones.
     """
     _refuse(form_of(format), memory, depth, sort, top)
     setup = setup_of(train, optimizer, checkpoint, accumulate)

@@ -78,12 +78,12 @@ class Name(click.ParamType):  # type: ignore[type-arg]
 
 @click.command("check")
 @click.argument("sources", nargs=-1, metavar="[SOURCE...]", type=Name())
-@click.option("--update", is_flag=True, help="Accept the figures as they are: write the lock anew.")
+@click.option("--update", is_flag=True, help="Accept the present figures: rewrite the lock file.")
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False),
     default=None,
-    help="The settings, in place of the nearest convcost.toml or pyproject.toml.",
+    help="Read the settings from FILE.  [default: the nearest convcost.toml or pyproject.toml]",
 )
 @click.option(
     "--report",
@@ -91,19 +91,19 @@ class Name(click.ParamType):  # type: ignore[type-arg]
     type=ReportFile(),
     multiple=True,
     metavar="FORMAT=FILE",
-    help="Also write this format to a file: junit=convcost.xml (repeatable).",
+    help="Also write the result to FILE in this format, such as junit=convcost.xml (repeatable).",
 )
-@click.option("--verbose", "-v", is_flag=True, help="Every source and every layer that changed.")
+@click.option("--verbose", "-v", is_flag=True, help="Show every source, and every layer that changed.")
 @output_options(CheckOutput)
 def command(
     sources: tuple[str, ...], update: bool, config: str | None, reports: tuple[tuple[str, str], ...], verbose: bool,
     format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
-    """Hold networks to their budgets, and to the lock of what they cost before.
+    """Check networks against their budgets and against the lock file, which records what they cost before.
 
-    The settings name the sources and their budgets: convcost.toml, or [tool.convcost] in pyproject.toml. SOURCE checks
-    only these. In a job of GitHub Actions the summary is written to the job's page too; --format github adds
-    annotations to the lines of a pull request.
+    Sources and budgets are read from convcost.toml, or from [tool.convcost] in pyproject.toml. If SOURCEs are given,
+    only these are checked. In GitHub Actions, a summary is also written to the job's page, and --format github
+    annotates the lines of a pull request.
 
     Exit status: 0 if all figures are allowed, 1 if a budget is exceeded or a figure differs from the lock, 2 if
     something could not be checked.

@@ -78,16 +78,14 @@ class DifferenceOutput(msgspec.Struct, frozen=True):
 
 @click.command("compare")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", type=SOURCE)
-@click.option(
-    "--layers", is_flag=True, help="Of two networks: what changes from the first to the second, layer by layer."
-)
+@click.option("--layers", is_flag=True, help="Compare two networks layer by layer.")
 @analysis_options
 @click.option(
     "--relative-to",
     default="first",
     show_default=True,
     metavar="first|best|NAME",
-    help="What ratios are taken against: the first network, the best of each figure, or one by its name.",
+    help="The reference for ratios: the first network, the best value of each figure, or the network of this name.",
 )
 @click.option(
     "--sort",
@@ -95,31 +93,36 @@ class DifferenceOutput(msgspec.Struct, frozen=True):
     type=OneOf(lambda: (*quantities(measured=True), *BATCHES)),
     default=None,
     metavar="QUANTITY",
-    help="Smallest first; without it, as given. Of {known}.",
+    help="Sort by this quantity, smallest first: {known}.  [default: the order of the SOURCEs]",
 )
-@click.option("--reverse", is_flag=True, help="The other way round: largest first.")
+@click.option("--reverse", is_flag=True, help="Sort in reverse order, largest first.")
 @click.option(
     "--gpu",
     type=GPU,
     default=None,
     metavar="NAME",
-    help="Add the largest batches that fit this GPU of convcost list --gpus, or hardware file.",
+    help="Add the largest batches that fit into this GPU (a name from convcost list --gpus, or a hardware file).",
 )
-@click.option("--verbose", "-v", is_flag=True, help="With --layers: the layers inside of blocks, and all that follows.")
+@click.option(
+    "--verbose",
+    "-v",
+    is_flag=True,
+    help="With --layers: also show the layers inside blocks, and all layers that change as a consequence.",
+)
 @output_options(ComparisonOutput)
 def command(
     sources: tuple[str, ...], layers: bool, batch: int | None, inputs: Any, dtype: str | None, relative_to: str,
     sort: str | None, reverse: bool, gpu: str | None, verbose: bool, format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
-    """Networks side by side: depth, parameters, MACs, FLOPs, memory, published errors, and where they are.
+    """Compare networks side by side: depth, parameters, MACs, FLOPs, memory and published errors.
 
-    With --layers, the way from one network to another: which layers are inserted, removed, changed and moved, and what
-    each of them costs. git:REV:PATH is a spec as it was in a revision:
+    With --layers, compare two networks layer by layer: which layers were inserted, removed, changed or moved, and what
+    each costs. git:REV:PATH is a spec file in a git revision:
 
         \b
         convcost compare git:HEAD~1:net.yaml net.yaml --layers
 
-    --format html is a page for a file.
+    --format html writes a page; it needs --output.
     """  # noqa: D301 (click reads the backspace: keep these lines as they are)
     not_to_a_terminal(format, output)
     words = option_words(batch, inputs, dtype, False, None)

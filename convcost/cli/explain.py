@@ -48,9 +48,9 @@ def command(
     source: str | None, layer: str | None, fields: tuple[str, ...], op_name: str | None, batch: int | None, inputs: Any,
     dtype: str | None, format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
-    """The arithmetic of SOURCE with the numbers filled in: one LAYER, a block, or everything.
+    """Show the arithmetic of SOURCE with the numbers filled in: of one LAYER, of a block, or of all layers.
 
-    With --op, the arithmetic of a single op on an --input, its fields given as NAME=VALUE:
+    With --op, show the arithmetic of a single op on an --input. Its fields are given as NAME=VALUE:
 
         \b
         convcost explain --op conv2d --input 3x227x227 \\

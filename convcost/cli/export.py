@@ -21,22 +21,23 @@ from .output import opened
     type=InputSize(),
     multiple=True,
     metavar="SIZE",
-    help="Capture a PyTorch module at this size without the batch: 3x256x256, or name=3x256x256 (repeatable).",
+    help="Input size without the batch with which a PyTorch module is captured: 3x256x256, or name=3x256x256 "
+    "(repeatable).",
 )
-@click.option("--train", is_flag=True, help="Capture a PyTorch module as it trains.")
-@click.option("--name", default=None, help="Call the network so.  [default: its name]")
+@click.option("--train", is_flag=True, help="Capture a PyTorch module in training mode.")
+@click.option("--name", default=None, help="The name of the network.  [default: its name]")
 @click.option("--format", "-f", "format", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True,
               help="A spec to read and change, or the graph as it is, for convcost and other programs.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(dir_okay=False), default=None,
               help="Write the output to FILE. The file is replaced atomically.")  # fmt: skip
 def command(source: str, inputs: Any, train: bool, name: str | None, format: str, output: str | None) -> None:
-    """SOURCE as a spec: a PyTorch module becomes a file that reads like the table in a paper.
+    """Write SOURCE as a spec file: a PyTorch module becomes a file that reads like the table in a paper.
 
-    Modules that are alike become blocks with parameters, and calls in a row a repeat. The file is read again before it
-    is written: it has the same layers with the same sizes, and so the same parameters, MACs and memory.
+    Equal modules become blocks with parameters, and consecutive calls a repeat. The text is parsed again before it is
+    written, to make sure that it has the same layers and sizes, and so the same parameters, MACs and memory.
 
-    --format json writes the network as it is, under its own names. The file is a SOURCE: a captured module can be
-    looked at and compared where there is no PyTorch.
+    --format json writes every layer under its own name. The file is a SOURCE: it can be analysed and compared without
+    PyTorch.
     """
     graph = load(source, None, input_size(inputs), train)
     if graph.batch_free and (inputs or train):

@@ -40,13 +40,13 @@ class FitOutput(msgspec.Struct, frozen=True):
 @click.argument("source", type=SOURCE)
 @click.option(
     "--gpu", "gpus", multiple=True, required=True, metavar="NAME", type=GPU,
-    help="A GPU of convcost list --gpus, or a hardware file of your own. Repeatable, or separated by commas.",
+    help="A name from convcost list --gpus, or a hardware file. Repeatable, or separated by commas.",
 )  # fmt: skip
-@click.option("--train", is_flag=True, help="A training step in place of a forward pass.")
+@click.option("--train", is_flag=True, help="Fit a training step instead of a forward pass.")
 @memory_options
 @click.option(
     "--workspace", type=click.IntRange(min=0), default=WORKSPACE >> 20, show_default=True, metavar="MIB",
-    help="Allowance for workspaces inside kernels.",
+    help="Memory reserved for workspaces of kernels, in MiB.",
 )  # fmt: skip
 @analysis_options
 @output_options(FitOutput)
@@ -54,10 +54,10 @@ def command(
     source: str, gpus: tuple[str, ...], train: bool, optimizer: str | None, checkpoint: bool, accumulate: int,
     workspace: int, batch: int | None, inputs: Any, dtype: str | None, format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
-    """The largest batch of SOURCE that fits a GPU; with --batch, the largest resolution.
+    """Find the largest batch of SOURCE that fits into a GPU; with --batch, the largest resolution.
 
-    Shows the bill of memory at that point and the margin. Several GPUs give a table. Exit status 1 if a GPU cannot hold
-    even one sample.
+    The output shows what the memory consists of at that batch, and the margin. For several GPUs it is a table. Exit
+    status 1 if the memory of a GPU is too small for one sample.
     """
     names = [name.strip() for each in gpus for name in each.split(",") if name.strip()]
     if not names:

@@ -10,16 +10,16 @@ from ..errors import nearest
 from ..version import __version__
 
 COMMANDS = {
-    "list": "What ships: every architecture with family, year, parameters and MACs.",
-    "analyze": "The per-layer account of a network, its conv/FC breakdown and totals.",
-    "report": "One self-contained HTML page with charts, diagram and tables; or Markdown.",
-    "explain": "The arithmetic of a layer, a block or a single op with the numbers filled in.",
-    "compare": "Networks side by side, or what changes from one to another, layer by layer.",
-    "check": "Budgets and the lock: networks held to what they may cost, for CI.",
-    "fit": "The largest batch, or resolution, that fits a GPU, with the bill of its memory.",
-    "profile": "Real passes timed on a GPU or CPU, layer by layer, beside the static figures.",
-    "validate": "The figures held against PyTorch and fvcore, layer by layer.",
-    "export": "A network as a spec that people read and change, or as JSON.",
+    "list": "List the shipped architectures with family, year, parameters and MACs, or the known GPUs.",
+    "analyze": "Show output size, parameters, MACs and memory of each layer, the conv/FC breakdown and totals.",
+    "report": "Write an HTML page with charts, diagram and tables, a Markdown report, or a picture.",
+    "explain": "Show the arithmetic of a layer, a block or a single op with the numbers filled in.",
+    "compare": "Compare networks side by side, or two networks layer by layer.",
+    "check": "Check networks against budgets and a lock file, for CI.",
+    "fit": "Find the largest batch, or resolution, that fits into the memory of a GPU.",
+    "profile": "Time a network on a GPU or CPU, layer by layer, and compare with the static figures.",
+    "validate": "Check the static figures against PyTorch and fvcore, layer by layer.",
+    "export": "Write a network as a readable spec or as JSON.",
 }
 """Each command with its one-line help, so that ``convcost --help`` imports none of them."""
 
@@ -49,10 +49,9 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="convcost %(version)s")
 def cli() -> None:
-    """What a convolutional network costs, before you run it.
+    """Compute what a convolutional network costs without running it.
 
-    SOURCE is the name of an architecture that ships with convcost (see convcost list); a spec file of your own,
-    net.yaml, with @variant where it has variants; git:REV:PATH, a spec in a git revision; net.json, a network that
-    convcost export --format json has written; torchvision:NAME or timm:NAME; or a PyTorch module of your own,
-    package.module:factory.
+    SOURCE is one of: the name of a shipped architecture (see convcost list); a spec file, net.yaml or
+    net.yaml@variant; git:REV:PATH, a spec file in a git revision; net.json, written by convcost export --format json;
+    torchvision:NAME or timm:NAME; or package.module:factory, a PyTorch module or a function that returns one.
     """

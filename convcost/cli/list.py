@@ -50,12 +50,12 @@ class GpusOutput(msgspec.Struct, frozen=True):
 
 @click.command("list")
 @click.argument("family", required=False)
-@click.option("--gpus", is_flag=True, help="GPUs in place of architectures: memory, bandwidth and peak rates.")
+@click.option("--gpus", is_flag=True, help="List GPUs instead: memory, bandwidth and peak rates.")
 @output_options(CatalogueOutput)
 def command(family: str | None, gpus: bool, format: str, units: str, output: str | None) -> None:
-    """Every architecture that ships, by family and year, with parameters and MACs.
+    """List the shipped architectures by family and year, with parameters and MACs.
 
-    FAMILY shows only names and families that contain this text.
+    If FAMILY is given, only names and families that contain this text are listed.
     """
     wanted = (family or "").lower()
     shown = _gpus(wanted) if gpus else _architectures(wanted)

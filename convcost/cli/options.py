@@ -102,10 +102,10 @@ def analysis_options(command: F) -> F:
     """``--batch``, ``--input``, ``--dtype``: what is analysed."""
     for option in (
         click.option("--dtype", type=OneOf(lambda: PRECISIONS), default=None,
-                     help="Precision; amp-* is autocast.  [default: float32]"),
+                     help="Data type; amp-* is mixed precision (autocast).  [default: float32]"),
         click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
-                     help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable)."),
-        click.option("--batch", type=click.IntRange(1, MAX_SIZE), default=None, help="Samples at once.  [default: 1]"),
+                     help="Input size without the batch: 3x256x256, or name=3x256x256 (repeatable)."),
+        click.option("--batch", type=click.IntRange(1, MAX_SIZE), default=None, help="Batch size.  [default: 1]"),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -115,10 +115,12 @@ def roofline_options(command: F) -> F:
     """``--gpu``, ``--tf32``: the roofline of a GPU."""
     for option in (
         click.option("--tf32/--no-tf32", "tf32", default=None,
-                     help="Whether float32 may use TF32 tensor cores.  [default: in convolutions, as PyTorch]"),
+                     help="Whether float32 may use TF32 tensor cores.  [default: in convolutions only, as PyTorch "
+                          "does]"),
         click.option("--gpu", type=GPU, default=None, metavar="NAME",
-                     help="Add the roofline: the least time of each layer on this GPU of convcost list --gpus, or "
-                          "hardware file of your own."),
+                     help="Add the roofline: a lower bound of the time of each layer on this GPU (a name from convcost "
+                          "list "
+                          "--gpus, or a hardware file)."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -143,9 +145,11 @@ def memory_options(command: F) -> F:
     """``--optimizer``, ``--checkpoint``, ``--accumulate``: how a training step is made."""
     for option in (
         click.option("--accumulate", type=click.IntRange(1, MAX_SIZE), default=1, metavar="N",
-                     help="Micro-batches whose gradients are summed up before a step."),
-        click.option("--checkpoint", is_flag=True, help="Blocks keep only their inputs and run again in backward."),
-        click.option("--optimizer", type=OneOf(optimizers), default=None, help="The optimizer.  [default: adamw]"),
+                     help="Number of micro-batches whose gradients are accumulated before an optimizer step."),
+        click.option("--checkpoint", is_flag=True,
+                     help="Checkpoint every block: store its inputs only, and recompute it in the backward pass."),
+        click.option("--optimizer", type=OneOf(optimizers), default=None,
+                     help="Optimizer of the training step.  [default: adamw]"),
     ):  # fmt: skip
         command = option(command)
     return command

@@ -19,7 +19,7 @@ from .choices import OneOf
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def format_option(output: type, help: str = "How it is shown.", files: bool = False) -> Callable[[F], F]:
+def format_option(output: type, help: str = "Output format.", files: bool = False) -> Callable[[F], F]:
     """``--format``: the formats that can show this class of output, the first by default; ``files``: with a suffix."""
     names = OneOf(lambda: formats_of(output, files))
     first = formats_of(output, files)[0]
@@ -34,7 +34,7 @@ def output_options(output: type) -> Callable[[F], F]:
             click.option("--output", "-o", type=click.Path(dir_okay=False), default=None,
                          help="Write the output to FILE. The file is replaced atomically."),
             click.option("--units", type=click.Choice(STYLES), default="iec", show_default=True,
-                         help="KiB and MiB, kB and MB, or every digit."),
+                         help="Units: KiB and MiB (iec), kB and MB (si), or exact numbers (raw)."),
             format_option(output),
         ):  # fmt: skip
             command = option(command)

@@ -89,31 +89,38 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
 @click.argument("source", type=SOURCE)
 @click.option("--device", default="cuda", show_default=True, metavar="DEVICE", help="cuda, cuda:1 or cpu.")
 @click.option("--batch", type=Batch(), default="1", show_default=True, metavar="N[,N...]|auto",
-              help="Samples at once; several; or doubled until the throughput saturates or memory ends.")  # fmt: skip
+              help="Batch size; several, separated by commas; or auto: doubled until the throughput saturates or "
+                   "memory "
+                   "runs out.")  # fmt: skip
 @click.option("--input", "inputs", type=InputSize(), multiple=True, metavar="SIZE",
               help="Another input size without the batch: 3x256x256, or name=3x256x256 (repeatable).")  # fmt: skip
 @click.option("--dtype", "dtypes", cls=Listing, type=OneOf(lambda: PRECISIONS, several=True), default="float32",
               show_default=True, metavar="NAME[,NAME...]",
-              help="Precisions, of {known}; amp-* is autocast.")  # fmt: skip
-@click.option("--train", is_flag=True, help="Whole training steps: forward, backward and optimizer apart.")
+              help="One or more precisions, separated by commas: {known}; amp-* is autocast.")  # fmt: skip
+@click.option("--train", is_flag=True, help="Time training steps: forward, backward and optimizer.")
 @click.option("--optimizer", type=TimedOptimizer(_timed), default=None,
-              help="The optimizer, with --train.  [default: sgd]")  # fmt: skip
+              help="The optimizer of the training step.  [default: sgd]")  # fmt: skip
 @click.option("--execution", type=OneOf(lambda: EXECUTIONS, several=True), default="eager", show_default=True,
-              metavar="NAME[,NAME...]", help="eager, compile (torch.compile) or cuda_graph.")  # fmt: skip
-@click.option("--channels-last", is_flag=True, help="Weights and inputs with the channels innermost.")
+              metavar="NAME[,NAME...]",
+              help="How the network runs: eager, compile (torch.compile) or cuda_graph.")  # fmt: skip
+@click.option("--channels-last", is_flag=True, help="Use the channels_last memory format for weights and inputs.")
 @click.option("--tf32/--no-tf32", "tf32", default=None,
-              help="Whether float32 products may use TF32.  [default: PyTorch's own switches]")  # fmt: skip
+              help="Whether float32 convolutions and matrix products may use TF32.  [default: as PyTorch is "
+                   "set]")  # fmt: skip
 @click.option("--layers", type=click.Choice(LAYERS), default="in-place",
-              show_default=True, help="Times of layers: within the network, each alone, both, or none.")  # fmt: skip
+              show_default=True,
+              help="Time layers within the network, each by itself, both, or not at all.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=3.0, show_default=True,
-              help="Time for each setting, about.")  # fmt: skip
+              help="Approximate time for each setting.")  # fmt: skip
 @click.option("--save", "folder", type=click.Path(file_okay=False), default=None, metavar="FOLDER",
-              help="Save the records there, after each setting; compare, report and check read them.")  # fmt: skip
-@click.option("--show", is_flag=True, help="Measure nothing: SOURCE is a saved profile, and this is what it holds.")
+              help="Save the profile in this folder after each setting; compare, report and check can read "
+                   "it.")  # fmt: skip
+@click.option("--show", is_flag=True, help="Do not measure: show the saved profile SOURCE.")
 @click.option("--depth", type=click.IntRange(min=1), default=None,
-              help="Fold blocks below this level.  [default: what fits 60 lines]")  # fmt: skip
-@click.option("--plain", is_flag=True, help="No bars.")
-@click.option("--verbose", "-v", is_flag=True, help="The layers of every setting, not of the last one only.")
+              help="Show blocks below this level as one row.  [default: so that the table has at most 60 "
+                   "rows]")  # fmt: skip
+@click.option("--plain", is_flag=True, help="Omit bars.")
+@click.option("--verbose", "-v", is_flag=True, help="Show the layers of every setting, not only of the last one.")
 @output_options(ProfileOutput)
 def command(
     source: str, device: str, batch: Any, inputs: Any, dtypes: tuple[str, ...], train: bool, optimizer: str | None,
@@ -121,11 +128,11 @@ def command(
     folder: str | None, show: bool, depth: int | None, plain: bool, verbose: bool, format: str, units: str,
     output: str | None,
 ) -> None:  # fmt: skip
-    """Time SOURCE on a device: whole passes, throughput, memory, and every layer beside its static cost.
+    """Time SOURCE on a device: whole passes, throughput, memory, and each layer next to its static cost.
 
-    The network is built in PyTorch with random weights and run on random inputs: warmed up until its times settle, then
-    timed by CUDA events (on a CPU by a monotonic clock) until the median is known to 1%, the cache overwritten before
-    each iteration. Each layer's time stands beside what the device can do at its best, which is measured first.
+    The network is built in PyTorch with random weights and runs on random inputs. After a warm-up it is timed with CUDA
+    events (on a CPU, with a monotonic clock) until the median is known to 1%. The device's cache is overwritten before
+    each iteration. Each layer's time is compared with the peak rates of the device, which are measured first.
 
     Exit status: 0; 1 if nothing could be measured; 2 for wrong use; 130 after Ctrl-C, with what had been measured.
     """

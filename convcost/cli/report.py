@@ -63,30 +63,31 @@ def _pictures(of: type) -> str:
 @click.argument("sources", nargs=-1, type=SOURCE, required=True, metavar="SOURCE...")
 @analysis_options
 @roofline_options
-@click.option("--train", is_flag=True, help="Count as in training: dropout works, batch norm makes statistics.")
+@click.option("--train", is_flag=True, help="Analyse the networks in training mode.")
 @click.option(
     "--convention",
     type=click.Choice(tuple(CONVENTIONS)),
     default=None,
     help="Also print the total under another tool's convention.",
 )
-@format_option(ReportOutput, help="A page; what a repository would commit; or a picture.", files=True)
+@format_option(ReportOutput, help="An HTML page, a Markdown report, or an SVG picture.", files=True)
 @click.option("--chart", type=OneOf(pictured), default=None,
-              help=f"What the picture shows. Of one network: {_pictures(NetworkRecords)}; of several: "
+              help=f"The chart in the picture. For one network: {_pictures(NetworkRecords)}. For several: "
                    f"{_pictures(ComparisonRecords)}.")  # fmt: skip
 @click.option("--assets", metavar="FOLDER", default=None,
-              help="Keep style and scripts in this folder beside the pages, which share them.")  # fmt: skip
+              help="Write style sheet and scripts once into this folder, next to the pages, instead of into each "
+                   "page.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(), default=None,
-              help="Write the output to PATH. A file is replaced atomically; a folder gets a file for each SOURCE and "
-                   "an index.")  # fmt: skip
+              help="Write the output to PATH. A file is replaced atomically. If PATH is a folder, it gets one file for "
+                   "each SOURCE and an index.")  # fmt: skip
 def command(
     sources: tuple[str, ...], batch: int | None, inputs: Any, dtype: str | None, gpu: str | None, tf32: bool | None,
     train: bool, convention: str | None, format: str, chart: str | None, assets: str | None, output: str | None,
 ) -> None:  # fmt: skip
-    """One self-contained page about SOURCE, or about several side by side.
+    """Write a self-contained page about SOURCE, or one page that compares several.
 
-    The page works without a network: headline, charts, breakdown, an architecture diagram to open and click, the table
-    of layers to sort and filter, published figures with verdicts, and the command that makes it again.
+    The page works offline. It has the headline, charts, the breakdown by group, an interactive architecture diagram, a
+    table of layers that can be sorted and filtered, published figures, and the command that produced it.
     """
     alone = len(sources) == 1
     subjects = [_subject(source, batch, inputs, dtype, train, gpu, tf32, alone) for source in sources]

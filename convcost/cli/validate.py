@@ -45,22 +45,22 @@ class ValidationOutput(msgspec.Struct, frozen=True):
 
 @click.command("validate")
 @click.argument("sources", nargs=-1, metavar="SOURCE...", type=SOURCE)
-@click.option("--all", "everything", is_flag=True, help="Every architecture that ships.")
+@click.option("--all", "everything", is_flag=True, help="Validate every shipped architecture.")
 @click.option("--device", default="meta", show_default=True, metavar="DEVICE",
-              help="Where it runs: meta (shapes only), cpu, cuda or cuda:1.")  # fmt: skip
+              help="The device to run on: meta (shapes only), cpu, cuda or cuda:1.")  # fmt: skip
 @analysis_options
-@click.option("--train", is_flag=True, help="Run in training mode: dropout works, batch norm makes statistics.")
-@click.option("--verbose", "-v", is_flag=True, help="Every check of every network, and every difference.")
+@click.option("--train", is_flag=True, help="Run the network in training mode.")
+@click.option("--verbose", "-v", is_flag=True, help="Show every check of every network, and every difference.")
 @output_options(ValidationOutput)
 def command(
     sources: tuple[str, ...], everything: bool, device: str, batch: int | None, inputs: Any, dtype: str | None,
     train: bool, verbose: bool, format: str, units: str, output: str | None,
 ) -> None:  # fmt: skip
-    """Hold the figures of each SOURCE against PyTorch, layer by layer.
+    """Check the figures of each SOURCE against PyTorch, layer by layer.
 
-    The network is built in PyTorch and run. Output shapes, parameters, buffers and memory of each layer must be what
-    PyTorch has, and multiply-accumulates what torch.utils.flop_counter and fvcore count, or exactly what their own
-    rules give. A PyTorch module is run itself too, and compared module by module.
+    The network is built in PyTorch and run. Output shapes, parameters, buffers and memory of each layer must equal
+    PyTorch's. Multiply-accumulates must equal those of torch.utils.flop_counter and fvcore, or differ exactly as their
+    counting rules explain. If SOURCE is a PyTorch module, the module itself is run too and compared module by module.
 
     Exit status: 0 if nothing differs without an explanation, 1 otherwise.
     """
