@@ -71,7 +71,7 @@ def test_a_chart_without_records_says_why(opened, vgg):
     told = opened.tab.eval_on_selector_all("[data-missing]", "all => all.map(one => one.textContent)")
     missing = [chart for chart in charts_of(network_records(vgg)) if chart.figure is None]
     assert told == [f"{chart.title}: left out, {chart.missing}." for chart in missing]
-    assert "Roofline: left out, there is no record of a device." in told
+    assert "Roofline: not shown, because no GPU was given." in told
 
 
 @pytest.mark.parametrize("width", [1400, 390])

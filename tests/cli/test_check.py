@@ -94,10 +94,10 @@ def test_it_bites(run, project, pairs, quantities, shown):
     text = run("check")
     assert text.status == 1
     assert shown in " ".join(text.out.split())
-    assert "1 differs; convcost check --update accepts the figures as they are." in text.out
+    assert "1 differs; to accept the present figures, run convcost check --update." in text.out
     updated = run("check", "--update")
     assert updated.status == 0
-    assert "convcost.lock is written: net.yaml." in updated.out
+    assert "Wrote convcost.lock: net.yaml." in updated.out
     assert run("check").status == 0
 
 

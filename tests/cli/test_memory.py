@@ -17,7 +17,7 @@ def test_the_bill_of_a_training_step(run):
     assert result.status == 0
     assert "ResNet-50, training (batch 32, float32, adamw): at most" in result.out
     assert f"in the backward of {memory.peak_layer}" in " ".join(result.out.split())
-    for words in ("optimizer state", "kept for backward", "gradients of weights", "over time", "Largest at the peak"):
+    for words in ("optimizer state", "saved for backward", "gradients of weights", "over time", "Largest at the peak"):
         assert words in result.out
 
 
@@ -60,7 +60,7 @@ def test_what_does_not_fit_has_the_bill_and_status_1(run):
     result = run("fit", "unet", "--gpu", "t4", "--train", "--input", "1x9996x9996")
     assert result.status == 1
     assert "does NOT fit, not even batch 1 of 1x9996x9996" in " ".join(result.out.split())
-    assert "kept for backward" in result.out
+    assert "saved for backward" in result.out
 
 
 def test_a_smaller_allowance_leaves_more(run):

@@ -59,7 +59,7 @@ def test_a_table(run, quick):
     first = result.out.splitlines()[0]
     assert first.startswith("LeNet-5 (1998) on ")
     assert re.search(r" \(CPU, 1 threads\): [0-9.,]+ samples per second at batch [14], float32\.$", first)
-    assert "a monotonic clock on the CPU; no GPU took part" in result.out
+    assert "on the CPU with a monotonic clock" in result.out
     assert "CUDA" not in result.out
     for layer in ("C1", "scaled_tanh_1", "output"):
         assert f"\n{layer} " in result.out
@@ -291,7 +291,7 @@ def test_it_compares(run, recorded):
     assert result.status == 0
     assert "lenet5 #1" in result.out
     assert "Times of the same setting" in result.out
-    assert "Not known of vgg16: Latency; Per second: there is no saved profile of vgg16 with times" in result.out
+    assert "Unknown for vgg16: Latency, Per second (there is no saved profile of vgg16 with times" in result.out
     found = json.loads(run("compare", recorded, "vgg16", "-f", "json").out)
     own = load_profile(recorded).runs
     figures = found["networks"][0]["figures"]

@@ -67,27 +67,27 @@ class ChartKind(msgspec.Struct, frozen=True):
 
 def _roofline(records: NetworkRecords) -> Chart:
     if records.roofline is None:
-        return Chart(missing="there is no record of a device")
+        return Chart(missing="no GPU was given")
     return roofline_chart(records.roofline.layers, records.roofline.ceilings, records.times_ns)
 
 
 CHARTS = {
     row.key: row
     for row in (
-        ChartKind("layers", "Layer by layer", NetworkRecords, lambda records: layers_chart(records.report), bars),
-        ChartKind("split", "Convolutional against fully connected", NetworkRecords,
+        ChartKind("layers", "Costs by layer", NetworkRecords, lambda records: layers_chart(records.report), bars),
+        ChartKind("split", "Convolutions and fully connected layers", NetworkRecords,
                   lambda records: split_chart(records.report), stacks),
-        ChartKind("tree", "Block by block", NetworkRecords,
+        ChartKind("tree", "Costs by block", NetworkRecords,
                   lambda records: tree_chart(records.report, records.times_ns)),
         ChartKind("memory", "Memory over one step", NetworkRecords, lambda records: memory_chart(*records.runs)),
         ChartKind("roofline", "Roofline", NetworkRecords, _roofline),
-        ChartKind("bubble", "Error against work", ComparisonRecords, lambda records: bubble_chart(records.reports),
+        ChartKind("bubble", "Error against MACs", ComparisonRecords, lambda records: bubble_chart(records.reports),
                   circles),
-        ChartKind("depth", "The revolution of depth", ComparisonRecords, lambda records: depth_chart(records.reports),
+        ChartKind("depth", "Depth and error by year", ComparisonRecords, lambda records: depth_chart(records.reports),
                   years),
         ChartKind("totals", "Totals by group", ComparisonRecords, lambda records: totals_chart(records.reports),
                   stacks),
-        ChartKind("throughput", "Throughput over batch size", ComparisonRecords,
+        ChartKind("throughput", "Throughput by batch size", ComparisonRecords,
                   lambda records: throughput_chart(records.throughput)),
     )
 }  # fmt: skip

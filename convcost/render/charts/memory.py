@@ -49,7 +49,7 @@ def memory_chart(*runs: MemoryRun) -> Chart:
     known = [run for run in runs if run.timeline]
     if not known:
         why = "; ".join(f"{run.label}: {run.missing}" for run in runs)
-        return Chart(missing=why or "there is no record of its memory over time")
+        return Chart(missing=why or "its memory over time is not known")
     phases = list(dict.fromkeys(point.phase for run in known for point in run.timeline))
     peaks = [_peak_of(run) for run in known]
     looks = [

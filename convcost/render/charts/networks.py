@@ -141,7 +141,7 @@ def _hover(report: Report, group: str, key: str, unit: str) -> str:
 def throughput_chart(measured: Mapping[str, Sequence[tuple[int, float]]], unit: str = "images per second") -> Chart:
     """Measured throughput over batch size: per network its (batch, samples per second) pairs."""
     if not any(measured.values()):
-        return Chart(missing="no measured records")
+        return Chart(missing="there are no saved profiles")
     data = [
         {
             "type": "scatter", "mode": "lines+markers", "name": label(name), "hoverinfo": "text",

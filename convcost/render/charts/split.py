@@ -19,7 +19,7 @@ def split_chart(report: Report) -> Chart:
     """One bar to a quantity, each 100% long, divided by group."""
     rows = [(key, name) for key, name in _ROWS if getattr(report.totals, key)]
     if not rows:
-        return Chart(missing="the network counts nothing")
+        return Chart(missing="the network has no parameters, MACs or activations")
     traces: list[dict[str, Any]] = []
     for group, part in report.breakdown.items():
         if not any(getattr(part, key) for key, _ in rows):

@@ -44,7 +44,7 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
     if times_ns:
         views.append(("time", "time_ns", "ns"))
     if not views:
-        return Chart(missing="the network counts nothing")
+        return Chart(missing="the network has no parameters, MACs or activations")
     looks = []
     for name, key, unit in views:
         whole = sums[0][key]

@@ -278,13 +278,13 @@ def breakdown_sheet(report: Report) -> Sheet:
 
 
 def claims(report: Report) -> list[Paragraph | Sheet]:
-    """Published figures with verdicts, and why those differ that are known to."""
+    """Published figures with verdicts, and notes on those that differ."""
     checked = [claim for claim in report.published if claim.verdict != "unchecked"]
     parts: list[Paragraph | Sheet] = []
     if checked:
         parts.append(_claims_sheet(checked))
     known = [claim for claim in checked if claim.note and claim.verdict != "agrees"]
-    parts += [Paragraph(f"On {claim.quantity} {_claimed(claim)}: {claim.note}.") for claim in known]
+    parts += [Paragraph(f"Note on {claim.quantity} {_claimed(claim)}: {claim.note}.") for claim in known]
     reasons: dict[str, int] = {}
     for claim in report.published:
         if claim.verdict == "unchecked":
@@ -306,7 +306,7 @@ def _claimed(claim: Verdict) -> str:
 
 def _claims_sheet(checked: Sequence[Verdict]) -> Sheet:
     columns = (
-        Column("quantity", "Published"), Column("claimed", "Claimed", "word"), Column("computed", "Exact", "word"),
+        Column("quantity", "Published"), Column("claimed", "Claimed", "word"), Column("computed", "Computed", "word"),
         Column("verdict", "Verdict", "word"), Column("source", "Source"),
     )  # fmt: skip
     lines = []
@@ -319,7 +319,7 @@ def _claims_sheet(checked: Sequence[Verdict]) -> Sheet:
 
 
 def conventions(report: Report, convention: str | None, style: str = "iec") -> list[str]:
-    """The lines that say what the numbers mean."""
+    """Sentences that explain what the numbers mean."""
     settings, totals = report.settings, report.totals
     named = {name: units.shape(shape) for name, shape in settings.input_shapes.items()}
     several = ", ".join(f"{name} {shape}" for name, shape in named.items())
@@ -330,9 +330,9 @@ def conventions(report: Report, convention: str | None, style: str = "iec") -> l
     lines = [
         f"{inputs}, {settings.dtype}, {settings.mode}. Weights {_bytes(totals.weight_bytes, style)}, "
         f"buffers {totals.buffers:,}, depth {totals.depth}.",
-        f"FLOPs = 2 x MACs + everything else, {units.count(totals.flops, style)} here"
+        f"FLOPs = 2 x MACs + other operations, {units.count(totals.flops, style)} in total"
         + (f" ({kinds})." if kinds else "."),
-        "Activations: bytes of fresh outputs; views and in-place operations add none.",
+        "Activations: bytes of the outputs that are allocated; views and in-place operations add none.",
         _covered(report),
     ]
     if convention is not None:

@@ -62,7 +62,7 @@ def line(finding: Finding, source: str = "") -> str:
 
 
 def verdict(report: CheckReport) -> str:
-    """How the check went, in a sentence."""
+    """The result of the check in a sentence."""
     states = [checked.status for checked in report.sources]
     fine = states.count("ok")
     words = f"{fine} of {len(states)} source{'' if len(states) == 1 else 's'} ok"
@@ -75,7 +75,7 @@ def verdict(report: CheckReport) -> str:
     if report.updated is not None:
         return f"{words}. {_written(report)}"
     if "differs" in states and report.lock:
-        words += "; convcost check --update accepts the figures as they are"
+        words += "; to accept the present figures, run convcost check --update"
     return words + "."
 
 
@@ -84,4 +84,4 @@ def _written(report: CheckReport) -> str:
     if not updated:
         return f"{report.lock} was up to date."
     names = ", ".join(updated[:8]) + (f" and {len(updated) - 8} more" if len(updated) > 8 else "")
-    return f"{report.lock} is written: {names}."
+    return f"Wrote {report.lock}: {names}."

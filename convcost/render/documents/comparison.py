@@ -94,13 +94,13 @@ def _split(networks: Sequence[Compared]) -> Sheet:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """Where errors come from, what was analysed, what figures mean, and why some are not there."""
+    """Sources of published errors, settings, what the figures mean, and why some are missing."""
     networks, quantities = comparison.networks, comparison.quantities
     found = []
     for row in networks:
         if row.accuracy:
             dataset = f" on {row.accuracy['dataset']}" if "dataset" in row.accuracy else ""
-            found.append(f"Errors of {row.name}{dataset}: {row.accuracy.get('source', 'source not given')}.")
+            found.append(f"Published errors of {row.name}{dataset}: {row.accuracy.get('source', 'source not given')}.")
     settings: dict[str, list[str]] = {}
     for row in networks:
         shapes = ", ".join(units.shape(shape) for shape in row.settings.input_shapes.values()) or "none"
@@ -109,7 +109,7 @@ def notes(comparison: Comparison) -> list[str]:
         found.append(f"Input {next(iter(settings))}.")
     else:
         found += [f"Input of {', '.join(names)}: {text}." for text, names in settings.items()]
-    found.append("FLOPs = 2 x MACs + everything else; activations: bytes of fresh outputs.")
+    found.append("FLOPs = 2 x MACs + other operations. Activations: bytes of the outputs that are allocated.")
     peak, training = quantities["peak_memory"], quantities["peak_training_memory"]
     found.append(f"{peak.heading}: {peak.about}. {training.heading}: {training.about}.")
     found += [f"{each.heading}: {each.about}." for each in quantities.values() if each.table in ("measured", "further")]
@@ -119,5 +119,5 @@ def notes(comparison: Comparison) -> list[str]:
         reasons: dict[str, list[str]] = {}
         for key, reason in row.unknown.items():
             reasons.setdefault(reason, []).append(quantities[key].heading)
-        found += [f"Not known of {row.name}: {'; '.join(names)}: {reason}." for reason, names in reasons.items()]
+        found += [f"Unknown for {row.name}: {', '.join(names)} ({reason})." for reason, names in reasons.items()]
     return found

@@ -89,7 +89,7 @@ def changes_sheet(changes: Sequence[Change], verbose: bool) -> Sheet:
     known = all(change.activation_bytes is not None for change in changes)
     quantities = _QUANTITIES if known else _QUANTITIES[:2]
     columns = (
-        Column("kind", "Change", "word"), Column("name", "Layer"), Column("what", "What"),
+        Column("kind", "Change", "word"), Column("name", "Layer"), Column("what", "Details"),
         Column("params", "Params", "delta"), Column("macs", "MACs", "delta"),
         *((Column("activation_bytes", "Activations", "delta_bytes"),) if known else ()),
     )  # fmt: skip
@@ -102,10 +102,10 @@ def changes_sheet(changes: Sequence[Change], verbose: bool) -> Sheet:
     lines = [line(group[0].kind, _name(group), _what(group), group) for group in shown]
     if len(groups) > len(shown):
         rest = [change for group in groups[len(shown) :] for change in group]
-        lines.append(line("...", _layers(len(rest)), "--verbose lists them", rest))
+        lines.append(line("...", _layers(len(rest)), "shown with --verbose", rest))
     following = [] if verbose else [change for change in changes if _follows(change)]
     if following:
-        lines.append(line("resized", _layers(len(following)), "as before, other sizes arrive", following))
+        lines.append(line("resized", _layers(len(following)), "unchanged, with other input sizes", following))
     return Sheet("", columns, tuple(lines), line("total", "", "", changes))
 
 

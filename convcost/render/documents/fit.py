@@ -1,4 +1,4 @@
-"""What fits a GPU as a document."""
+"""The largest batch or resolution that fits into GPUs, as a document."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def fit_document(fits: Sequence[Fit], style: str = "iec") -> Document:
-    """What fits each GPU; of one GPU with the bill."""
+    """The answer for each GPU; for one GPU, also what its memory is used for."""
     if len(fits) == 1:
         return Document(tuple(_one(fits[0], style)))
     columns = (
-        Column("gpu", "GPU"), Column("memory", "Memory", "bytes"), Column("room", "Room", "bytes"),
+        Column("gpu", "GPU"), Column("memory", "Memory", "bytes"), Column("room", "Available", "bytes"),
         Column("batch", "Batch", "plain"), Column("input", "Input", "shape"), Column("peak", "Peak", "bytes"),
         Column("margin", "Margin", "bytes"),
     )  # fmt: skip
@@ -45,7 +45,7 @@ def _one(found: Fit, style: str) -> Parts:
     shapes = " and ".join(units.shape(shape[1:]) for shape in found.input_shapes.values())
     title = f"{memory.report.about.title} on {gpu.name} ({_how(memory)})"
     if found.fits:
-        text = f"{title}: batch {found.batch:,} of {shapes} fits, with {size(found.margin_bytes, style)} to spare."
+        text = f"{title}: batch {found.batch:,} of {shapes} fits; {size(found.margin_bytes, style)} remain free."
     else:
         missing = size(-found.margin_bytes, style) if found.margin_bytes < 0 else "a piece in one"
         batch = memory.report.settings.batch
@@ -55,7 +55,7 @@ def _one(found: Fit, style: str) -> Parts:
     rows = [
         ("memory", gpu.memory_bytes),
         ("CUDA context", -gpu.context_bytes),
-        ("allowance for workspaces", -room.workspace_bytes),
+        ("reserved for workspaces", -room.workspace_bytes),
         ("peak of the allocator", -memory.allocator.peak_allocated),
     ]
     sheet = Sheet("", columns, tuple(Line(row) for row in rows), Line(("margin", found.margin_bytes), kind="total"))
@@ -71,5 +71,5 @@ def _terms(found: Fit, style: str) -> list[str]:
     context = found.gpu.figures["context_bytes"]
     return [
         f"CUDA context: {size(context.value, style)}{', an estimate' if context.estimate else ''} ({context.source}).",
-        f"Workspaces: {size(found.room.workspace_bytes, style)} are allowed for; cuDNN chooses at run time.",
+        f"Workspaces: {size(found.room.workspace_bytes, style)} are reserved; cuDNN chooses the size at run time.",
     ]

@@ -1,4 +1,7 @@
-"""The account of a network's memory as a document."""
+"""Memory of a network as a document: the peak, what it consists of, and the timeline.
+
+The labels of the parts stand in ``_WORDS``; docs/memory.md has a table of them.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,18 @@ _WORDS = {
     "buffers": "buffers",
     "optimizer": "optimizer state",
     "gradients": "gradients of weights",
-    "inputs": "network's inputs",
-    "saved": "kept for backward",
-    "values": "values and gradients in use",
-    "transient": "given back after the call",
+    "inputs": "inputs of the network",
+    "saved": "saved for backward",
+    "values": "activations and their gradients",
+    "transient": "temporary memory of the call",
 }
 
 TOP = 5
-"""Lines of what is alive at the peak."""
+"""Number of allocations listed."""
 
 
 def _words(memory: Memory) -> dict[str, str]:
-    return _WORDS if memory.setup.mode == "train" else {**_WORDS, "values": "values in use"}
+    return _WORDS if memory.setup.mode == "train" else {**_WORDS, "values": "activations"}
 
 
 def size(value: int, style: str) -> str:
@@ -37,14 +40,14 @@ def size(value: int, style: str) -> str:
 
 
 def memory_document(memory: Memory, style: str = "iec") -> Document:
-    """The account alone."""
+    """The memory of a network as a document of its own."""
     return Document(tuple(memory_parts(memory, style)))
 
 
 def memory_parts(memory: Memory, style: str = "iec", ideal: bool = True, plain: bool = False) -> Parts:
-    """Headline, the bill at the peak, the terms, the timeline, what is alive, and what the numbers mean.
+    """Headline, parts of the peak, totals of each kind, timeline, largest allocations, and notes.
 
-    ``ideal``: with the peak of a runtime that lets go of every value after its last reader. ``plain``: no curve.
+    ``ideal``: include the peak of a runtime that frees every tensor after its last use. ``plain``: omit the curve.
     """
     found: Parts = [Paragraph(headline(memory, style), "headline"), bill(memory), terms(memory, ideal)]
     if not plain:
@@ -53,12 +56,14 @@ def memory_parts(memory: Memory, style: str = "iec", ideal: bool = True, plain: 
     found += [Paragraph(text) for text in meaning(memory, style)]
     if memory.unknown:
         shown = ", ".join(memory.unknown[:TOP]) + (", ..." if len(memory.unknown) > TOP else "")
-        found.append(Paragraph(f"NOT covered: what autograd keeps of {len(memory.unknown)} layers: {shown}", "warning"))
+        found.append(
+            Paragraph(f"NOT covered: what autograd saves for {len(memory.unknown)} layers: {shown}", "warning")
+        )
     return found
 
 
 def setting(memory: Memory) -> str:
-    """Batch, dtype and how a step is made, in a few words."""
+    """Batch, dtype and the options of a training step in a few words."""
     setup, settings = memory.setup, memory.report.settings
     text = f"batch {settings.batch:,}, {settings.dtype}"
     if setup.mode == "train":
@@ -71,16 +76,16 @@ def setting(memory: Memory) -> str:
 
 
 def headline(memory: Memory, style: str = "iec") -> str:
-    """The peak and its place, in one sentence."""
+    """The peak and where it occurs, in one sentence."""
     verb = "training" if memory.setup.mode == "train" else "inference"
     in_step = memory.peak_phase == "optimizer"
-    where = "the optimizer's step" if in_step else f"the {memory.peak_phase} of {memory.peak_layer}"
+    where = "the optimizer step" if in_step else f"the {memory.peak_phase} of {memory.peak_layer}"
     title, peak = memory.report.about.title, size(memory.peak_bytes, style)
-    return f"{title}, {verb} ({setting(memory)}): at most {peak} at once, in {where}."
+    return f"{title}, {verb} ({setting(memory)}): peak memory {peak}, in {where}."
 
 
 def bill(memory: Memory) -> Sheet:
-    """What the bytes of the peak are for."""
+    """What the memory at the peak is used for."""
     columns = (Column("part", "At the peak"), Column("bytes", "Bytes", "bytes"), Column("share", "", "share"))
     peak = memory.peak_bytes
     words = _words(memory)
@@ -89,18 +94,18 @@ def bill(memory: Memory) -> Sheet:
 
 
 def terms(memory: Memory, ideal: bool) -> Sheet:
-    """Every term at its own largest; they are never all there at once."""
+    """The total of each kind of memory. These are never all allocated at the same time."""
     rows: list[tuple[str, Any]] = [("weights", memory.weight_bytes), ("buffers", memory.buffer_bytes)]
     if memory.setup.mode == "train":
         rows += [
             ("gradients of weights", memory.gradient_bytes),
             ("optimizer state", memory.optimizer_bytes),
-            ("kept for backward, without checkpoints", memory.saved_for_backward_bytes),
+            ("saved for backward, without checkpoints", memory.saved_for_backward_bytes),
         ]
     if ideal:
-        rows.append(("peak if values died after their last reader", memory.peak_ideal_bytes))
-    rows.append(("peak as PyTorch's CUDA allocator rounds it", memory.allocator.peak_allocated))
-    columns = (Column("term", "Each term by itself"), Column("bytes", "Bytes", "bytes"))
+        rows.append(("peak if tensors are freed after last use", memory.peak_ideal_bytes))
+    rows.append(("peak with CUDA allocator rounding", memory.allocator.peak_allocated))
+    columns = (Column("term", "Total of each kind"), Column("bytes", "Bytes", "bytes"))
     return Sheet("", columns, tuple(Line(row) for row in rows))
 
 
@@ -111,9 +116,9 @@ def timeline(memory: Memory, style: str = "iec") -> Curve:
 
 
 def alive(memory: Memory) -> Sheet:
-    """The largest of what is there at the peak."""
+    """The largest allocations at the peak."""
     columns = (
-        Column("label", "Largest at the peak"), Column("part", "For"), Column("bytes", "Bytes", "bytes"),
+        Column("label", "Largest at the peak"), Column("part", "Purpose"), Column("bytes", "Bytes", "bytes"),
     )  # fmt: skip
     words = _words(memory)
     lines = [Line((each.label, words[each.part], each.bytes)) for each in memory.largest_alive(TOP)]
@@ -126,15 +131,15 @@ def meaning(memory: Memory, style: str = "iec") -> list[str]:
     lines = []
     if training:
         text = (
-            f"A step: {units.count(macs.total, style)} MACs ({units.count(macs.forward, style)} forward, "
-            f"{units.count(macs.input_gradient, style)} for gradients of inputs, "
-            f"{units.count(macs.weight_gradient, style)} of weights"
+            f"One step: {units.count(macs.total, style)} MACs (forward pass {units.count(macs.forward, style)}, "
+            f"gradients of inputs {units.count(macs.input_gradient, style)}, "
+            f"gradients of weights {units.count(macs.weight_gradient, style)}"
         )
-        text += f", {units.count(macs.recomputed, style)} run again)" if macs.recomputed else ")"
+        text += f", recomputation {units.count(macs.recomputed, style)})" if macs.recomputed else ")"
         lines.append(text + f" = {units.count(macs.flops, style)} FLOPs.")
         kernels = {"cuda": "CUDA", "cpu": "CPU", "meta": "meta"}[memory.setup.kernels]
-        lines.append(f"A step from the second one on, {kernels} kernels; gradients are freed after it.")
-    by_rule = "Lifetimes by rule: blocks hold their arguments until they return."
-    lines.append("Lifetimes as observed in a run." if memory.observed else by_rule)
-    lines.append("Workspaces inside kernels and the CUDA context are not in these figures.")
+        lines.append(f"Second or later step, with {kernels} kernels. Gradients are freed at the end of the step.")
+    by_rule = "Lifetimes follow a rule: the arguments of a block are freed when the block returns."
+    lines.append("Lifetimes were observed in a run of the module." if memory.observed else by_rule)
+    lines.append("These figures do not include workspaces of kernels and the CUDA context.")
     return lines

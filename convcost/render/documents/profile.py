@@ -103,7 +103,7 @@ def _run_cells(run: Run, several: bool) -> tuple[Any, ...]:
 
 
 def phases_sheet(runs: Sequence[Run]) -> Sheet:
-    """Forward, backward and optimizer apart."""
+    """Times of forward pass, backward pass and optimizer step."""
     names = list(dict.fromkeys(name for run in runs for name in run.phases))
     columns = [Column("batch", "Training step, batch", "plain")]
     for name in names:
@@ -120,7 +120,7 @@ def phases_sheet(runs: Sequence[Run]) -> Sheet:
 
 
 def memory_sheet(runs: Sequence[Run]) -> Sheet:
-    """Memory at the worst moment, beside what the static engine predicts."""
+    """Measured peak memory beside the predicted one."""
     columns = (
         Column("setting", "Memory"), Column("predicted", "Predicted", "bytes"),
         Column("requested", "Requested", "bytes"), Column("part", "", "share"),
@@ -206,7 +206,7 @@ def group_sheet(found: LayerSummary, words: str) -> Sheet:
 
 
 def contrast(found: LayerSummary) -> str:
-    """Where parameters and work lie, and where the time goes: seldom in the same layers."""
+    """Shares of parameters, MACs and time by group. They are seldom in the same layers."""
     totals, said = found.totals, []
     names = {"conv": "convolutions", "fc": "fully connected layers"}
     for group in (*_GROUPS, "other"):
@@ -226,23 +226,23 @@ def contrast(found: LayerSummary) -> str:
 
 
 def closing(found: LayerSummary, style: str) -> list[str]:
-    """Whether the layers add up to the whole pass, and what else there is."""
+    """Whether the times of the layers add up to the whole pass."""
     sums = found.closing
     if sums is None:
-        return ["Layers were timed each by itself, their inputs not in the cache; they need not add up to the whole."]
+        return ["Each layer was timed by itself with a cold cache; the times need not add up to the whole pass."]
 
     def time(value: float) -> str:
         return units.duration(value, style)
 
     text = (
-        f"Layers in place add up to {time(sums.layers_ns)} of the {time(sums.whole_ns)} of a whole pass "
-        f"({units.share(sums.layers_ns, sums.whole_ns)})"
+        f"The times of the layers add up to {time(sums.layers_ns)}, "
+        f"{units.share(sums.layers_ns, sums.whole_ns)} of the {time(sums.whole_ns)} of a pass"
     )
     if sums.launch_gap_ns is not None and sums.busy is not None:
         text += f"; launch gap {time(sums.launch_gap_ns)} (the device is busy {sums.busy:.1%} of a pass)"
-    text += f"; not accounted for: {time(sums.rest_ns)} ({units.share(sums.rest_ns, sums.whole_ns)})."
+    text += f"; difference {time(sums.rest_ns)} ({units.share(sums.rest_ns, sums.whole_ns)})."
     lines = [text]
-    lines.append(f"Reading the clock between layers cost {time(sums.marks_ns)} in all, which is taken off.")
+    lines.append(f"Reading the clock between layers took {time(sums.marks_ns)} in total, which is subtracted.")
     return lines
 
 
@@ -250,9 +250,9 @@ def closing(found: LayerSummary, style: str) -> list[str]:
 
 
 def ceilings_sheet(profile: Profile) -> Sheet:
-    """What the device did at its best, beside its datasheet."""
+    """The highest rates measured on the device."""
     columns = (
-        Column("ceiling", "Ceiling, measured"), Column("rate", "Per second", "rate"), Column("how", "With"),
+        Column("ceiling", "Measured peak rate"), Column("rate", "Per second", "rate"), Column("how", "Measured with"),
     )  # fmt: skip
     lines = []
     for top in profile.ceilings:
@@ -266,15 +266,16 @@ def ceilings_sheet(profile: Profile) -> Sheet:
 
 
 def meaning(profile: Profile) -> list[str]:
-    """How the times were taken."""
+    """How the times were measured."""
     where = profile.environment
     versions = ", ".join(f"{name} {version}" for name, version in where.versions.items())
-    clock = "CUDA events" if where.device == "cuda" else "a monotonic clock on the CPU; no GPU took part"
-    lines = [f"Timed by {clock}, {where.started}. {versions}."]
-    flushed = "the cache overwritten before each" if all(run.flushed for run in profile.runs) else "cache as it was"
-    lines.append(f"Medians of iterations on random inputs with random weights, {flushed}.")
+    clock = "with CUDA events" if where.device == "cuda" else "on the CPU with a monotonic clock"
+    lines = [f"Measured {clock}, {where.started}. {versions}."]
+    cold = all(run.flushed for run in profile.runs)
+    cache = "The cache is overwritten before each iteration." if cold else "The cache is not overwritten."
+    lines.append(f"Medians over iterations with random inputs and weights. {cache}")
     if where.device == "cpu":
-        lines.append("Memory was not measured: PyTorch does not count it on a CPU.")
+        lines.append("Memory was not measured, because PyTorch does not record it on a CPU.")
     seen = [each for run in profile.runs for each in run.conditions]
     clocks = [each.clock_hz for each in seen if each.clock_hz]
     power = [each.power_w for each in seen if each.power_w]
@@ -282,13 +283,13 @@ def meaning(profile: Profile) -> list[str]:
     if clocks and power and warm:
         lines.append(
             f"Clock {min(clocks) / 1e6:,.0f} to {max(clocks) / 1e6:,.0f} MHz, up to {max(power):,.0f} W and "
-            f"{max(warm)} degrees Celsius, in {len(seen)} looks."
+            f"{max(warm)} degrees Celsius, in {len(seen)} readings."
         )
     if any(run.layers for run in profile.runs):
         lines.append(
-            "Ceiling: the least time under the measured ceilings over the time taken; above 100% where inputs were "
-            "still in a cache, or a convolution was done with fewer multiplications. Limit: the largest bound; "
-            "launches where starting the kernels takes longer than their work."
+            "Ceiling: the least time at the measured peak rates, divided by the measured time. It exceeds 100% if "
+            "inputs were in a cache or a convolution used fewer multiplications. Limit: the largest lower bound; "
+            "launches if launching the kernels takes longer than running them."
         )
     return lines
 
@@ -314,7 +315,7 @@ def versus_sheet(names: Sequence[str], rows: Sequence[Versus]) -> Sheet:
 def origin(name: str, profile: Profile) -> str:
     """Where a profile's figures come from, in one sentence."""
     where = profile.environment
-    return f"{name}: measured on {where.device_name} by {where.clock}, {where.started}, torch {_torch(where)}."
+    return f"{name}: measured on {where.device_name} with {where.clock}, {where.started}, torch {_torch(where)}."
 
 
 def _torch(where: Environment) -> str:

@@ -57,22 +57,22 @@ def headline(roofline: Roofline, style: str = "iec") -> str:
     settings, speed = roofline.settings, roofline.samples_per_s
     where = f"{roofline.title} on {roofline.ceilings.device} (batch {settings.batch:,}, {settings.dtype})"
     if speed is None:
-        return f"{where}: no layer computes or moves anything."
+        return f"{where}: no layer has arithmetic or memory traffic."
     return (
         f"{where}: a forward pass takes at least {units.duration(roofline.bound_ns, style)}, "
         f"at most {units.number(speed) if speed < 1000 else f'{speed:,.0f}'} samples per second. "
-        "A bound, not a prediction."
+        "This is a bound, not a prediction."
     )
 
 
 def contrast(roofline: Roofline) -> list[str]:
-    """Where parameters and work lie, and where the time: seldom in the same layers."""
+    """Shares of parameters, MACs and time by group. They are seldom in the same layers."""
     totals = roofline.totals
     if not totals.bound_ns:
         return []
     by_compute = units.share(totals.compute_limited_ns, totals.bound_ns)
     by_memory = units.share(totals.bound_ns - totals.compute_limited_ns, totals.bound_ns)
-    said = [f"{by_memory} of the bound in layers that memory limits, {by_compute} in layers that arithmetic limits."]
+    said = [f"{by_memory} of the bound is in layers limited by memory, {by_compute} in layers limited by arithmetic."]
     for group, name in _NAMES.items():
         found = roofline.by_group[group]  # type: ignore[index]
         if found.macs:
@@ -130,10 +130,10 @@ def group_sheet(roofline: Roofline) -> Sheet:
 
 
 def ceiling_sheet(roofline: Roofline) -> Sheet:
-    """The rates that the bound is worked out with, and which figure each is."""
+    """The peak rates that the bound is computed with, and where each comes from."""
     columns = (
-        Column("ceiling", "Ceiling"), Column("rate", "Per second", "rate"), Column("ridge", "Ridge", "number"),
-        Column("figure", "Figure"),
+        Column("ceiling", "Peak rate"), Column("rate", "Per second", "rate"), Column("ridge", "Ridge point", "number"),
+        Column("figure", "Origin"),
     )  # fmt: skip
     ceilings = roofline.ceilings
     lines = [
@@ -145,14 +145,14 @@ def ceiling_sheet(roofline: Roofline) -> Sheet:
 
 
 def meaning(roofline: Roofline) -> list[str]:
-    """What the numbers mean and where the ceilings come from."""
+    """What the numbers mean and where the peak rates come from."""
     sources = dict.fromkeys(filter(None, roofline.ceilings.sources.values()))
     lines = [
-        "The bound of a layer is the larger of its times for arithmetic (Compute) and for memory (Memory); bounds are "
-        "summed up over layers. FLOPs/B: FLOPs per byte moved; from the ridge on arithmetic is the limit."
+        "The bound of a layer is the larger of Compute and Memory; the bound of a network is the sum over its layers. "
+        "FLOPs/B: FLOPs per byte of memory traffic; above the ridge point, arithmetic is the limit."
     ]
     if sources:
-        lines.append(f"Ceilings, in FLOPs and of memory in bytes per second: {'; '.join(sources)}.")
+        lines.append(f"Source of the peak rates (FLOPs and bytes per second): {'; '.join(sources)}.")
     return lines + list(roofline.assumptions)
 
 

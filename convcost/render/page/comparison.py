@@ -54,14 +54,14 @@ def comparison_page(
     )
     missing = [chart for chart in drawn if chart.figure is None]
     sections = [
-        ("networks", "Side by side", _table(reports, names, compared.best if compared else {})),
+        ("networks", "Comparison", _table(reports, names, compared.best if compared else {})),
         *(_compared(compared) if compared else ()),
         *((chart.key, chart.title, chart_html(chart)) for chart in drawn if chart.figure is not None),
-        *([("same", "Measured, setting by setting", document_html(measured))] if measured and measured.parts else ()),
-        ("each", "Each network", "".join(_details(report, convention) for report in reports)),
-        ("made", "How this page was made", "".join(map(chart_html, missing)) + command_html(command, version)),
+        *([("same", "Measured times by setting", document_html(measured))] if measured and measured.parts else ()),
+        ("each", "The networks", "".join(_details(report, convention) for report in reports)),
+        ("made", "How this page was generated", "".join(map(chart_html, missing)) + command_html(command, version)),
     ]
-    return page(f"{short}: what they cost", sections, head, {"charts": chart_data(drawn)}, assets)
+    return page(f"{short}: costs", sections, head, {"charts": chart_data(drawn)}, assets)
 
 
 def _compared(found: Comparison) -> Iterator[tuple[str, str, str]]:

@@ -22,13 +22,13 @@ def difference_page(diff: Diff, verbose: bool, command: Sequence[str], version: 
         f'<header><p class="kicker">difference</p><h1>{escape(title)}</h1>'
         f'<p class="headline">{escape(headline(diff, "iec"))}</p></header>'
     )
-    changes = table(changes_sheet(diff.changes, verbose), "changes", "What each change costs") if diff.changes else ""
-    totals = table(totals_sheet(diff), "totals", "Both networks as a whole")
+    changes = table(changes_sheet(diff.changes, verbose), "changes", "Changes and their costs") if diff.changes else ""
+    totals = table(totals_sheet(diff), "totals", "Totals of both networks")
     said = "".join(f"<p>{escape(text)}</p>" for text in notes(diff, verbose))
     sections = [
         ("totals", "Before and after", f'<div class="wide">{totals}</div>{said}'),
-        ("made", "How this page was made", command_html(command, version)),
+        ("made", "How this page was generated", command_html(command, version)),
     ]
     if changes:
-        sections.insert(0, ("changes", "What changes", f'<div class="wide">{changes}</div>'))
-    return page(f"{title}: what changes", sections, head, {"charts": []}, Assets())
+        sections.insert(0, ("changes", "Changes", f'<div class="wide">{changes}</div>'))
+    return page(f"{title}: differences", sections, head, {"charts": []}, Assets())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _HEADS = (
     "Network", "Year", "Input", "Params", "Weights (MB)", "Weights (MiB)", "Activations", "MACs", "Top-1 error",
-    "Top-5 error", "Claims that differ",
+    "Top-5 error", "Differing claims",
 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def html_index(reports: Sequence[Report], links: Sequence[str], assets: str | No
     )
     head = f"<header><p class='kicker'>convcost</p><h1>What {len(reports)} networks cost</h1></header>"
     sections = [("networks", "All networks", table)]
-    return page("What networks cost", sections, head, {"charts": []}, Assets(folder=assets or ""))
+    return page("Costs of networks", sections, head, {"charts": []}, Assets(folder=assets or ""))
 
 
 def _row(report: Report, link: str, texts: Sequence[str]) -> str:

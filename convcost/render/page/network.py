@@ -80,11 +80,13 @@ def report_page(
          + command_html(command, version)),
     ]  # fmt: skip
     data = {**layer_data(report, explanations), "charts": chart_data(tuple(drawn.values()))}
-    return page(f"{title}: what it costs", sections, head, data, assets)
+    return page(f"{title}: costs", sections, head, data, assets)
 
 
 def _warnings(report: Report) -> list[str]:
-    """What must not be missed: the report's warnings, and operators that count nothing."""
+    """The report's warnings, and operators that are not counted."""
     coverage = report.coverage
-    missing = [f"NOT counted: {name} ({times} times)" for name, times in coverage.unmodelled]
+    missing = [
+        f"NOT counted, because there is no cost rule: {name} ({times} times)" for name, times in coverage.unmodelled
+    ]
     return [*missing, *report.warnings]

@@ -45,7 +45,7 @@ def cards(report: Report) -> str:
         ("Parameters", number(totals.params), f"{totals.buffers:,} buffers"),
         ("Weights", number(totals.weight_bytes, "bytes"), f"{units.size(totals.weight_bytes, 'si')}"),
         ("MACs", number(totals.macs), "multiply-accumulates"),
-        ("FLOPs", number(totals.flops), "2 × MACs + the rest"),
+        ("FLOPs", number(totals.flops), "2 × MACs + other operations"),
         ("Activations", number(totals.activation_bytes, "bytes"), f"{units.size(totals.activation_bytes, 'si')}"),
         ("Depth", f'<data value="{totals.depth}">{totals.depth}</data>',
          f"weight layers of {totals.layers:,} operations"),
@@ -65,14 +65,14 @@ def settings(report: Report) -> str:
     shown = "".join(f"<span>{escape(text)}</span>" for text in labels)
     checked, differ = _counts(report)
     if differ:
-        shown += f'<a href="#claims">{differ} of {checked} published figures differ from the exact ones</a>'
+        shown += f'<a href="#claims">{differ} of {checked} published figures differ from the computed ones</a>'
     return f"<p class='labels'>{shown}</p>"
 
 
 def chart_html(chart: Chart) -> str:
     """The place where the script draws a chart, or why there is none."""
     if chart.figure is None:
-        said = f"{chart.title}: left out, {chart.missing}."
+        said = f"{chart.title}: not shown, because {chart.missing}."
         return f'<p class="hint" data-missing="{chart.key}">{escape(said)}</p>'
     buttons = "".join(
         f'<button type="button" aria-pressed="{"false" if place else "true"}" data-view="{place}">'
@@ -114,13 +114,13 @@ def document_html(found: Document) -> str:
 def claims_html(report: Report) -> str:
     """Published figures with verdicts, each with what is known about it."""
     if not report.published:
-        return '<p class="hint">This network carries no published figures.</p>'
+        return '<p class="hint">There are no published figures of this network.</p>'
     rows = "".join(map(_claim, report.published))
-    heads = ("Published", "Claimed", "Exact", "Verdict", "Source")
+    heads = ("Published", "Claimed", "Computed", "Verdict", "Source")
     checked, differ = _counts(report)
     said = (
-        f"<p>{checked} of {len(report.published)} published figures could be checked here; {differ} "
-        f"{'differs' if differ == 1 else 'differ'} from the exact one.</p>"
+        f"<p>{checked} of {len(report.published)} published figures could be checked; {differ} "
+        f"{'differs' if differ == 1 else 'differ'} from the computed one.</p>"
     )
     # On a phone its rows are no rows of a table to a browser: the roles are said in words.
     headed = "".join(f'<th role="columnheader" scope="col">{head}</th>' for head in heads)

@@ -173,7 +173,7 @@ def test_unknown_figures_are_reported():
     )
     out = io.StringIO()
     render(comparison_document(found), "markdown", out)
-    assert out.getvalue().count("Not known of") == 2
+    assert out.getvalue().count("Unknown for") == 2
     assert "Peak, training: Conv2d was captured in eval mode" in out.getvalue()
 
 

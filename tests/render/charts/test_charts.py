@@ -271,7 +271,7 @@ def test_plot_gives_figures():
     for key in ("layers", "split", "tree"):
         figure = found.plot(key)
         assert len(figure.data) == len(next(c for c in charts_of(NetworkRecords(found)) if c.key == key).figure["data"])
-    assert found.plot().layout.title.text == "Layer by layer"
+    assert found.plot().layout.title.text == "Costs by layer"
     buttons = found.plot("tree").layout.updatemenus[0].buttons
     assert [b.label for b in buttons] == ["parameters", "MACs", "activation memory", "bytes moved"]
     assert buttons[1].args[0]["values"][0][0] == found.totals.macs

@@ -294,7 +294,12 @@ def test_claims_are_shown():
 def test_conventions_are_printed():
     """A reader must see what the numbers mean: FLOPs by kind, what activations are, what is covered."""
     text = shown(analyze(convcost.load("resnet50")), "table", convention="fvcore")
-    for said in ("FLOPs = 2 x MACs + everything else", "bytes of fresh outputs", "all 175 operations", "float32, eval"):
+    for said in (
+        "FLOPs = 2 x MACs + other operations",
+        "bytes of the outputs that are allocated",
+        "all 175 operations",
+        "float32, eval",
+    ):
         assert said in text
     assert "In the convention fvcore: " in text
 
