@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from .errors import UsageError, nearest
+from .errors import UsageError, alternatives
 from .tensor import FLOATING, ITEM_BYTES, Tensor
 
 AutocastClass = Literal["low", "float32", "promote", "keep"]
@@ -91,5 +91,5 @@ def precision_of(name: str) -> Precision:
     """
     found = PRECISIONS.get(name)
     if found is None:
-        raise UsageError(f"unknown dtype {name!r}{nearest(name, PRECISIONS)} (allowed: {', '.join(PRECISIONS)})")
+        raise UsageError(f"unknown dtype {name!r}{alternatives(name, PRECISIONS)}")
     return found

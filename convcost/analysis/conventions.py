@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..errors import UsageError, nearest
+from ..errors import UsageError, alternatives
 from .layers import LayerRecord
 from .records import ConventionTotal
 
@@ -47,6 +47,6 @@ def convention_total(name: str, layers: Iterable[LayerRecord], train: bool) -> C
         UsageError: there is no such convention; the message has the nearest spelling.
     """
     if name not in CONVENTIONS:
-        raise UsageError(f"unknown convention {name!r}{nearest(name, CONVENTIONS)} (allowed: {', '.join(CONVENTIONS)})")
+        raise UsageError(f"unknown convention {name!r}{alternatives(name, CONVENTIONS)}")
     rule, meaning = CONVENTIONS[name]
     return ConventionTotal(name, sum(rule(layer, train) for layer in layers), meaning)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from ..errors import OpError, UsageError, nearest
+from ..errors import OpError, UsageError, alternatives
 from .layers import LayerRecord
 from .report import Report
 
@@ -192,7 +192,7 @@ def quantity(key: str, among: Iterable[str]) -> Quantity:
     """
     known = tuple(among)
     if key not in known:
-        raise UsageError(f"unknown quantity {key!r}{nearest(key, known)} (allowed: {', '.join(known)})")
+        raise UsageError(f"unknown quantity {key!r}{alternatives(key, known)}")
     return QUANTITIES[key]
 
 

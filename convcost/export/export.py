@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..errors import ConvcostError, SourceError, UsageError, nearest
+from ..errors import ConvcostError, SourceError, UsageError, alternatives
 from ..graph import Graph
 from ..spec.build import graph_from_text
 from ..version import __version__
@@ -41,7 +41,7 @@ def export(graph: Graph, format: str = "spec", name: str | None = None) -> str:
     if not isinstance(graph, Graph):
         raise UsageError(f"export takes a graph, not {graph!r:.80}; convcost.load(NAME) returns a graph")
     if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}{nearest(format, FORMATS)} (allowed: {', '.join(FORMATS)})")
+        raise UsageError(f"unknown format {format!r}{alternatives(format, FORMATS)}")
     name = name or graph.about.name
     tensors = GraphTensors(graph)
     if format == "json":

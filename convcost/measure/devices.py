@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..errors import UsageError, nearest
+from ..errors import UsageError, alternatives
 from ..precision import Precision
 from ..tensor import COMPUTABLE
 
@@ -19,7 +19,7 @@ def device_of(name: str | torch.device) -> torch.device:
     """
     kind = str(name).partition(":")[0]
     if kind not in DEVICES:
-        raise UsageError(f"unknown device {str(name)!r:.40}{nearest(kind, DEVICES)} (allowed: {', '.join(DEVICES)})")
+        raise UsageError(f"unknown device {str(name)!r:.40}{alternatives(kind, DEVICES)}")
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -46,9 +46,7 @@ def dtype_of(name: str) -> torch.dtype:
         UsageError: a network cannot be built in this dtype.
     """
     if name not in COMPUTABLE:
-        raise UsageError(
-            f"a network cannot be built in {name!r}{nearest(name, COMPUTABLE)} (allowed: {', '.join(COMPUTABLE)})"
-        )
+        raise UsageError(f"a network cannot be built in {name!r}{alternatives(name, COMPUTABLE)}")
     dtype: torch.dtype = getattr(torch, name)
     return dtype
 

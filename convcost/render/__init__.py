@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO
 
-from ..errors import UsageError, nearest
+from ..errors import UsageError, alternatives
 from .formats import FORMATS
 from .sheet import Document
 
@@ -17,5 +17,5 @@ def render(document: Document, format: str, out: IO[str], units: str = "iec") ->
     """
     names = [row.name for row in FORMATS.values() if row.form in ("document", "rows")]
     if format not in names:
-        raise UsageError(f"unknown format {format!r}{nearest(format, names)} (allowed: {', '.join(names)})")
+        raise UsageError(f"unknown format {format!r}{alternatives(format, names)}")
     FORMATS[format].render(document, out, units)

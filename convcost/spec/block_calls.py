@@ -1,4 +1,4 @@
-"""What blocks are called with, and that they do not call each other in a circle."""
+"""Checks of calls of blocks: their arguments, and that blocks do not call each other in a circle."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """A compiled spec to a graph: blocks are called, repetitions written out, sizes bound, names made.
 
+What a keyword of a layer means is changed here; what it may look like, in ``parse``.
+
 A spec is expanded once, at its declared input, as a module is constructed once. A block called again with the same
 arguments on the same shapes is copied from its first expansion: that makes resnet152 cost little more than its
 eight distinct calls.

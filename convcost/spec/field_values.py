@@ -1,4 +1,4 @@
-"""What may stand in a field of an op: numbers that come out whole, texts that it knows, calls as they were."""
+"""Values of a spec to fields of an op: whole numbers, known texts, recorded calls. New kinds of fields come here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A graph while it is being built: nodes and what each gives, without any knowledge of specs."""
+"""A graph while it is being built: nodes and the tensors that each gives. Limits of graphs are changed here."""
 
 from __future__ import annotations
 

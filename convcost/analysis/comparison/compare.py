@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ...display import Shown, plotted
-from ...errors import ConvcostError, UsageError, nearest
+from ...errors import ConvcostError, UsageError, alternatives, nearest
 from ...graph import Graph
 from ..json import encoded, versioned
 from ..quantities import BATCHES, MEASURED, Quantity, Value, quantities
@@ -210,9 +210,7 @@ def _reference(
         return next(iter(figures.values()))
     if relative_to not in figures:
         known = [*REFERENCES, *figures]
-        raise UsageError(
-            f"cannot compare with {relative_to!r}{nearest(relative_to, known)} (allowed: {', '.join(known)})"
-        )
+        raise UsageError(f"cannot compare with {relative_to!r}{alternatives(relative_to, known)}")
     return figures[relative_to]
 
 

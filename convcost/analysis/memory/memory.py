@@ -9,7 +9,7 @@ from typing import Any, get_args
 import msgspec
 
 from ...display import Shown
-from ...errors import UsageError, nearest
+from ...errors import UsageError, alternatives
 from ...graph import Graph
 from ...ops.base import Kernels
 from ..report import Report, analyze
@@ -50,7 +50,7 @@ def memory(
     """
     for value, kind, known in (("mode", mode, get_args(Mode)), ("kernels", kernels, get_args(Kernels))):
         if kind not in known:
-            raise UsageError(f"{value} is {kind!r}{nearest(str(kind), known)} (allowed: {', '.join(known)})")
+            raise UsageError(f"{value} is {kind!r}{alternatives(str(kind), known)}")
     if not isinstance(accumulate, int) or accumulate < 1:
         raise UsageError(f"accumulate is the number of micro-batches, 1 or more, not {accumulate!r}")
     report = analyze(graph, batch, dtype, input_size, train=mode == "train")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from ...errors import UsageError, nearest
+from ...errors import UsageError, alternatives
 from ...ops.base import Kernels
 from ...tensor import ITEM_BYTES
 
@@ -106,5 +106,5 @@ def optimizer_of(name: str) -> Optimizer:
     """
     optimizer = OPTIMIZERS.get(name)
     if optimizer is None:
-        raise UsageError(f"unknown optimizer {name!r}{nearest(name, OPTIMIZERS)} (allowed: {', '.join(OPTIMIZERS)})")
+        raise UsageError(f"unknown optimizer {name!r}{alternatives(name, OPTIMIZERS)}")
     return optimizer

@@ -11,7 +11,7 @@ import msgspec
 import torch
 
 from ...analysis import Report, analyze
-from ...errors import ConvcostError, UsageError, nearest
+from ...errors import ConvcostError, UsageError, alternatives
 from ...export.export import export
 from ...graph import Graph
 from ...precision import PRECISIONS
@@ -154,7 +154,7 @@ def timed_device(name: str) -> torch.device:
     if kind == "meta":
         raise UsageError("nothing runs on meta, so nothing can be timed there; use --device cpu or cuda")
     if kind not in TIMED:
-        raise UsageError(f"unknown device {name!r:.40}{nearest(kind, TIMED)} (allowed: {', '.join(TIMED)})")
+        raise UsageError(f"unknown device {name!r:.40}{alternatives(kind, TIMED)}")
     try:
         return device_of(name)
     except UsageError as error:
@@ -265,7 +265,7 @@ def _check(
         (layers, "layers", LAYERS),
     ):
         if value not in known:
-            raise UsageError(f"{what} is {value!r}{nearest(str(value), known)} (allowed: {', '.join(known)})")
+            raise UsageError(f"{what} is {value!r}{alternatives(str(value), known)}")
     if not executions:
         raise UsageError(f"execution is empty (allowed: {', '.join(EXECUTIONS)})")
     sizes = () if batch is None else _as_tuple(batch)

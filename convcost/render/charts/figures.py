@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import MissingExtraError, UsageError, nearest
+from ...errors import MissingExtraError, UsageError, alternatives
 from . import CHARTS, ComparisonRecords, NetworkRecords, roofline_chart
 from .style import Chart, safe
 
@@ -28,7 +28,7 @@ def plot(record: Any, key: str, times_ns: Mapping[str, float] | None = None) -> 
     records = ComparisonRecords(record.reports) if kind == "Comparison" else NetworkRecords(record)
     known = [each.key for each in CHARTS.values() if each.of is type(records)]
     if key not in known:
-        raise UsageError(f"unknown chart {key!r}{nearest(key, known)} (allowed: {', '.join(known)})")
+        raise UsageError(f"unknown chart {key!r}{alternatives(key, known)}")
     return figure(CHARTS[key].drawn(records), key)
 
 

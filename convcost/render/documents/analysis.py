@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import units
 from ...analysis.quantities import QUANTITIES, additive
-from ...errors import UsageError, nearest
+from ...errors import UsageError, alternatives
 from ..sheet import Column, Curve, Document, Line, Paragraph, Sheet
 from .fold import folded
 
@@ -165,7 +165,7 @@ def layer_sheet(
     known = column_keys()
     for key in columns:
         if key not in known:
-            raise UsageError(f"unknown column {key!r}{nearest(key, known)} (allowed: {', '.join(known)})")
+            raise UsageError(f"unknown column {key!r}{alternatives(key, known)}")
     shown = (Column("name", "Layer"), *(_column(key, not plain) for key in columns))
     if sort is not None or top is not None:
         lines = [_line(report, report.layers[place], columns) for place in ranked(report, sort, top, bounds)]
@@ -218,7 +218,7 @@ def ranked(
         raise UsageError(f"--sort {sort} needs a GPU: --gpu NAME")
     known = sortable()
     if sort not in (*known, *TIMES):
-        raise UsageError(f"cannot sort by {sort!r}{nearest(sort, known)} (allowed: {', '.join(known)})")
+        raise UsageError(f"cannot sort by {sort!r}{alternatives(sort, known)}")
     if top is not None and top < 1:
         raise UsageError(f"--top must be 1 or more, not {top}")
     of_layer = None if sort in TIMES else QUANTITIES[sort].layer

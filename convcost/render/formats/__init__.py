@@ -23,7 +23,7 @@ from typing import IO, Any
 
 import msgspec
 
-from ...errors import UsageError, nearest
+from ...errors import UsageError, alternatives
 
 FORMS = ("document", "content", "rows", "page", "picture", "findings")
 
@@ -81,7 +81,7 @@ def register_format(name: str, render: Render, form: str = "document", suffix: s
         UsageError: there is no such form.
     """
     if form not in FORMS:
-        raise UsageError(f"unknown form {form!r}{nearest(form, FORMS)} (allowed: {', '.join(FORMS)})")
+        raise UsageError(f"unknown form {form!r}{alternatives(form, FORMS)}")
     FORMATS[name] = Format(name, form, render, suffix)
 
 
