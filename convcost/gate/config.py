@@ -31,15 +31,15 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 
-SOURCE_KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
+SOURCE_KEYS: dict[str, tuple[Callable[[Any], bool], str | Callable[[], str]]] = {
     "source": (_is_text, '"net.yaml"'),
     "name": (_is_text, '"a name"'),
     "input": (lambda value: isinstance(value, str) and _SIZE.match(value) is not None, '"3x224x224"'),
     "batch": (lambda value: type(value) is int and value > 0, "8"),
-    "dtype": (lambda value: isinstance(value, str) and value in PRECISIONS, " or ".join(PRECISIONS)),
+    "dtype": (lambda value: isinstance(value, str) and value in PRECISIONS, lambda: " or ".join(PRECISIONS)),
     "profile": (_is_text, '"runs/vgg16.json"'),
 }
-"""The keys of a source: what fits, and an example."""
+"""The keys of a source: what fits, and an example, or a function that gives it where a table may grow."""
 
 Expand = Callable[[str, str], Iterable[str]]
 """(pattern, folder that paths count from) -> the sources that it stands for."""
@@ -204,7 +204,8 @@ class _ConfigReader(Problems[Where]):
                 if fits(value):
                     keys[key] = value
                 else:
-                    self.fail(where, f"{key} is {as_written(value)}, expected {example}")
+                    shown = example if isinstance(example, str) else example()
+                    self.fail(where, f"{key} is {as_written(value)}, expected {shown}")
         return keys
 
     # --- budgets, tolerance, lock
