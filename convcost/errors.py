@@ -105,9 +105,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def alternatives(word: str, allowed: Iterable[str]) -> str:
-    """What stands behind a message about an unknown word: ``"; did you mean 'macs'? (allowed: params, macs)"``.
+    """The end of a message about an unknown word: ``"; did you mean 'macs'? (allowed: params, macs)"``.
 
-    A long list is left out where a near spelling is known.
+    A list of more than 16 words is left out if a word is similar.
     """
     words = tuple(allowed)
     near = nearest(word, words)

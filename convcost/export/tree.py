@@ -104,7 +104,7 @@ class ExportedBlock:
     """A block of the spec: the boxes that become calls of it.
 
     ``representative`` is the call with the most layers, from which the text of the block is written. ``layers`` are the
-    names of parameters that stand for layers outside. ``texts`` has the text of each field or argument in the block, by
+    names of parameters for layers outside the block. ``texts`` has the text of each field or argument in the block, by
     ``(id(leaf or box), field)``.
     """
 

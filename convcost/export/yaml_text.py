@@ -108,16 +108,16 @@ def _head(layer: YamlLayer) -> str | None:
 
 
 def _tail(layer: YamlLayer) -> list[str]:
-    found = []
+    entries = []
     if layer.projection is not None:
         row = _row(layer.projection) if layer.projection else "none"
-        found.append(f"projection: {row}" if row is not None else None)
+        entries.append(f"projection: {row}" if row is not None else None)
     if layer.merge is not None:
-        found.append(f"merge: {_braced(inline(layer.merge))}")
-    found += [f"{key}: {value}" for key, value in layer.keywords.items()]
+        entries.append(f"merge: {_braced(inline(layer.merge))}")
+    entries += [f"{key}: {value}" for key, value in layer.keywords.items()]
     if layer.first:
-        found.append(f"first: {arguments_text(layer.first)}")
-    return found  # type: ignore[return-value]
+        entries.append(f"first: {arguments_text(layer.first)}")
+    return entries  # type: ignore[return-value]
 
 
 def _braced(text: str | None) -> str:

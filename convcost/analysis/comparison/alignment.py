@@ -153,14 +153,14 @@ class _Alignment:
             self.scores[key] = _score(self.examples[kind], self.examples[other])
         return self.scores[key]
 
-    def name_score(self, x: int, y: int, found: int) -> int:
-        """The score of an equal name. A name from the user makes any two layers a pair; a generated one does not."""
+    def name_score(self, x: int, y: int, score: int) -> int:
+        """What an equal name adds to a score. A name from the user makes any two layers a pair, a generated one not."""
         name = self.before[x].name
         if is_given(name):
             return NAMED
         *blocks, last = name.split(".")
         inside = not last.isdigit() and any(map(is_given, blocks))
-        return (INSIDE if inside else NUMBERED) if found else 0
+        return (INSIDE if inside else NUMBERED) if score else 0
 
 
 def is_given(name: str) -> bool:

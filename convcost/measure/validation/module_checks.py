@@ -94,8 +94,8 @@ def _total(shapes: Shapes) -> int:
 def _unmatched(ours: Shapes, theirs: Shapes) -> str:
     left = list(theirs)
     more = [shape for shape in ours if shape not in left or left.remove(shape)]  # type: ignore[func-returns-value]
-    words = [f"only in the module: {_text(left)}"] * bool(left) + [f"only in convcost: {_text(more)}"] * bool(more)
-    return "; ".join(words)
+    parts = [f"only in the module: {_text(left)}"] * bool(left) + [f"only in convcost: {_text(more)}"] * bool(more)
+    return "; ".join(parts)
 
 
 def _text(shapes: Shapes) -> str:
