@@ -165,6 +165,7 @@ def test_without_a_shift_the_mask_is_nothing(image, shift):
 
 @pytest.mark.parametrize("image", [(14, 14), (14, 7), (7, 14), (21, 35), (16, 20), (7, 7)])
 def test_launches_of_the_mask_are_what_pytorch_dispatches(image):
+    pytest.importorskip("torch")
     logits = (-(-image[0] // 7) * -(-image[1] // 7), 3, 49, 49)
     op, inputs, _, _ = run("window_mask", logits, (1, *image, 8), window_size=7, shift=3)
     assert op.launches(inputs, False) == kernels(op.to_torch(), logits, (1, *image, 8))
