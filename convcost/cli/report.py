@@ -13,7 +13,7 @@ from ..analysis.comparison.compare import named_apart
 from ..analysis.conventions import CONVENTIONS
 from ..errors import UsageError
 from ..pages import Subject, page_text, picture_text, report_document
-from ..render.charts import ComparisonRecords, NetworkRecords, pictured
+from ..render.charts import pictured
 from ..render.formats import FORMATS
 from ..render.sheet import Document
 from .choices import OneOf
@@ -54,11 +54,6 @@ class ReportOutput(msgspec.Struct, frozen=True):
         return picture_text([each.report for each in self.subjects], self.chart)
 
 
-def _pictures(of: type) -> str:
-    first, *others = pictured(of)
-    return ", ".join([f"{first} (default)", *others])
-
-
 @click.command("report")
 @click.argument("sources", nargs=-1, type=SOURCE, required=True, metavar="SOURCE...")
 @analysis_options
@@ -72,8 +67,8 @@ def _pictures(of: type) -> str:
 )
 @format_option(ReportOutput, help="An HTML page, a Markdown report, or an SVG picture.", files=True)
 @click.option("--chart", type=OneOf(pictured), default=None,
-              help=f"The chart in the picture. For one network: {_pictures(NetworkRecords)}. For several: "
-                   f"{_pictures(ComparisonRecords)}.")  # fmt: skip
+              help="The chart in the picture: bubble, depth and totals show several networks.  [default: layers for "
+                   "one network, bubble for several]")  # fmt: skip
 @click.option("--assets", metavar="FOLDER", default=None,
               help="Write style sheet and scripts once into this folder, next to the pages, instead of into each "
                    "page.")  # fmt: skip

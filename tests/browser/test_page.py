@@ -70,7 +70,7 @@ def test_all_charts_are_drawn(visit, page_of, name):
 def test_a_chart_without_records_says_why(opened, vgg):
     told = opened.tab.eval_on_selector_all("[data-missing]", "all => all.map(one => one.textContent)")
     missing = [chart for chart in charts_of(network_records(vgg)) if chart.figure is None]
-    assert told == [f"{chart.title}: left out, {chart.missing}." for chart in missing]
+    assert told == [f"{chart.title}: not shown, because {chart.missing}." for chart in missing]
     assert "Roofline: not shown, because no GPU was given." in told
 
 

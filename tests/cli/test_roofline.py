@@ -31,7 +31,7 @@ def test_the_usual_output_and_then_the_roofline(run, roofline):
     assert result.out.startswith(usual.out)
     rest = result.out.removeprefix(usual.out)
     assert "VGG-16 (D) on H200 SXM (batch 1, float32): a forward pass takes at least 197 us" in rest
-    assert "A bound, not a prediction." in rest
+    assert "This is a bound, not a prediction." in rest
     assert "Fully connected layers: 89.4% of the parameters, 0.8% of the MACs, 52.2% of the bound." in words(rest)
     for text in (*roofline.assumptions, "tf32_tensor_flops_per_s", "https://www.nvidia.com/en-us/data-center/h200/"):
         assert text in words(rest)
@@ -138,7 +138,7 @@ def test_a_page_has_the_roofline(run, tmp_path, roofline):
     assert "Roofline on H200 SXM" in text
     assert "convcost report vgg16 --gpu h200 --no-tf32 -o page.html" in text
     assert 'data-missing="roofline"' not in text
-    assert "A bound, not a prediction." in text
+    assert "This is a bound, not a prediction." in text
     assert run("analyze", "vgg16", "--gpu", "h200", "--no-tf32", "-f", "html", "-o", str(other)) == (0, "", "")
     assert other.read_text("utf-8") == text
 

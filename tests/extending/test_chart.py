@@ -75,7 +75,7 @@ def test_the_page_has_a_section_for_it(report):
     assert '<section id="traffic" aria-labelledby="h-traffic"><h2 id="h-traffic">Bytes that are read</h2>' in page
     assert 'data-chart="traffic"' in page
     several = page_text([Subject("lenet5", report), Subject("lenet5", report)], [])
-    assert "Time of day: left out, 2 networks have no clock." in several
+    assert "Time of day: not shown, because 2 networks have no clock." in several
     assert 'data-chart="traffic"' not in several
 
 

@@ -200,7 +200,7 @@ def test_no_layer_stands_above_its_roof_by_more_than_its_other_operations(name, 
 def test_throughput():
     chart = throughput_chart({"a": [(1, 10.0), (8, 60.5)], "b": []})
     assert [(t["name"], t["x"], t["y"]) for t in chart.figure["data"]] == [("a", [1, 8], [10.0, 60.5]), ("b", [], [])]
-    assert throughput_chart({}).missing == "no measured records"
+    assert throughput_chart({}).missing == "there are no saved profiles"
 
 
 # --- several networks
@@ -278,7 +278,7 @@ def test_plot_gives_figures():
     assert len(plot(convcost.compare([found, report("alexnet")]), "totals").data) == 5
     with pytest.raises(UsageError, match="unknown chart 'layer'; did you mean 'layers'"):
         found.plot("layer")
-    with pytest.raises(UsageError, match="no chart 'memory': there is no record of its memory over time"):
+    with pytest.raises(UsageError, match="no chart 'memory': its memory over time is not known"):
         found.plot("memory")
 
 
