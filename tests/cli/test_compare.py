@@ -28,7 +28,10 @@ def test_table(run):
     assert rows["resnet152"] == ["resnet152", "152", "60.19M", "11.51G", "23.15G", "172.85", "MiB", "21.43%", "5.71%"]
     assert rows["googlenet"][-1] == "10.07%"
     assert "Relative to alexnet_2012" in result.out
-    assert "Errors of resnet152 on ImageNet: table 3, ten crops, validation; 3.57% with six networks." in result.out
+    assert (
+        "Published errors of resnet152 on ImageNet: table 3, ten crops, validation; 3.57% with six networks."
+        in result.out
+    )
 
 
 def test_memory_and_batches(run):

@@ -15,7 +15,7 @@ def test_the_bill_of_a_training_step(run):
     result = run("analyze", "resnet50", "--train", "--optimizer", "adamw", "--batch", "32", "--depth", "1")
     memory = convcost.memory(convcost.load("resnet50"), 32)
     assert result.status == 0
-    assert "ResNet-50, training (batch 32, float32, adamw): at most" in result.out
+    assert "ResNet-50, training (batch 32, float32, adamw): peak memory " in result.out
     assert f"in the backward of {memory.peak_layer}" in " ".join(result.out.split())
     for words in ("optimizer state", "saved for backward", "gradients of weights", "over time", "Largest at the peak"):
         assert words in result.out
@@ -23,7 +23,7 @@ def test_the_bill_of_a_training_step(run):
 
 def test_the_bill_of_a_forward_pass(run):
     result = run("analyze", "vgg16", "--memory")
-    assert "VGG-16 (D), inference (batch 1, float32): at most" in result.out
+    assert "VGG-16 (D), inference (batch 1, float32): peak memory " in result.out
     assert "optimizer" not in result.out
 
 
