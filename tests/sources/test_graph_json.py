@@ -18,7 +18,7 @@ from convcost.ops import make, ready
 from convcost.sources.graph_json import graph_from_json, graph_of
 from convcost.sources.load import load_shipped
 from convcost.tensor import Tensor
-from support.cases import NETWORKS, cases
+from support.cases import NETWORKS, cases, few
 
 SHIPPED = load_shipped()
 
@@ -210,7 +210,7 @@ def comes_back(graph, mode):
     return again
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", few(PLAIN, ["googlenet", "mobilenet_v2"]))
 def test_torchvision(models, name):
     import torch
 

@@ -94,7 +94,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
-@settings(QUIET, max_examples=cases(25))
+@settings(QUIET, max_examples=cases(25, least=5))
 @given(data=st.data())
 def test_random_fields(name, data):
     """No schema can be driven into anything but an op or an OpError (some unions of msgspec's crash the interpreter)."""

@@ -13,6 +13,7 @@ from convcost.spec.keywords import ADVERBS, KEYWORDS, RESERVED, STRUCTURES, comp
 from convcost.spec.nodes import LayerItem
 
 DOCS = (Path(__file__).parents[2] / "docs" / "spec-language.md").read_text("utf-8")
+FORMS = schema()["$defs"]
 HEAD = "name: net\ninput: [3, 8, 8]\n"
 
 
@@ -42,7 +43,7 @@ def test_words_that_must_stand_beside_another_are_keywords():
 def test_every_keyword_is_documented(row):
     assert row.description.endswith(".")
     assert row.name in DOCS
-    assert row.form in schema()["$defs"]
+    assert row.form in FORMS
 
 
 @pytest.mark.parametrize("word", RESERVED)

@@ -26,11 +26,11 @@ PART, LEAST = 6, 25
 Name = TypeVar("Name")
 
 
-def cases(full: int) -> int:
-    """How many random cases a test draws: ``full`` every night."""
+def cases(full: int, least: int = LEAST) -> int:
+    """How many random cases a test draws: ``full`` every night, no fewer than ``least`` by default."""
     if ASKED.isdecimal():
         return int(ASKED)
-    return full if FULL else min(full, max(full // PART, LEAST))
+    return full if FULL else min(full, max(full // PART, least))
 
 
 def few(every: Iterable[Name], chosen: Collection[Name]) -> list[Name]:
