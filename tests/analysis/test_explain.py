@@ -1,4 +1,4 @@
-"""The arithmetic with numbers filled in: it must come out as it says."""
+"""The arithmetic of ``explain``: every substitution evaluates to the stated value."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FUNCTIONS = {"floor": math.floor, "ceil": math.ceil}
 
 
 def value_of(text):
-    """What a substitution comes to; None where it is no arithmetic but words."""
+    """The value of a substitution; None if it is text and not arithmetic."""
 
     def value(node):
         if isinstance(node, ast.BinOp):
@@ -56,13 +56,13 @@ def test_value_of():
 
 
 def check(step, where):
-    """Every part between equal signs comes to the value. True if there was something to check."""
+    """Check that every part between equal signs evaluates to the value. True if the first one is arithmetic."""
     if not isinstance(step.value, (int, float)) or not step.substitution:
         return False
     parts = step.substitution.split(" = ")
     values = [value_of(part) for part in parts]
     for found in values:
-        # Rounded intermediate results, floor(1.333) + 1, come out the same.
+        # The tolerance also accepts rounded intermediate results such as floor(1.333) + 1.
         assert found is None or found == pytest.approx(step.value, rel=1e-12), (*where, step)
     return values[0] is not None
 
@@ -159,7 +159,7 @@ def test_convolution_step_by_step():
     assert lines["effective stride"][1] == "4, 4"
 
 
-def test_batch_and_dtype_enter():
+def test_batch_and_dtype():
     graph = chain((3, 8, 8), "{conv2d: {out_channels: 4, kernel_size: 3}, name: conv}")
     (found,) = explain(analyze(graph, batch=5, dtype="float16"), "conv")
     lines = {step.label: step for step in found.steps}
@@ -167,7 +167,7 @@ def test_batch_and_dtype_enter():
     assert lines["output memory"].substitution == "5*4*6*6*2"
 
 
-def test_training_enters():
+def test_training():
     graph = chain((3, 8, 8), "{dropout: 0.5, name: drop}")
     for train, value in ((False, 0), (True, 3 * 8 * 8 * 4)):
         report = analyze(graph, train=train)
@@ -176,7 +176,7 @@ def test_training_enters():
         assert memory.value == report.layers[0].activation_bytes == value
 
 
-def test_what_costs_nothing_is_left_out_unless_nothing_costs():
+def test_layers_without_costs_are_omitted_unless_all_are():
     graph = chain((3, 8, 8), "{relu: {}, name: act}", "{dropout: 0.5, name: drop}", "{flatten: {}, name: flat}")
     assert [found.name for found in explain(analyze(graph))] == ["act"]
     assert [found.name for found in explain(analyze(graph, train=True))] == ["act", "drop"]
@@ -184,7 +184,7 @@ def test_what_costs_nothing_is_left_out_unless_nothing_costs():
     assert [found.name for found in explain(analyze(idle))] == ["drop", "flat"]
 
 
-def test_shared_weights_are_read_again():
+def test_shared_weights_are_read_at_each_use():
     graph = network(
         """
         name: twice
@@ -201,7 +201,7 @@ def test_shared_weights_are_read_again():
         assert read.substitution == f"{3 * 64 * 4} + {9 * 4}"
 
 
-def test_an_embedding_reads_only_its_rows():
+def test_embedding_reads_only_the_indexed_rows():
     graph = explain_op("embedding", {"num_embeddings": 1000, "embedding_dim": 8}, [(1, 5)], "int64")
     (found,) = explain(analyze(graph))
     (read,) = [step for step in found.steps if step.label == "bytes read"]
@@ -211,7 +211,7 @@ def test_an_embedding_reads_only_its_rows():
 # --- which layers
 
 
-def test_one_layer_a_block_or_everything():
+def test_selection_of_layers():
     report = analyze(convcost.load("resnet18"))
     (one,) = explain(report, "conv2_1.conv_bn_1.conv2d_1")
     assert one.op == "conv2d"
@@ -252,7 +252,7 @@ def test_several_inputs():
     assert report.layers[0].inputs == ("input_1", "input_2")
 
 
-def test_composite_is_explained_by_its_parts():
+def test_composite_op():
     report = analyze(explain_op("multihead_attention", {"num_heads": 3}, [(2, 9, 12)]))
     names = [found.name for found in explain(report)]
     assert names[0] == "in_proj"
@@ -274,12 +274,12 @@ def test_composite_is_explained_by_its_parts():
         ("relu", {}, [(1, 3), (1, 3)], "relu takes 1 input, got 2"),
     ],
 )  # fmt: skip
-def test_impossible_op(op, fields, shapes, message):
+def test_invalid_op(op, fields, shapes, message):
     with pytest.raises(OpError) as error:
         explain_op(op, fields, shapes)
     assert message in str(error.value)
     assert "`" not in str(error.value)
 
 
-def test_every_op_has_its_name():
+def test_registry_has_common_ops():
     assert {"conv2d", "linear", "max_pool2d", "batch_norm2d"} <= set(REGISTRY)

@@ -61,7 +61,7 @@ def test_by_hand(layers, size, stride, start):
     assert not found.whole
 
 
-def test_each_dimension_for_itself():
+def test_dimensions_are_independent():
     uneven = "conv2d: {out_channels: 2, kernel_size: [1, 7], stride: [2, 1], padding: [0, 3]}"
     graph = chain((1, 64, 64), uneven, conv(3))
     found = field(graph)
@@ -78,12 +78,12 @@ def test_every_rank(op, rank):
 
 
 def test_same_padding_of_an_even_window():
-    """PyTorch puts the odd one at the end: before a window of 4 there is 1."""
+    """PyTorch pads the extra position at the end: a kernel of 4 has 1 before and 2 after."""
     assert field(chain((1, 8, 8), "conv2d: {out_channels: 1, kernel_size: 4, padding: same}")).start == (-1, -1)
 
 
-def test_longest_path_counts():
-    """Where paths join, the field is their union: an identity adds nothing to a window around it."""
+def test_identity_joined_with_a_window():
+    """The field of a sum is the union of the fields; that of the identity is inside that of the convolutions."""
     graph = network(
         """
         name: paths
@@ -104,8 +104,8 @@ def test_longest_path_counts():
     assert field(graph).start == (-4, -4)
 
 
-def test_paths_beside_each_other():
-    """Neither field holds the other: 3 positions from -2 on and 3 from 0 on make 5."""
+def test_union_of_overlapping_fields():
+    """Neither field contains the other: 3 positions from -2 and 3 from 0 make 5."""
     graph = network(
         """
         name: beside
@@ -122,7 +122,7 @@ def test_paths_beside_each_other():
 
 
 def test_permuted():
-    """The field of (N, H, W, C) is still that of height and width, and comes back with them."""
+    """The field of (N, H, W, C) is that of height and width, also after permuting back."""
     graph = chain(
         (3, 32, 32),
         "conv2d: {out_channels: 4, kernel_size: [3, 5]}",
@@ -148,7 +148,7 @@ def test_whole_input():
     assert field(chain((3, 8, 8), "flatten", "linear: 10")).whole
 
 
-def test_squeeze_and_excitation_sees_everything():
+def test_squeeze_and_excitation_is_whole():
     graph = network(
         """
         name: squeeze
@@ -163,8 +163,8 @@ def test_squeeze_and_excitation_sees_everything():
     assert field(graph).whole
 
 
-def test_what_is_not_followed_says_so():
-    """Tokens of an image have no positions left to follow; words never had any."""
+def test_undefined_fields_are_none():
+    """Flattened positions and inputs without spatial dimensions have no field."""
     assert field(convcost.load("vit_b_16"), "conv2d_1").size == (16, 16)
     assert convcost.analyze(convcost.load("swin_t")).layers[-1].receptive_field is None
     assert field(chain((3, 8, 8), "flatten: {start_dim: 2}")) is None
@@ -179,8 +179,8 @@ def test_what_is_not_followed_says_so():
     assert field(words) is None
 
 
-def test_paths_at_different_speeds_are_not_followed():
-    """A row of averages beside all rows: what a position of the sum sees cannot be said by one window and a stride."""
+def test_paths_with_different_strides_are_undefined():
+    """Averaged rows added to all rows: the union is not one window with one stride."""
     graph = network(
         """
         name: rows
@@ -196,7 +196,7 @@ def test_paths_at_different_speeds_are_not_followed():
     assert field(graph) is None
 
 
-def test_the_input_size_does_not_matter():
+def test_independent_of_the_input_size():
     graph = convcost.load("resnet18")
     small = field(graph, "conv5_2.relu_2", input_size=(3, 64, 64))
     assert small == field(graph, "conv5_2.relu_2")
@@ -222,7 +222,7 @@ def test_published(name, layer, size):
 
 
 def test_vgg16_by_hand():
-    """Each 3x3 adds twice the stride so far, each pool once."""
+    """Each 3x3 convolution adds twice the effective stride, each pooling layer adds it once."""
     size, jump = 1, 1
     for convolutions in (2, 2, 3, 3, 3):
         size += 2 * jump * convolutions
@@ -234,7 +234,7 @@ def test_vgg16_by_hand():
 
 
 def resnet_of_the_paper(name):
-    """The shipped file has the stride in the 3x3, as torchvision; the paper has it in the first 1x1."""
+    """The shipped file has the stride in the 3x3 convolution as torchvision, the paper in the first 1x1."""
     text = next(shipped.text_of(path) for path in shipped.files() if path.endswith("/resnet.yaml"))
     for ours, papers in (
         ("{out_channels: width, kernel_size: 1, bias", "{out_channels: width, kernel_size: 1, stride: stride, bias"),
@@ -253,7 +253,7 @@ def test_published_resnets(name, size):
 
 
 def test_resnet50_of_torchvision_by_hand():
-    """The first 3x3 of a stage still moves by the stride of the stage before: 427 where the paper's network has 483."""
+    """The first 3x3 of a stage has the effective stride of the previous stage: 427, not 483 as in the paper."""
     size, jump = 7 + 2 * 2, 4
     size += 2 * jump * 3
     for blocks in (4, 6, 3):
@@ -265,13 +265,13 @@ def test_resnet50_of_torchvision_by_hand():
     assert (found.size, found.stride) == ((427, 427), (32, 32))
 
 
-# --- by trial
+# --- compared with real dependence
 
 
 def dependence(graph, *sizes):
-    """Which input positions each output position reads, as sets of flat positions: by sending single ones through.
+    """For each output position, the input positions that it depends on, found by propagating one-hot inputs.
 
-    All weights are 1 and nothing is subtracted, so nothing cancels; maxima are replaced by sums.
+    All weights are 1 and maxima are replaced by means, so that no terms cancel.
     """
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
@@ -323,10 +323,10 @@ def enlargement(op):
     return int(op.scale_factor) if op.op == "upsample" else 1
 
 
-def check_by_trial(graph, *sizes):
-    """The last layer's field, against what its output positions read: widest extent, first start, mean step.
+def check_by_dependence(graph, *sizes):
+    """Compare the field of the last layer with the real dependence: largest extent, first start, mean stride.
 
-    Only positions whose field lies inside the input say something: at the border it is cut off.
+    Only positions whose field lies inside the input are compared, because the border cuts the others off.
     """
     found = field(graph)
     assert found is not None
@@ -341,12 +341,12 @@ def check_by_trial(graph, *sizes):
             inputs = seen[:, position].nonzero().flatten().tolist()
             if inputs:
                 spans[position] = (inputs[0], inputs[-1])
-        # The border also cuts inside: maps in between end before the input does, and have padding of their own.
+        # Intermediate maps have borders and padding of their own, so only positions in the middle are compared.
         middle = range(outputs // 3, outputs - outputs // 3) if outputs >= 24 else range(outputs)
         inside = {at: (a, b) for at, (a, b) in spans.items() if at in middle and a > 0 and b < length - 1}
         assert inside, "the input is too small for this network"
         assert found.size[axis] == max(end - start + 1 for start, end in inside.values())
-        # Behind enlargements fields repeat only after as many positions as these make of one.
+        # After upsampling the fields are periodic, with the product of the scale factors as period.
         period = prod(enlargement(node.op) for node in graph.nodes)
         shift = round(found.stride[axis] * period)
         for position, (start, end) in inside.items():
@@ -373,18 +373,18 @@ def check_by_trial(graph, *sizes):
         ["adaptive_avg_pool1d: 8", "conv1d: {out_channels: 1, kernel_size: 3}"],
     ],
 )
-def test_windows_by_trial(layers):
+def test_windows_by_dependence(layers):
     graph = chain((1, 48), *layers)
-    check_by_trial(graph, 48)
+    check_by_dependence(graph, 48)
 
 
 @pytest.mark.parametrize("kernel", [2, 3, 4, 5])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("padding", [0, 1])
-def test_transposed_convolution_by_trial(kernel, stride, padding):
+def test_transposed_convolution_by_dependence(kernel, stride, padding):
     fields = f"out_channels: 1, kernel_size: {kernel}, stride: {stride}, padding: {padding}"
     graph = chain((1, 12), f"conv_transpose1d: {{{fields}}}")
-    check_by_trial(graph, 12)
+    check_by_dependence(graph, 12)
 
 
 @pytest.mark.parametrize(
@@ -404,12 +404,12 @@ def test_transposed_convolution_by_trial(kernel, stride, padding):
         ["conv_transpose1d: {out_channels: 1, kernel_size: 5, stride: 2, dilation: 2}"],
     ],
 )
-def test_enlargements_by_trial(layers):
+def test_enlargements_by_dependence(layers):
     graph = chain((1, 32), *layers)
-    check_by_trial(graph, 32)
+    check_by_dependence(graph, 32)
 
 
-def test_unet_by_trial():
+def test_unet_by_dependence():
     graph = network(
         """
         name: small_unet
@@ -423,10 +423,10 @@ def test_unet_by_trial():
           - conv1d: {out_channels: 1, kernel_size: 3, padding: 1}
         """
     )
-    check_by_trial(graph, 32)
+    check_by_dependence(graph, 32)
 
 
-def test_cropped_skip_by_trial():
+def test_cropped_skip_by_dependence():
     graph = network(
         """
         name: cropped
@@ -438,11 +438,11 @@ def test_cropped_skip_by_trial():
           - {concat: {}, from: [previous, deep]}
         """
     )
-    check_by_trial(graph, 11, 14)
+    check_by_dependence(graph, 11, 14)
     assert field(graph).size == (7, 7)
 
 
-def test_permuted_by_trial():
+def test_permuted_by_dependence():
     graph = chain(
         (1, 10, 14),
         "conv2d: {out_channels: 1, kernel_size: [3, 5], stride: [1, 2]}",
@@ -450,11 +450,11 @@ def test_permuted_by_trial():
         "conv2d: {out_channels: 1, kernel_size: [2, 3]}",
         "permute: [0, 1, 3, 2]",
     )
-    check_by_trial(graph, 10, 14)
+    check_by_dependence(graph, 10, 14)
 
 
 @pytest.mark.parametrize("seed", few(range(40), range(12)))
-def test_random_networks_by_trial(seed):
+def test_random_networks_by_dependence(seed):
     draw = random.Random(seed)
     size, layers = 200, []
     for _ in range(draw.randint(1, 5)):
@@ -475,11 +475,11 @@ def test_random_networks_by_trial(seed):
         size = convcost.analyze(chain((1, 200), *layers)).layers[-1].output_shapes[0][2]
         if size < 24:
             break
-    check_by_trial(chain((1, 200), *layers, "zero_pad1d: 0"), 200)
+    check_by_dependence(chain((1, 200), *layers, "zero_pad1d: 0"), 200)
 
 
-def test_fields_are_worked_out_when_asked_for(monkeypatch):
-    """Totals cost no receptive fields."""
+def test_fields_are_computed_on_access(monkeypatch):
+    """Totals do not compute receptive fields."""
     report = convcost.analyze(chain((1, 8, 8), conv(3)))
     asked = []
     plain = Fields.all.func
