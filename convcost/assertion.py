@@ -1,4 +1,4 @@
-"""``assert_cost``: what a network may cost, as a line of a test."""
+"""``assert_cost``: bounds on the costs of a network, as an assertion of a test."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 SHOWN = 10
-"""Layers that a failure shows."""
+"""Number of layers in the message of a failure."""
 
 IMAGE = (3, 224, 224)
-"""What a module is given if the test does not say."""
+"""Default input size of a module."""
 
 
 def assert_cost(
@@ -33,35 +33,35 @@ def assert_cost(
     dtype: str | None = None,
     **bounds: int | str,
 ) -> Report:
-    """Fail unless a network costs what the test says; the message shows its layers.
+    """Assert that the costs of a network satisfy the bounds. The message of a failure shows the largest layers.
 
     Args:
         network: a SOURCE as on the command line, a ``torch.nn.Module``, a graph or a report.
-        inputs: for a module: an example tensor, or a tuple of what its ``forward`` takes.
-        input_size: without the batch; a module is given images of (3, 224, 224) if nothing else is said.
+        inputs: for a module, the example input: a tensor, or a tuple of the arguments of ``forward``.
+        input_size: without the batch; default: as declared, (3, 224, 224) for a module.
         batch, dtype: as in ``analyze``.
-        bounds: quantities (params, macs, flops, activation_bytes, weight_file_bytes, ...): a whole number is exact,
-            ``"<= 4.1G"`` a bound, and ``"25.6M"`` holds to the digits that are written.
+        bounds: by quantity (params, macs, flops, activation_bytes, weight_file_bytes, ...). An integer must be equal
+            to the figure, ``"<= 4.1G"`` is a bound, and the figure must round to ``"25.6M"``.
 
     Returns:
-        The report, for further questions.
+        The report of the network.
 
     Raises:
-        AssertionError: a figure is not what it may be.
-        UsageError: no bound, an unknown quantity, or a bound that is no figure.
+        AssertionError: a figure violates its bound.
+        UsageError: there is no bound, or a quantity or a bound is invalid.
     """
     __tracebackhide__ = True
-    known = budget_keys()
+    keys = budget_keys()
     if not bounds:
-        raise UsageError(f"assert_cost needs something to hold to, such as params='25.6M'; of {', '.join(known)}")
-    allowed = {key: bound(written, quantity(key, known).unit, "about") for key, written in bounds.items()}
+        raise UsageError(f"assert_cost needs a bound, such as params='25.6M'; the quantities are {', '.join(keys)}")
+    allowed = {key: bound(written, quantity(key, keys).unit, "about") for key, written in bounds.items()}
     report = _report(network, inputs, input_size, batch, dtype)
-    found = {key: exact(key, report) for key in allowed}
-    wrong = [key for key, value in found.items() if not allowed[key].holds(value)]
-    if wrong:
-        lines = [broken(key, allowed[key], found[key], report).message for key in wrong]
+    figures = {key: exact(key, report) for key in allowed}
+    violated = [key for key, value in figures.items() if not allowed[key].holds(value)]
+    if violated:
+        lines = [broken(key, allowed[key], figures[key], report).message for key in violated]
         raise AssertionError(
-            "\n".join([f"{report.about.name} costs something else:", *lines, "", _layers(report, wrong)])
+            "\n".join([f"{report.about.name} violates its cost bounds:", *lines, "", _layers(report, violated)])
         )
     return report
 
@@ -94,16 +94,16 @@ def _captured(module: Any, inputs: Any, input_size: Sequence[int], batch: int) -
     return capture(module, *(inputs if isinstance(inputs, (tuple, list)) else (inputs,)))
 
 
-def _layers(report: Report, wrong: Sequence[str]) -> str:
-    """The layers that are most of the first broken quantity that layers have."""
+def _layers(report: Report, violated: Sequence[str]) -> str:
+    """A table of the largest layers by the first of the quantities that layers have, else by MACs."""
     from .render import render
     from .render.documents.analysis import column_keys, layer_sheet, sortable
     from .render.sheet import Document
 
-    keys = [key for key in wrong if key in sortable()] or ["macs"]
+    keys = [key for key in violated if key in sortable()] or ["macs"]
     columns = ["op", "output", *dict.fromkeys([*keys, "params", "macs"])]
     sheet = layer_sheet(report, None, [key for key in columns if key in column_keys()], keys[0], SHOWN)
     text = io.StringIO()
     render(Document((sheet,)), "table", text)
-    more = len(report.layers) - SHOWN
-    return text.getvalue().rstrip() + (f"\n({more} more layers, all in the total)" if more > 0 else "")
+    hidden = len(report.layers) - SHOWN
+    return text.getvalue().rstrip() + (f"\n({hidden} more layers, included in the total)" if hidden > 0 else "")

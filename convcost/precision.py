@@ -1,7 +1,7 @@
-"""Precisions: which dtype weights are stored in, and which dtype each class of ops computes in.
+"""Precisions: the dtype in which weights are stored, and the dtype in which each class of ops computes.
 
 A new precision is one row of ``PRECISIONS`` (or one call of ``register_precision``). Its dtypes are rows of
-``tensor.ITEM_BYTES``; the rate of a GPU that holds for it is that of ``hardware.KEYS`` with its compute dtype.
+``tensor.ITEM_BYTES``; its rate on a GPU is the key of ``hardware.KEYS`` that lists its compute dtype.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from .errors import UsageError, alternatives
 from .tensor import FLOATING, ITEM_BYTES, Tensor
 
 AutocastClass = Literal["low", "float32", "promote", "keep"]
-"""What autocast does with the inputs of an op: cast them to the low precision, cast them to float32, cast them to the
-widest of their dtypes, or leave them alone. Source: PyTorch's op lists for CUDA autocast."""
+"""How autocast treats the inputs of an op: cast to the low precision, cast to float32, cast to the widest of their
+dtypes, or keep as they are. Source: PyTorch's op lists for CUDA autocast."""
 
 
 class Precision(msgspec.Struct, frozen=True):
     """How a network computes.
 
     Args:
-        name: what ``--dtype`` calls it.
-        stored: dtype of the parameters, buffers and inputs, by PyTorch's name.
+        name: its name for ``--dtype``.
+        stored: dtype of the parameters, buffers and inputs, by its name in PyTorch.
         compute: dtype of convolutions, linear layers and matrix products. It differs from ``stored`` in mixed
             precision, where PyTorch's autocast casts the inputs of each op.
     """
@@ -43,7 +43,7 @@ class Precision(msgspec.Struct, frozen=True):
         return self.compute if self.mixed else None
 
     def cast(self, autocast: AutocastClass, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The inputs of an op in the dtypes that it sees. Without autocast they stay as they are."""
+        """The inputs of an op after autocast; without autocast they are unchanged."""
         if not self.mixed or autocast == "keep":
             return inputs
         if autocast == "promote":
@@ -53,17 +53,17 @@ class Precision(msgspec.Struct, frozen=True):
         return tuple([Tensor(x.shape, wanted) if x.dtype in FLOATING else x for x in inputs])
 
     def copied(self, autocast: AutocastClass, inputs: tuple[Tensor, ...]) -> tuple[bool, ...]:
-        """For each input of an op, whether autocast gives the op a copy of it in another dtype."""
+        """For each input of an op, True if autocast copies it to another dtype."""
         return tuple([seen.dtype != x.dtype for x, seen in zip(inputs, self.cast(autocast, inputs), strict=True)])
 
     def weight_copy_bytes(self, autocast: AutocastClass, elements: int) -> int:
-        """Bytes of the copy that autocast makes of parameters with so many scalars; 0 if the op uses them as stored."""
+        """Bytes of autocast's copy of parameters with ``elements`` scalars; 0 if the op uses them as stored."""
         return elements * ITEM_BYTES[self.compute] if self.mixed and autocast == "low" else 0
 
 
 PRECISIONS: dict[str, Precision] = {
-    each.name: each
-    for each in (
+    precision.name: precision
+    for precision in (
         *[Precision(dtype, dtype, dtype) for dtype in ("float32", "float16", "bfloat16", "float64")],
         Precision("amp-bf16", "float32", "bfloat16"),
         Precision("amp-fp16", "float32", "float16"),
@@ -76,7 +76,7 @@ def register_precision(precision: Precision) -> None:
     """Add a precision to ``PRECISIONS``.
 
     Raises:
-        TypeError: the name is taken.
+        TypeError: the name is registered already.
     """
     if precision.name in PRECISIONS:
         raise TypeError(f"a precision {precision.name!r} is registered already")
@@ -84,12 +84,12 @@ def register_precision(precision: Precision) -> None:
 
 
 def precision_of(name: str) -> Precision:
-    """The precision of this name.
+    """The precision called ``name``.
 
     Raises:
-        UsageError: there is none; the message has the nearest spelling.
+        UsageError: there is no such precision; the message suggests the nearest name.
     """
-    found = PRECISIONS.get(name)
-    if found is None:
+    precision = PRECISIONS.get(name)
+    if precision is None:
         raise UsageError(f"unknown dtype {name!r}{alternatives(name, PRECISIONS)}")
-    return found
+    return precision

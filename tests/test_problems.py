@@ -70,7 +70,7 @@ def test_values_of_yaml():
     assert problems.row(root["b"], root.marks["b"], "b") == []
     assert [(where.line, where.column, message) for where, _, message in problems.problems] == [
         (3, 1, "a test has no key 'c' (allowed: a, b)"),
-        (1, 4, "a must be a text"),
+        (1, 4, "a must be a string"),
         (2, 4, "b must be a mapping, 'key: value'"),
         (2, 4, "b must be a list, in brackets or with dashes"),
     ]

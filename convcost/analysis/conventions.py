@@ -1,6 +1,7 @@
-"""What other counters and the papers would print for the same network. One line in a report; never a changed field.
+"""Totals under the conventions of other counters and of the papers.
 
-What PyTorch's counter and fvcore count for an op stands on the op: ``torch_flops`` and ``fvcore_flops``.
+A new convention is one row of ``CONVENTIONS``. The counts of PyTorch's counter and of fvcore are methods of the ops,
+``torch_flops`` and ``fvcore_flops``.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ CONVENTIONS: dict[str, tuple[Callable[[LayerRecord, bool], int], str]] = {
         _fvcore,
         "fvcore: 1 per multiply-accumulate, plus its counts for normalisation, adaptive pooling and upsampling",
     ),
-    "paper": (_paper, "as in the papers' tables: multiply-adds of convolutions and linear layers"),
+    "paper": (_paper, "tables of papers: 1 per multiply-accumulate of convolutions and linear layers"),
 }
-"""Name of a convention: what one layer adds to its total (in training or not), and what the total means."""
+"""By name: function from a layer, and True in training, to its count; and the description of the convention."""
 
 
 def convention_total(name: str, layers: Iterable[LayerRecord], train: bool) -> ConventionTotal:
-    """The total of some layers in the convention called ``name``.
+    """The total of the layers under the convention called ``name``; ``train`` as in the settings.
 
     Raises:
-        UsageError: there is no such convention; the message has the nearest spelling.
+        UsageError: there is no such convention; the message suggests the nearest name.
     """
     if name not in CONVENTIONS:
         raise UsageError(f"unknown convention {name!r}{alternatives(name, CONVENTIONS)}")

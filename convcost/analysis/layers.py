@@ -1,4 +1,7 @@
-"""What an analysis gives of each layer: frozen records with raw integers."""
+"""The result of an analysis for each layer: frozen records of integers.
+
+A new cost is a field of ``Cost``, which ``costs`` computes, and a property and a JSON key of ``LayerRecord``.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,18 @@ from ..tensor import Tensor
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):
-    """What one op costs on its inputs; equal layers share one record.
+    """The costs of one op on its inputs; equal layers share one record.
 
-    ``params`` are learnable scalars, ``buffers`` scalars that are kept but not learned; ``macs`` multiply-accumulates;
-    ``flops`` = 2 * macs + all other operations, by kind in ``flops_by_kind``; ``activation_bytes`` bytes of fresh
-    outputs (views and in-place results add 0); ``bytes_read`` and ``bytes_written`` the traffic with memory if nothing
-    is cached, weights included; ``launches`` kernels that eager PyTorch starts on CUDA.
+    Args:
+        group: conv, fc, attention, norm, activation, pool or other.
+        inputs, outputs: shapes (batch first) and dtypes.
+        params, buffers: learnable scalars, and scalars of buffers.
+        macs: multiply-accumulates.
+        flops: 2 * macs + all other operations; by kind in ``flops_by_kind``.
+        activation_bytes: bytes of the outputs that the op allocates; views and in-place results add 0.
+        weight_bytes, buffer_bytes: bytes of the parameters and of the buffers.
+        bytes_read, bytes_written: memory traffic without any caching, weights included.
+        launches: kernels that eager PyTorch launches on CUDA.
     """
 
     group: Group
@@ -38,16 +47,18 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
 
 
 SUMMED = tuple(key for key, kind in Cost.__annotations__.items() if kind == "int")
-"""What every layer has and adds up to the total of the same name."""
+"""Fields whose sum over the layers is the total of the same name."""
 
 
 class ReceptiveField(msgspec.Struct, frozen=True):
-    """The input positions that one output position can see, per spatial dimension.
+    """The input positions that one output position depends on, per spatial dimension.
 
-    ``size``: how many; ``stride``: how far the field moves when the output position moves by one (the effective
-    stride); ``start``: where the field of output position 0 begins, negative inside padding. ``whole`` says that every
-    position sees all of the input. Behind an enlargement positions differ: ``size`` is that of the widest field, and
-    ``stride`` a mean, which need not be whole.
+    Args:
+        size: number of input positions; after upsampling, where positions differ, that of the largest field.
+        stride: distance between the fields of adjacent output positions (the effective stride); after upsampling the
+            mean distance, which need not be an integer.
+        start: first position of the field of output position 0; negative inside padding.
+        whole: True if every output position depends on the whole input.
     """
 
     size: tuple[int, ...]
@@ -57,7 +68,7 @@ class ReceptiveField(msgspec.Struct, frozen=True):
 
 
 class LayerRecord(msgspec.Struct, frozen=True, gc=False):
-    """One layer: where it stands (``node``) and what it costs (``cost``)."""
+    """One layer: its node in the graph, and its costs. ``position`` is its index in ``graph.nodes``."""
 
     node: Node
     cost: Cost
@@ -67,7 +78,7 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def name(self) -> str:
-        """The path, ``conv3_1.conv_bn_2.conv2d_1``."""
+        """The full name, such as ``conv3_1.conv_bn_2.conv2d_1``."""
         return self.node.name
 
     @property
@@ -77,12 +88,12 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def op(self) -> str:
-        """The op's word, ``conv2d``."""
+        """The name of the op, such as ``conv2d``."""
         return self.node.op.op
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The op's fields by name, as it was bound."""
+        """The fields of the op by name, with inferred values."""
         return fields_of(self.node.op)
 
     @property
@@ -92,7 +103,7 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of what it reads; ``name.1`` is the second output of ``name``."""
+        """Names of the layers and inputs that it reads; ``name.1`` is the second output of ``name``."""
         return tuple(self._reference(position, output) for position, output in self.node.inputs)
 
     def _reference(self, position: int, output: int) -> str:
@@ -111,12 +122,12 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def params(self) -> int:
-        """Learnable scalars; 0 if the layer uses another layer's weights (they stand there)."""
+        """Learnable scalars; 0 if the layer shares the weights of another layer, which counts them."""
         return self.cost.params
 
     @property
     def buffers(self) -> int:
-        """Scalars that are kept and not learned."""
+        """Scalars of buffers, which are not learned."""
         return self.cost.buffers
 
     @property
@@ -136,7 +147,7 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def activation_bytes(self) -> int:
-        """Bytes of fresh outputs."""
+        """Bytes of the outputs that the layer allocates."""
         return self.cost.activation_bytes
 
     @property
@@ -151,32 +162,32 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of inputs and weights that are read."""
+        """Bytes read from memory: inputs and weights."""
         return self.cost.bytes_read
 
     @property
     def bytes_written(self) -> int:
-        """Bytes that are written."""
+        """Bytes written to memory."""
         return self.cost.bytes_written
 
     @property
     def launches(self) -> int:
-        """Kernels that eager PyTorch starts on CUDA."""
+        """Kernels that eager PyTorch launches on CUDA."""
         return self.cost.launches
 
     @property
     def shares(self) -> str | None:
-        """The layer whose weights this one uses, if it does not own its own."""
+        """The name of the layer whose weights this layer shares; None if it has its own."""
         return self.graph.nodes[self.node.owner].name if self.node.owner >= 0 else None
 
     @property
     def receptive_field(self) -> ReceptiveField | None:
-        """What one output position sees of the first input; None where it is not followed."""
+        """The receptive field in the first input; None if it is not defined."""
         field: ReceptiveField | None = self.receptive_fields[self.position]
         return field
 
     def to_dict(self) -> dict[str, Any]:
-        """The layer as in the JSON, of dicts, tuples and raw integers only."""
+        """The layer as plain data, as in the JSON."""
         cost, op, field = self.cost, self.node.op, self.receptive_field
         return {
             "name": self.node.name,
@@ -206,5 +217,5 @@ class LayerRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 def fields_of(op: Op) -> dict[str, Any]:
-    """An op's fields by name, as it was bound."""
+    """The fields of an op by name, with inferred values."""
     return {name: getattr(op, name) for name in op.__struct_fields__}

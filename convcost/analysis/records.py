@@ -1,4 +1,4 @@
-"""What an analysis gives: frozen records with raw integers."""
+"""The results of an analysis as frozen records of integers. A field that is added is a key in the JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Sums over a network's layers. ``input_bytes`` are the bytes of its inputs, which no layer allocates."""
+    """Sums over the layers of a network; fields as in ``Cost``. ``input_bytes``: bytes of the network's inputs."""
 
     params: int
     buffers: int
@@ -28,7 +28,7 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class GroupTotals(msgspec.Struct, frozen=True):
-    """Sums over the layers of one group, and how many there are."""
+    """Sums over the layers of one group, and the number of these layers."""
 
     params: int = 0
     macs: int = 0
@@ -38,7 +38,7 @@ class GroupTotals(msgspec.Struct, frozen=True):
 
 
 class ConventionTotal(msgspec.Struct, frozen=True):
-    """The total as another counter or the papers would print it."""
+    """The total under the convention of another counter or of the papers; see ``conventions``."""
 
     name: str
     total: int
@@ -46,10 +46,10 @@ class ConventionTotal(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A published figure beside ours.
+    """A published figure and the computed one.
 
-    ``verdict``: "agrees" (ours rounds to its printed digits), "truncated" (ours begins with its digits, cut off and not
-    rounded), "differs", or "unchecked" (the reason is in ``note``).
+    ``verdict`` is "agrees" (the computed figure rounds to the printed digits), "truncated" (it was cut off after the
+    printed digits, not rounded), "differs", or "unchecked" (``note`` has the reason).
     """
 
     quantity: str
@@ -63,7 +63,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """How much of the network the figures cover. ``unmodelled`` names each operator without a rule, with its count."""
+    """The part of the network that the figures cover. ``unmodelled``: operators without a rule, with their counts."""
 
     nodes: int
     modelled: int

@@ -1,4 +1,4 @@
-"""The report of one network, and the function that makes it."""
+"""``analyze`` and its result, ``Report``. A new result is a cached property of ``Report`` and a key of its JSON."""
 
 from __future__ import annotations
 
@@ -32,35 +32,36 @@ def analyze(
     input_size: InputSize | None = None,
     train: bool | None = None,
 ) -> Report:
-    """The exact account of a network, layer by layer.
+    """Compute the exact costs of a network layer by layer.
 
     Args:
         graph: from ``convcost.load`` or ``convcost.capture``.
-        batch: samples at once; default: those of the graph's inputs, 1 in a graph from a spec.
+        batch: batch size; default: that of the graph's inputs, which is 1 in a graph from a spec.
         dtype: ``float32``, ``float16``, ``bfloat16``, ``float64``, or mixed precision ``amp-bf16``, ``amp-fp16``;
             default: that of the captured module, float32 in a graph from a spec.
-        input_size: another size of the input without the batch, (3, 256, 256); a mapping by name if there are several.
-        train: count as in training (dropout works, batch norm makes statistics) in place of evaluation; default: as
-            it was captured, else evaluation.
+        input_size: input size without the batch, such as (3, 256, 256), or a mapping from names to sizes if the network
+            has several inputs; default: as declared.
+        train: True for training mode (dropout is active, batch norm computes statistics), False for evaluation;
+            default: the mode of the captured module, evaluation in a graph from a spec.
 
     Raises:
-        UsageError: an impossible batch, dtype or input size.
-        SpecError: a layer cannot take what arrives at this size; the message has the layer and the numbers.
+        UsageError: the batch, dtype or input size is invalid.
+        SpecError: a layer cannot process its input at this size; the message has the layer and the shapes.
     """
     if not isinstance(graph, Graph):
-        raise UsageError(f"analyze takes a graph, not {graph!r}; convcost.load(NAME) gives one")
+        raise UsageError(f"analyze takes a graph, not {graph!r}; convcost.load(NAME) returns one")
     report = Report(graph, settings_of(graph, batch, dtype, input_size, train))
-    report.costs  # noqa: B018 (what is wrong is said here, and not where the report is read)
+    report.costs  # noqa: B018 (compute them now, so that errors are raised here)
     return report
 
 
 class Report(Shown):
-    """The account of one network. Everything is exact integers; see ``to_dict`` for the JSON.
+    """The costs of one network in exact integers. Results are computed on first access.
 
     Args:
         graph: the network.
-        settings: how it runs.
-        costs: of each node, if they are known.
+        settings: batch size, input shapes, dtype and mode.
+        costs: the costs of each node; default: computed when needed.
     """
 
     def __init__(self, graph: Graph, settings: Settings, costs: Sequence[Cost] | None = None) -> None:
@@ -74,27 +75,27 @@ class Report(Shown):
 
     @cached_property
     def costs(self) -> Sequence[Cost]:
-        """The record of each node; equal layers share one.
+        """The costs of each node; equal layers share one record.
 
         Raises:
-            SpecError: a layer cannot take what arrives.
+            SpecError: a layer cannot process its input.
         """
         return walk(self.graph, self.settings)
 
     def at_batch(self, batch: int) -> Report:
-        """The network with so many samples at once; nothing is worked out before it is asked for."""
+        """The report of the same network at another batch size."""
         shapes = {name: (batch, *shape[1:]) for name, shape in self.settings.input_shapes.items()}
         return Report(self.graph, msgspec.structs.replace(self.settings, batch=batch, input_shapes=shapes))
 
     def renamed(self, name: str) -> Report:
-        """The same account under another name, with all that is worked out already; this one stays as it is."""
-        other = copy(self)
-        other.graph = self.graph.renamed(name)
-        return other
+        """A copy of the report under another name, with the results that are computed already."""
+        renamed = copy(self)
+        renamed.graph = self.graph.renamed(name)
+        return renamed
 
     @cached_property
     def layers(self) -> tuple[LayerRecord, ...]:
-        """Every layer with its place."""
+        """The layers in order of execution."""
         graph = self.graph
         fields = Fields(graph.nodes, self.costs, self.settings.input_tensors(graph))
         return tuple(
@@ -106,14 +107,14 @@ class Report(Shown):
 
     @cached_property
     def distinct(self) -> tuple[tuple[Cost, int], ...]:
-        """The distinct costs and how many layers have each: equal layers share one record."""
+        """The distinct records of costs, each with the number of layers that share it."""
         times = Counter(map(id, self.costs))
         distinct = dict(zip(map(id, self.costs), self.costs, strict=True))
         return tuple([(cost, times[key]) for key, cost in distinct.items()])
 
     @property
     def about(self) -> About:
-        """Name, title, reference."""
+        """Name, title, reference and published figures."""
         return self.graph.about
 
     @cached_property
@@ -123,19 +124,19 @@ class Report(Shown):
 
     @cached_property
     def breakdown(self) -> dict[str, GroupTotals]:
-        """Sums by group; every group is there, in the order of ``GROUPS``."""
+        """Sums by group; all groups in the order of ``GROUPS``."""
         return breakdown(self.distinct)
 
     @cached_property
     def coverage(self) -> Coverage:
-        """Which operators have no rule."""
+        """The number of modelled nodes, and the operators without a rule."""
         missing = Counter(layer.fields["function"] for layer in self.layers if not layer.node.op.modelled)
         return Coverage(len(self.costs), len(self.costs) - missing.total(), tuple(sorted(missing.items())))
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know although it is no error, each with its layer."""
-        found = []
+        """Warnings, each with the name of its layer."""
+        texts: list[str] = []
         seen: dict[tuple[int, int], tuple[str, ...]] = {}
         for layer in self.layers:
             key = (id(layer.node.op), id(layer.cost))
@@ -143,24 +144,24 @@ class Report(Shown):
                 op, inputs = layer.node.op, layer.cost.inputs
                 trained = op.training_warnings(inputs) if self.settings.mode == "train" else ()
                 seen[key] = op.warnings(inputs) + trained
-            found += [f"{layer.name}: {text}" for text in seen[key]]
-        return tuple(found)
+            texts += [f"{layer.name}: {text}" for text in seen[key]]
+        return tuple(texts)
 
     @cached_property
     def published(self) -> tuple[Verdict, ...]:
-        """The published figures with our verdict on each."""
+        """The published figures, each with the computed figure and a verdict."""
         return verdicts(self.graph, self.settings, self.layers, self.totals)
 
     def convention(self, name: str) -> ConventionTotal:
-        """The total as ``torch``, ``fvcore`` or the ``paper`` would print it.
+        """The total under the convention ``"torch"``, ``"fvcore"`` or ``"paper"``; see ``conventions``.
 
         Raises:
-            UsageError: for any other name.
+            UsageError: there is no such convention.
         """
         return convention_total(name, self.layers, self.settings.train)
 
     def to_dict(self, convention: str | None = None) -> dict[str, Any]:
-        """The report as in the JSON, of dicts, tuples and raw integers only; ``"schema": 1``."""
+        """The report as plain data, as in the JSON; ``"schema": 1``. ``convention``: also include this total."""
         plain: dict[str, Any] = msgspec.to_builtins(self._content(convention))
         return plain
 
@@ -188,13 +189,13 @@ class Report(Shown):
         )
 
     def to_json(self, convention: str | None = None, indent: int = 2, memory: Any = None, roofline: Any = None) -> str:
-        """The report as JSON text; a ``Memory`` and a ``Roofline`` come under keys of their own."""
-        more = {"memory": memory, "roofline": roofline}
-        added = {key: record.to_dict() for key, record in more.items() if record is not None}
+        """The report as JSON text; a ``Memory`` and a ``Roofline`` are added under keys of their own."""
+        records = {"memory": memory, "roofline": roofline}
+        added = {key: record.to_dict() for key, record in records.items() if record is not None}
         return encoded({**self._content(convention), **added}, indent)
 
     def to_frame(self) -> Any:
-        """The layers as a pandas DataFrame, one row each.
+        """The layers as a pandas DataFrame with one row per layer.
 
         Raises:
             MissingExtraError: pandas is not installed.
@@ -202,5 +203,10 @@ class Report(Shown):
         return to_frame(self.layers)
 
     def plot(self, chart: str = "layers") -> Any:
-        """A plotly figure: "layers", "split" or "tree"; an error says if plotly is not installed."""
+        """A plotly figure of a chart, such as "layers", "split" or "tree".
+
+        Raises:
+            UsageError: reports have no such chart.
+            MissingExtraError: plotly is not installed.
+        """
         return plotted(self, chart)

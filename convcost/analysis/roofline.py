@@ -1,4 +1,8 @@
-"""The static roofline: how fast a GPU could run each layer at most. A lower bound on its time, not a prediction."""
+"""The static roofline: a lower bound on the time of each layer on a GPU, not a prediction.
+
+The rate of a dtype comes from the hardware file (``hardware.rate_of``); a new figure per layer is a field of
+``LayerBound`` that ``_bound`` computes and, if it is a sum, of ``Bounds``.
+"""
 
 from __future__ import annotations
 
@@ -24,29 +28,33 @@ FP32, TF32 = "fp32_flops_per_s", "tf32_tensor_flops_per_s"
 BANDWIDTH = "memory_bandwidth_bytes_per_s"
 
 FIRST_WITH_TF32 = (8, 0)
-"""Ampere, by its compute capability."""
+"""The compute capability of Ampere, the first architecture with TF32."""
 
 ASSUMPTIONS = (
     "Under these assumptions no run is faster than the bound.",
-    "Each layer by itself reads its inputs and weights from memory once and writes its outputs once. What stays in a "
-    "cache, or a kernel that fuses layers, moves less and can be faster.",
-    "Every layer reaches its ceiling; those of hardware files are the vendor's dense peak rates. Multiply-accumulates "
-    "and all other operations overlap, launches of kernels cost nothing.",
-    "No algorithm with fewer multiplications (Winograd, FFT).",
+    "Each layer reads its inputs and weights from memory once and writes its outputs once. Caches, and kernels that "
+    "fuse layers, move fewer bytes and can be faster.",
+    "Every layer reaches its ceiling; the ceilings of hardware files are the vendor's dense peak rates. "
+    "Multiply-accumulates overlap with all other operations, and kernel launches take no time.",
+    "Convolutions use no algorithm with fewer multiplications (Winograd, FFT).",
 )
-"""What the bound takes for granted, in sentences."""
+"""The assumptions of the bound, one sentence or two each."""
 
 Roof = Literal["conv", "matmul", "vector", ""]
 Limit = Literal["compute", "memory", "mixed", ""]
 
 
 class Ceilings(msgspec.Struct, frozen=True):
-    """What a device can do in a second at most, for layers of one dtype.
+    """The highest rates of a device for layers of one dtype.
 
-    ``conv_flops_per_s``: multiply-accumulates (two FLOPs each) of convolutions and whatever else cuDNN computes;
-    ``matmul_flops_per_s``: of linear layers and matrix products; ``vector_flops_per_s``: everything that is not a
-    multiply-accumulate. ``words`` says for each rate by its field's name which figure it is, ``sources`` the document.
-    ``others``: the ceilings of layers that compute in another dtype, such as what autocast leaves in float32.
+    Args:
+        device: its name.
+        conv_flops_per_s: multiply-accumulates (two FLOPs each) of convolutions and other cuDNN operations.
+        matmul_flops_per_s: multiply-accumulates of linear layers and matrix products.
+        vector_flops_per_s: all other operations.
+        bytes_per_s: memory bandwidth.
+        words: description of each rate by its field's name; ``sources``: its source likewise.
+        others: ceilings of layers that compute in another dtype, such as those that autocast keeps in float32.
     """
 
     device: str
@@ -59,50 +67,52 @@ class Ceilings(msgspec.Struct, frozen=True):
     others: Mapping[str, Ceilings] = {}
 
     def rate(self, roof: Roof) -> float:
-        """FLOPs per second under this roof."""
+        """The rate of a roof in FLOPs per second."""
         rate: float = getattr(self, f"{roof or 'vector'}_flops_per_s")
         return rate
 
     def ridge(self, roof: Roof) -> float:
-        """The intensity, FLOPs per byte, from which on arithmetic is the limit under this roof."""
+        """The intensity in FLOPs per byte above which layers under this roof are limited by arithmetic."""
         return self.rate(roof) / self.bytes_per_s
 
 
 def ceilings_of(gpu: Gpu, dtype: str, tf32: bool | None = None) -> Ceilings:
-    """The datasheet's rates that hold for a dtype.
+    """The datasheet's rates for a dtype.
 
     Args:
-        dtype: as for ``analyze``. Half precision and mixed precision: tensor cores with sums in float32. What is not a
-            multiply-accumulate runs at the float32 rate: PyTorch's elementwise kernels compute in float32.
-        tf32: whether float32 may use TF32 tensor cores; None: as PyTorch does by itself, for what cuDNN computes
-            (convolutions, recurrent layers) and not for matrix products. A GPU without them uses float32.
+        gpu: the GPU.
+        dtype: as for ``analyze``. Half precision and mixed precision have the rate of tensor cores that accumulate in
+            float32. Operations other than multiply-accumulates have the float32 rate, because PyTorch's elementwise
+            kernels compute in float32.
+        tf32: True if float32 may use TF32 tensor cores, False if not; None for PyTorch's defaults, TF32 in cuDNN
+            (convolutions, recurrent layers) but not in matrix products. GPUs without TF32 use float32.
 
     Raises:
-        UsageError: the file has no rate for this dtype; the message has what there is.
+        UsageError: the GPU has no rate for this dtype; the message lists the dtypes with a rate.
     """
     precision = precision_of(dtype)
-    own, rates = precision.compute, _rates(gpu)
-    if own not in rates:
-        key = rate_of(own)
-        missing = f"{gpu.name} has no rate of {own}, {key}" if key else f"hardware files have no rate of {own}"
-        names = [each.name for each in PRECISIONS.values() if each.compute in rates]
-        raise UsageError(f"{missing}; the file of {gpu.name} is good for {', '.join(names)}")
-    if tf32 is not None and "float32" not in (own, precision.stored):
-        raise UsageError(f"TF32 is a way to compute in float32; with {dtype} there is nothing to choose")
+    compute, rates = precision.compute, _rates(gpu)
+    if compute not in rates:
+        key = rate_of(compute)
+        missing = f"{gpu.name} has no rate of {compute}, {key}" if key else f"hardware files have no rate of {compute}"
+        names = [row.name for row in PRECISIONS.values() if row.compute in rates]
+        raise UsageError(f"{missing}; the file of {gpu.name} has rates for {', '.join(names)}")
+    if tf32 is not None and "float32" not in (compute, precision.stored):
+        raise UsageError(f"TF32 is a mode of float32 and has no effect with {dtype}")
     ceilings = {kind: _of(gpu, key, key) for kind, key in rates.items() if kind != "float32"}
-    if own == "float32" or tf32 is False or _tf32_is_known(gpu):
+    if compute == "float32" or tf32 is False or _tf32_is_known(gpu):
         ceilings["float32"] = _float32(gpu, tf32)
-    return msgspec.structs.replace(ceilings.pop(own), others=ceilings)
+    return msgspec.structs.replace(ceilings.pop(compute), others=ceilings)
 
 
 def _rates(gpu: Gpu) -> dict[str, str]:
-    """The key of the rate of each dtype that a precision computes in, as far as the GPU's file has it."""
-    keys = {each.compute: rate_of(each.compute) for each in PRECISIONS.values()}
+    """Keys of the rates in the GPU's file, by the dtype that a precision computes in."""
+    keys = {precision.compute: rate_of(precision.compute) for precision in PRECISIONS.values()}
     return {dtype: key for dtype, key in keys.items() if key in gpu.figures}
 
 
 def _tf32_is_known(gpu: Gpu) -> bool:
-    """True if the file has the rate, or the GPU is too old to have any."""
+    """True if the file has the TF32 rate, or if the GPU does not support TF32."""
     if TF32 in gpu.figures or not gpu.compute_capability:
         return True
     major, minor = map(int, gpu.compute_capability.split("."))
@@ -113,10 +123,10 @@ def _float32(gpu: Gpu, tf32: bool | None) -> Ceilings:
     if tf32 is False:
         return _of(gpu, FP32, FP32)
     if not _tf32_is_known(gpu):
-        # The float32 rate would be no bound: tensor cores are faster.
+        # The float32 rate is no upper bound, because TF32 tensor cores are faster.
         raise UsageError(
-            f"{gpu.name} (compute capability {gpu.compute_capability}) can use TF32, and its file has no {TF32}; "
-            "--no-tf32 (tf32=False) counts without it"
+            f"{gpu.name} (compute capability {gpu.compute_capability}) supports TF32, but its file has no {TF32}; "
+            "use --no-tf32 (tf32=False)"
         )
     quick = max((key for key in (TF32, FP32) if key in gpu.figures), key=lambda key: gpu.figures[key].value)
     return _of(gpu, quick, quick if tf32 else FP32)
@@ -134,9 +144,9 @@ def _of(gpu: Gpu, conv: str, matmul: str) -> Ceilings:
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """The work of some layers and the least time for it; times are sums of those of the layers.
+    """The work of several layers and the lower bound on their time: sums over the layers.
 
-    ``compute_limited_ns``: how much of ``bound_ns`` lies in layers that arithmetic limits.
+    ``compute_limited_ns`` is the part of ``bound_ns`` in layers that are limited by arithmetic.
     """
 
     layers: int
@@ -150,25 +160,31 @@ class Bounds(msgspec.Struct, frozen=True):
     bound_ns: float
     compute_limited_ns: float
     limit: Limit
-    """"mixed" if some layers are limited by arithmetic and some by memory."""
+    """``"mixed"`` if some layers are limited by arithmetic and others by memory."""
 
     @property
     def intensity(self) -> float | None:
-        """FLOPs per byte; None if nothing is moved."""
+        """FLOPs per byte; None if no bytes are moved."""
         return self.flops / self.bytes_moved if self.bytes_moved else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The sums by name, the intensity with them."""
+        """The sums and the intensity by name."""
         return {**msgspec.structs.asdict(self), "intensity": self.intensity}
 
 
 class LayerBound(msgspec.Struct, frozen=True, gc=False):
-    """The least time for one layer.
+    """The lower bound on the time of one layer.
 
-    ``bytes_moved``: read and written. ``intensity``: FLOPs per byte, None if nothing is moved. ``roof``: which rate its
-    multiply-accumulates have ("vector" without any). ``compute_ns``: the larger of the time for multiply-accumulates
-    and that for all other operations, since tensor cores and vector units work side by side. ``memory_ns``: for the
-    bytes. ``bound_ns``: the larger of both; ``limit`` says which, and is "" for what neither computes nor moves.
+    Args:
+        name, path, group, params, macs, flops, launches: as in ``LayerRecord``.
+        bytes_moved: bytes read and written.
+        intensity: FLOPs per byte; None if no bytes are moved.
+        roof: the rate of its multiply-accumulates; "vector" if it has none, "" if it computes nothing.
+        compute_ns: the larger of the times for multiply-accumulates and for all other operations, because tensor cores
+            and vector units work in parallel.
+        memory_ns: time to move the bytes.
+        bound_ns: the larger of ``compute_ns`` and ``memory_ns``.
+        limit: the larger of both, "compute" or "memory"; "" if both are 0.
     """
 
     name: str
@@ -187,12 +203,12 @@ class LayerBound(msgspec.Struct, frozen=True, gc=False):
     limit: Limit
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything by name."""
+        """The fields by name."""
         return msgspec.structs.asdict(self)
 
 
 class Roofline(msgspec.Struct, Shown, frozen=True, dict=True):
-    """The least time for each layer of a network on a device, and in all if they run one after the other."""
+    """The lower bound on the time of each layer of a network on a device, and of all layers run in sequence."""
 
     title: str
     settings: Settings
@@ -203,7 +219,7 @@ class Roofline(msgspec.Struct, Shown, frozen=True, dict=True):
         return f"<Roofline {self.title!r} on {self.ceilings.device}: {self.bound_ns:,.0f} ns or more>"
 
     def summed(self, layers: Iterable[LayerBound]) -> Bounds:
-        """The sums over some of the layers."""
+        """The sums over the given layers."""
         chosen = tuple(layers)
         limits: set[Limit] = {layer.limit for layer in chosen if layer.limit}
         return Bounds(
@@ -227,22 +243,22 @@ class Roofline(msgspec.Struct, Shown, frozen=True, dict=True):
 
     @cached_property
     def by_group(self) -> dict[Group, Bounds]:
-        """The sums by group; every group is there, in the order of ``GROUPS``."""
+        """The sums by group; all groups in the order of ``GROUPS``."""
         return {group: self.summed(layer for layer in self.layers if layer.group == group) for group in GROUPS}
 
     @property
     def bound_ns(self) -> float:
-        """The least time of a forward pass: the sum over the layers."""
+        """The lower bound on the time of a forward pass in nanoseconds: the sum over the layers."""
         return self.totals.bound_ns
 
     @property
     def compute_ns(self) -> float:
-        """What arithmetic alone would take."""
+        """The time of arithmetic alone in nanoseconds."""
         return self.totals.compute_ns
 
     @property
     def memory_ns(self) -> float:
-        """What memory traffic alone would take."""
+        """The time of memory traffic alone in nanoseconds."""
         return self.totals.memory_ns
 
     @property
@@ -252,31 +268,31 @@ class Roofline(msgspec.Struct, Shown, frozen=True, dict=True):
 
     @property
     def compute_limited_ns(self) -> float:
-        """How much of the bound lies in layers that arithmetic limits."""
+        """The part of the bound in layers that are limited by arithmetic, in nanoseconds."""
         return self.totals.compute_limited_ns
 
     @property
     def samples_per_s(self) -> float | None:
-        """Samples in a second at most; None if no layer takes time."""
+        """The upper bound on samples per second; None if the time bound is 0."""
         return self.settings.batch * 1e9 / self.bound_ns if self.bound_ns else None
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What the bound takes for granted."""
+        """The assumptions of the bound in sentences."""
         return ASSUMPTIONS
 
     def plot(self, times_ns: Mapping[str, float] | None = None) -> Any:
-        """A plotly figure; ``times_ns``: measured time of each layer by its name, drawn beside the bounds."""
+        """A plotly figure. ``times_ns``, the measured time of each layer by name, is drawn next to the bounds."""
         return plotted(self, "roofline", times_ns=times_ns)
 
     def to_dict(self) -> dict[str, Any]:
-        """The roofline as in the JSON: integers and, for times in nanoseconds and ratios, floats."""
+        """The roofline as plain data, as in the JSON: integers, and floats for times and ratios."""
         plain: dict[str, Any] = msgspec.to_builtins({
             "settings": self.settings,
             "ceilings": self.ceilings,
             "assumptions": self.assumptions,
             "totals": {**self.totals.to_dict(), "samples_per_s": self.samples_per_s},
-            "by_group": {group: found.to_dict() for group, found in self.by_group.items()},
+            "by_group": {group: bounds.to_dict() for group, bounds in self.by_group.items()},
             "layers": self.layers,
         })  # fmt: skip
         return plain
@@ -291,27 +307,27 @@ def roofline(
     input_size: InputSize | None = None,
     tf32: bool | None = None,
 ) -> Roofline:
-    """The least time that a GPU needs for each layer of a forward pass. A bound, not a prediction.
+    """The lower bound on the time of each layer of a forward pass on a GPU. It is not a prediction.
 
     Args:
-        network: from ``convcost.load`` or ``convcost.capture``; or the report of one, which has its batch and dtype.
-        gpu: a GPU that ships (``convcost list --gpus``), a hardware file of your own, or ``Ceilings``.
-        batch, dtype, input_size: as for ``analyze``.
-        tf32: whether float32 may use TF32 tensor cores; None: in convolutions and not in matrix products, as PyTorch
-            does by itself.
+        network: a graph from ``convcost.load`` or ``convcost.capture``, or a report.
+        gpu: a name from ``convcost list --gpus``, the path of a hardware file, or ``Ceilings``.
+        batch, dtype, input_size: as for ``analyze``; not with a report, which has them.
+        tf32: True if float32 may use TF32 tensor cores, False if not; None for PyTorch's defaults, TF32 in
+            convolutions but not in matrix products.
 
     Raises:
-        UsageError: an unknown GPU, one without a rate for this dtype, or a batch, dtype or size beside a report.
+        UsageError: the GPU is unknown or has no rate for this dtype, or a report was given with a batch, dtype or size.
     """
     if isinstance(network, Report):
         if batch is not None or dtype is not None or input_size is not None:
-            raise UsageError("a report has its batch, dtype and size already; give the graph to change them")
+            raise UsageError("a report has its own batch, dtype and input size; pass the graph to change them")
         report = network
     else:
         report = analyze(network, batch, dtype, input_size)
     if isinstance(gpu, Ceilings):
         if tf32 is not None:
-            raise UsageError("ceilings have their rates already; tf32 is for a GPU's name")
+            raise UsageError("tf32 has no effect with Ceilings; it selects rates of a GPU's hardware file")
         ceilings = gpu
     else:
         ceilings = ceilings_of(load_gpu(gpu), report.settings.dtype, tf32)

@@ -1,4 +1,4 @@
-"""What a network is analysed with: batch size, input shapes, dtype and mode."""
+"""The settings of an analysis (batch size, input shapes, dtype, mode) and their validation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MAX_SIZE = 10**9
 """The largest batch, and the largest side of an input."""
 
 MANY = 1 << 64
-"""A batch beyond any: divided by it, a figure comes apart into what each sample adds and what is always there."""
+"""A batch size above any figure: at it, ``divmod(figure, MANY)`` is the part per sample and the constant part."""
 
 InputSize = Sequence[int] | Mapping[str, Sequence[int]]
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What was analysed: batch size, shapes of the inputs with the batch, dtype, and mode ("eval" or "train")."""
+    """Batch size, shapes of the inputs (batch first), dtype as for ``analyze``, and mode ("eval" or "train")."""
 
     batch: int
     input_shapes: Mapping[str, tuple[int, ...]]
@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def precision(self) -> Precision:
-        """The precision that ``dtype`` names."""
+        """The precision called ``dtype``."""
         return precision_of(self.dtype)
 
     @property
@@ -52,16 +52,17 @@ class Settings(msgspec.Struct, frozen=True):
 def settings_of(
     graph: Graph, batch: int | None, dtype: str | None, input_size: InputSize | None, train: bool | None
 ) -> Settings:
-    """The settings that ``analyze`` is asked for; see there.
+    """Validate the arguments of ``analyze`` and fill in the defaults.
 
     Raises:
-        UsageError: an impossible batch, dtype or input size, or another mode than a capture's.
+        UsageError: the batch, dtype or input size is invalid, or the mode is not that of the captured module.
     """
     dtype = dtype or graph.dtype or "float32"
     if train is None:
         train = graph.mode == "train"
     elif graph.mode is not None and train != (graph.mode == "train"):
-        raise UsageError(f"{graph.about.name} was captured in {graph.mode} mode; capture it again in the other one")
+        call = "module.train()" if train else "module.eval()"
+        raise UsageError(f"{graph.about.name} was captured in {graph.mode} mode; capture it again after {call}")
     precision_of(dtype)
     shapes = _input_shapes(graph, batch, input_size)
     first = next(iter(shapes.values()), ())
@@ -71,10 +72,10 @@ def settings_of(
 def _input_shapes(graph: Graph, batch: int | None, input_size: InputSize | None) -> dict[str, tuple[int, ...]]:
     allowed = isinstance(batch, int) and not isinstance(batch, bool) and (1 <= batch <= MAX_SIZE or batch == MANY)
     if batch is not None and not allowed:
-        raise UsageError(f"the batch must be a whole number of 1 or more, at most {MAX_SIZE:,}, not {str(batch)[:40]}")
+        raise UsageError(f"the batch size must be an integer from 1 to {MAX_SIZE:,}, not {str(batch)[:40]}")
     if not graph.batch_free and (batch is not None or input_size is not None):
         raise UsageError(
-            f"{graph.about.name} was captured at fixed shapes; capture it again for another batch or input"
+            f"{graph.about.name} was captured at fixed shapes; capture it again for another batch or input size"
         )
     sizes = _sizes(graph, input_size)
     if not graph.batch_free:
@@ -87,10 +88,10 @@ def _sizes(graph: Graph, input_size: InputSize | None) -> dict[str, tuple[int, .
         return {}
     names = [name for name, _ in graph.inputs]
     if isinstance(input_size, str | int):
-        raise UsageError(f"input_size is a tuple of sizes without the batch, such as (3, 224, 224), not {input_size!r}")
+        raise UsageError(f"input_size must be a tuple without the batch, such as (3, 224, 224), not {input_size!r}")
     if not isinstance(input_size, Mapping):
         if len(names) != 1:
-            raise UsageError(f"{graph.about.name} has {len(names)} inputs; give sizes by name: {', '.join(names)}")
+            raise UsageError(f"{graph.about.name} has {len(names)} inputs; specify sizes by name: {', '.join(names)}")
         input_size = {names[0]: input_size}
     for name, size in input_size.items():
         if name not in names:
@@ -104,7 +105,5 @@ def _sizes(graph: Graph, input_size: InputSize | None) -> dict[str, tuple[int, .
                 f"not {len(size)} ({'x'.join(map(str, size))})"
             )
         if any(not isinstance(side, int) or not 1 <= side <= MAX_SIZE for side in size):
-            raise UsageError(
-                f"the sizes of the input {name!r} must be whole numbers of 1 or more, at most {MAX_SIZE:,}"
-            )
+            raise UsageError(f"the sizes of the input {name!r} must be integers from 1 to {MAX_SIZE:,}")
     return {name: tuple(size) for name, size in input_size.items()}

@@ -1,4 +1,4 @@
-"""Budgets and the lock: networks held to what was allowed and to what was accepted before."""
+"""Regression checks for network costs: budgets (bounds on figures) and the lock (the figures last accepted)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What a figure may be: ``25.6M``, ``<= 4.1G``, ``100MiB``, ``25_557_032``; and how far it may move: ``1%``, ``1K``."""
+"""Bounds (``25.6M``, ``<= 4.1G``, ``100MiB``, ``25_557_032``) and tolerances (``1%``, ``1K``): parsing and comparison.
+
+A new operator is an entry of ``Operator``, ``_BOUND`` and ``_WORDS`` and a case of ``Bound.holds``; suffixes of counts
+and bytes come from ``units.SCALES``, those of times are in ``_TIMES``.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +26,25 @@ _WORDS = {"<=": "at most", ">=": "at least", "==": "exactly", "<": "less than", 
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """What a figure may be. "about": it must round to the digits of ``text``, as a published figure."""
+    """A bound on a figure.
+
+    Args:
+        operator: the comparison; "about" requires the figure to round to the digits of ``text``.
+        value: the bound as an integer: a count, bytes or nanoseconds.
+        text: the bound as it was written, without the operator.
+    """
 
     operator: Operator
     value: int
     text: str
 
-    def holds(self, found: float) -> bool:
-        """Whether a figure keeps to it."""
+    def holds(self, figure: float) -> bool:
+        """Return True if the figure satisfies the bound."""
         if self.operator == "about":
-            return verdict_on(self.text, int(found)) == "agrees"
+            return verdict_on(self.text, int(figure)) == "agrees"
         return {
-            "<=": found <= self.value, ">=": found >= self.value, "==": found == self.value,
-            "<": found < self.value, ">": found > self.value,
+            "<=": figure <= self.value, ">=": figure >= self.value, "==": figure == self.value,
+            "<": figure < self.value, ">": figure > self.value,
         }[self.operator]  # fmt: skip
 
     def __str__(self) -> str:
@@ -42,19 +52,19 @@ class Bound(msgspec.Struct, frozen=True):
 
 
 class Tolerance(msgspec.Struct, frozen=True):
-    """How far a figure may be from what is locked: a number, or a share in parts of ``whole``."""
+    """Largest allowed distance from a locked figure: ``part``, or ``part / whole`` of it if ``whole`` is not 0."""
 
     part: int = 0
     whole: int = 0
 
     @property
     def exact(self) -> bool:
-        """True if it may not move at all."""
+        """True if no difference is allowed."""
         return not self.part
 
-    def allows(self, locked: int, found: int) -> bool:
-        """Whether a figure is near enough."""
-        distance = abs(found - locked)
+    def allows(self, locked: int, figure: int) -> bool:
+        """Return True if the distance from ``locked`` is within the tolerance."""
+        distance = abs(figure - locked)
         return distance <= self.part if not self.whole else distance * self.whole <= self.part * locked
 
 
@@ -62,64 +72,64 @@ EXACT = Tolerance()
 
 
 def bound(written: object, unit: str, default: Operator) -> Bound:
-    """A bound as people write it.
+    """Parse a bound.
 
     Args:
-        written: a whole number, or a text with or without an operator: ``25.6M``, ``<= 100MiB``.
-        unit: "bytes", "duration" (nanoseconds), or anything else for a count.
-        default: the operator of a figure without one.
+        written: an integer, or a string with or without an operator: ``25.6M``, ``<= 100MiB``.
+        unit: "bytes", "duration" (in nanoseconds), or anything else for a count.
+        default: the operator of a figure that is written without one.
 
     Raises:
-        UsageError: no figure, a negative or broken number, bytes where a count is wanted or the other way round.
+        UsageError: ``written`` is not a number, is negative, is not an integer, or has the suffix of another unit.
     """
     if isinstance(written, int) and not isinstance(written, bool):
         if written < 0:
-            raise UsageError(f"{written} is negative; no network is below 0")
+            raise UsageError(f"{written} is negative; figures are 0 or more")
         return Bound("==" if default == "about" else default, written, f"{written:,}")
     if not isinstance(written, str):
-        raise UsageError(f"{as_written(written)} is neither a whole number nor a text such as {_example(unit)}")
+        raise UsageError(f"{as_written(written)} is neither an integer nor a string such as {_example(unit)}")
     match = _BOUND.match(written)
     assert match
     sign, figure = match.groups()
     value = _figure(figure, unit)
     operator: Operator = {"=": "=="}.get(sign, sign) or default  # type: ignore[assignment]
     if operator == "<" and not value:
-        raise UsageError(f"{written!r} is impossible: nothing is below 0")
+        raise UsageError(f"{written!r} cannot be satisfied: figures are 0 or more")
     if operator == "about" and figure.replace(",", "").isdigit():
         operator = "=="
     return Bound(operator, value, figure)
 
 
 def tolerance(written: object, unit: str) -> Tolerance:
-    """A tolerance as people write it: ``0``, ``1000``, ``1K``, ``0.5%``.
+    """Parse a tolerance: ``0``, ``1000``, ``1K``, ``0.5%``; ``unit`` as for ``bound``.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: ``written`` has none of these forms.
     """
     if isinstance(written, str) and (match := _PERCENT.match(written)):
         decimals = match.group(2) or ""
         return Tolerance(int(match.group(1) + decimals), 100 * 10 ** len(decimals))
     if isinstance(written, float):
-        raise UsageError(f"{written} is neither a whole number nor a share such as '0.5%'")
-    found = bound(written, unit, "<=")
+        raise UsageError(f"{written} is neither an integer nor a percentage such as '0.5%'")
+    number = bound(written, unit, "<=")
     if isinstance(written, str) and _BOUND.match(written).group(1):  # type: ignore[union-attr]
-        raise UsageError(f"{written!r}: a tolerance has no operator; write {found.text}, or a share such as '0.5%'")
-    return Tolerance(found.value)
+        raise UsageError(f"{written!r}: a tolerance has no operator; write {number.text} or a percentage such as 0.5%")
+    return Tolerance(number.value)
 
 
 def _figure(text: str, unit: str) -> int:
     match = units.FIGURE.match(text.replace("_", ""))
     scales = {"bytes": _BYTES, "duration": _TIMES}.get(unit, _COUNTS)
     if not match:
-        raise UsageError(f"{text!r} is no figure such as {_example(unit)}")
+        raise UsageError(f"{text!r} is not a figure; write one such as {_example(unit)}")
     whole, decimals, suffix = match.group(1).replace(",", ""), match.group(2) or "", match.group(3)
     if suffix not in scales:
-        what = {"bytes": "bytes are written with", "duration": "a time is written with"}.get(unit)
-        what = what or "a count is written with"
-        raise UsageError(f"{text!r}: {what} {', '.join(filter(None, scales))} or nothing, not {suffix!r}")
-    value, rest = divmod(int(whole + decimals) * scales[suffix], 10 ** len(decimals))
-    if rest and not (unit in ("bytes", "duration") and suffix):
-        raise UsageError(f"{text!r} is not a whole number")
+        noun = {"bytes": "a size in bytes", "duration": "a time"}.get(unit, "a count")
+        allowed = ", ".join(filter(None, scales))
+        raise UsageError(f"{text!r}: the suffix of {noun} is {allowed} or none, not {suffix!r}")
+    value, remainder = divmod(int(whole + decimals) * scales[suffix], 10 ** len(decimals))
+    if remainder and not (unit in ("bytes", "duration") and suffix):
+        raise UsageError(f"{text!r} is not an integer")
     return int(value)
 
 

@@ -1,4 +1,7 @@
-"""The check: every source analysed once, held to its budgets and to the lock."""
+"""``convcost check``: analyse every source once and compare its figures with its budgets and with the lock.
+
+A new kind of comparison is a function that returns findings, called in ``check``.
+"""
 
 from __future__ import annotations
 
@@ -26,62 +29,64 @@ if TYPE_CHECKING:
     from ..profiles.profile import Profile
 
 Load = Callable[[Source, "Profile | None"], Report]
-"""(source, the saved profile that it is, if it is one) -> its report."""
+"""Function from a source, and the saved profile if the source is one, to the report of the source."""
 
 LARGEST = 3
-"""How many of the costliest layers a broken budget names."""
+"""Number of layers that a message names: the largest ones of a broken budget, or the first changed ones."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A check, and with an update the text that the lock should have."""
+    """The report of a check and, after an update, the new text of the lock."""
 
     report: CheckReport
     lock_text: str | None = None
 
 
 def check(config: Config, load: Load, only: Sequence[str] = (), update: bool = False) -> Outcome:
-    """Check every source of the settings, or ``only`` those.
+    """Check the sources of a configuration.
 
     Args:
-        load: gives the report of a source, and is handed the saved profile that the source is, if it is one; what it
-            raises on purpose becomes a finding of this source.
-        update: accept what there is: the lock is not looked at but written anew (by the caller, from ``lock_text``).
+        config: the settings.
+        load: returns the report of a source. A ``ConvcostError`` that it raises becomes a finding of the source.
+        only: names of the sources to check; default: all.
+        update: do not compare with the lock but return its new text in ``lock_text``; the caller writes the file.
     """
     findings = list(config.problems)
     lock, replaceable = _lock(config, findings, update)
     names = [source.name for source in config.sources]
-    chosen = [source for source in config.sources if not only or source.name in only]
     entries: dict[str, Lines] = {}
     checked = []
     profiles = Profiles()
-    for source in chosen:
-        found: list[Finding] = []
+    for source in config.sources:
+        if only and source.name not in only:
+            continue
+        of_source: list[Finding] = []
         figures: dict[str, int] = {}
         try:
             report = load(source, profiles.own(source))
         except ConvcostError as error:
-            found += _mistakes(error, str(source.where))
+            of_source += _mistakes(error, str(source.where))
         else:
-            figures = _figures(report)
-            found += _unmodelled(report, source)
-            found += _budgets(config.budgets, source, report, figures, profiles)
+            figures = {key: exact(key, report) for key in lock_keys()}
+            of_source += _unmodelled(report, source)
+            of_source += _budgets(config.budgets, source, report, figures, profiles)
             if config.lock is not None:
                 entries[source.name] = entry(report)
                 if lock is not None and not update:
-                    found += _held(config, source, report, figures, entries[source.name], lock, names)
-        checked.append(Checked(source.name, str(source.where), figures, tuple(found)))
+                    of_source += _locked(config, source, report, figures, entries[source.name], lock, names)
+        checked.append(Checked(source.name, str(source.where), figures, tuple(of_source)))
     if lock is not None and not update and not only:
         findings += _orphans(lock, entries, names)
     result = CheckReport(config.file, config.lock, tuple(checked), tuple(findings))
     if not update or config.lock is None or not replaceable:
         return Outcome(result)
     if config.problems and lock is not None:
-        names = [*lock.entries]  # a mistake in the settings may hide a source: nothing is taken out
+        names = [*lock.entries]  # a mistake in the settings may hide a source, so no entry is removed
     return _updated(result, lock, entries, names)
 
 
 def _mistakes(error: ConvcostError, where: str) -> list[Finding]:
-    """A finding for each mistake, at its own line if that is in a file that is there, and else at ``where``."""
+    """One finding per mistake, located at the line of the mistake if that file exists, else at ``where``."""
     if not isinstance(error, SpecError):
         return [Finding("error", str(error), where=where)]
     return [
@@ -92,12 +97,8 @@ def _mistakes(error: ConvcostError, where: str) -> list[Finding]:
     ]
 
 
-def _figures(report: Report) -> dict[str, int]:
-    return {key: exact(key, report) for key in lock_keys()}
-
-
 def _lock(config: Config, findings: list[Finding], update: bool) -> tuple[Lock | None, bool]:
-    """The lock, if there is one to read; False if an update may not replace it: a newer version wrote it."""
+    """The lock, or None; and whether an update may replace the file, which it may not if a newer version wrote it."""
     if config.lock is None:
         return None, False
     try:
@@ -108,7 +109,7 @@ def _lock(config: Config, findings: list[Finding], update: bool) -> tuple[Lock |
             findings += _mistakes(error, f"{config.lock}:1")
         return None, not newer
     if lock is None and not update:
-        message = f"there is no {config.lock} yet; convcost check --update writes it"
+        message = f"{config.lock} does not exist; convcost check --update writes it"
         findings.append(Finding("error", message, where=f"{config.file}:1"))
     return lock, True
 
@@ -118,7 +119,7 @@ def _unmodelled(report: Report, source: Source) -> list[Finding]:
     if not missing:
         return []
     names = ", ".join(f"{name} ({times})" for name, times in missing)
-    return [Finding("note", f"not counted, for want of a rule: {names}", where=str(source.where))]
+    return [Finding("note", f"not counted, because convcost has no rule for it: {names}", where=str(source.where))]
 
 
 # --- budgets
@@ -127,11 +128,11 @@ def _unmodelled(report: Report, source: Source) -> list[Finding]:
 def _budgets(
     budgets: Sequence[Budget], source: Source, report: Report, figures: Mapping[str, int], profiles: Profiles
 ) -> list[Finding]:
-    own = {budget.quantity for budget in budgets if budget.source == source.name}
-    found = []
+    specific = {budget.quantity for budget in budgets if budget.source == source.name}
+    findings = []
     for budget in budgets:
-        # A budget of its own stands in place of the one for all.
-        if budget.source != source.name and (budget.source is not None or budget.quantity in own):
+        # A budget of this source replaces the common budget of the same quantity.
+        if budget.source != source.name and (budget.source is not None or budget.quantity in specific):
             continue
         try:
             value: float
@@ -142,29 +143,28 @@ def _budgets(
             else:
                 value = exact(budget.quantity, report)
         except ConvcostError as error:
-            found.append(Finding("error", f"{budget.quantity}: {error}", budget.quantity, where=str(budget.where)))
+            findings.append(Finding("error", f"{budget.quantity}: {error}", budget.quantity, where=str(budget.where)))
             continue
         if not budget.bound.holds(value):
-            found.append(broken(budget.quantity, budget.bound, value, report, str(budget.where)))
-    return found
+            findings.append(broken(budget.quantity, budget.bound, value, report, str(budget.where)))
+    return findings
 
 
 def broken(quantity: str, bound: object, value: float, report: Report, where: str | None = None) -> Finding:
-    """The finding of a figure that is not what it may be, with the layers that are most of it."""
-    exact, shown = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}", _shown(quantity, value)
-    said = exact if shown.startswith(exact) else f"{exact} ({shown})"
-    message = f"{quantity} is {said}, allowed is {bound}"
+    """The finding of a figure that violates a bound; for a sum over layers it names the largest layers."""
+    full, rounded = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}", _rounded(quantity, value)
+    figure = full if rounded.startswith(full) else f"{full} ({rounded})"
+    message = f"{quantity} is {figure}, expected {bound}"
     of_layer = quantities(measured=True)[quantity].layer
     if of_layer is not None:
         parts = sorted(((of_layer(layer), layer) for layer in report.layers), key=lambda part: -part[0])[:LARGEST]
-        costly = [(layer, size) for size, layer in parts if size]
-        if costly:
-            names = ", ".join(f"{layer.name} {_shown(quantity, part)}" for layer, part in costly)
-            message += f"; most of it in {names}"
+        largest = ", ".join(f"{layer.name} {_rounded(quantity, part)}" for part, layer in parts if part)
+        if largest:
+            message += f"; largest layers: {largest}"
     return Finding("budget", message, quantity, str(bound), value, where)
 
 
-def _shown(quantity: str, value: float) -> str:
+def _rounded(quantity: str, value: float) -> str:
     unit = quantities(measured=True)[quantity].unit
     if unit == "duration":
         return units.duration(value)
@@ -176,7 +176,7 @@ def _shown(quantity: str, value: float) -> str:
 # --- the lock
 
 
-def _held(
+def _locked(
     config: Config, source: Source, report: Report, figures: Mapping[str, int], lines: Lines, lock: Lock,
     names: Sequence[str],
 ) -> list[Finding]:  # fmt: skip
@@ -195,25 +195,25 @@ def _held(
 
 
 def _missing(source: Source, lines: Lines, lock: Lock, names: Sequence[str]) -> Finding:
-    """A source without an entry: new, or an old one under another name."""
+    """The finding of a source without an entry: it is new, or its entry has another name."""
     for name, other in lock.entries.items():
         if name not in names and other.lines == lines:
-            message = f"called {name} in {lock.file}, and the same; convcost check --update writes the new name"
+            message = f"named {name} in {lock.file}, otherwise unchanged; convcost check --update renames it"
             return Finding("note", message, where=str(source.where))
     message = f"{source.name} is not in {lock.file}; convcost check --update adds it"
     return Finding("error", message, where=str(source.where))
 
 
 def _orphans(lock: Lock, entries: Mapping[str, Lines], names: Sequence[str]) -> list[Finding]:
-    """Entries of the lock that belong to no source, unless the source is only called otherwise."""
+    """Findings of the entries that belong to no source; renamed sources are left out."""
     renamed = {lines for name, lines in entries.items() if name not in lock.entries}
     return [
         Finding(
-            "lock", f"{name} is in {lock.file} and not among the sources; convcost check --update removes it",
-            where=f"{lock.file}:{found.line}",
+            "lock", f"{name} is in {lock.file} but not among the sources; convcost check --update removes it",
+            where=f"{lock.file}:{locked.line}",
         )
-        for name, found in lock.entries.items()
-        if name not in names and found.lines not in renamed
+        for name, locked in lock.entries.items()
+        if name not in names and locked.lines not in renamed
     ]  # fmt: skip
 
 
@@ -224,42 +224,42 @@ def _differences(
     new_input, _, new_claims = values_of(lines)
     layers = changes(layers_of(locked.lines), placed(report.layers)).changes
     where = _place(layers, source)
-    found = []
+    findings = []
     if old_input != new_input:
-        found.append(Finding("lock", f"input {old_input} -> {new_input}", "input", old_input, None, where))
+        findings.append(Finding("lock", f"input {old_input} -> {new_input}", "input", old_input, None, where))
     failing = [
         key for key, tolerance in config.tolerance.items() if not tolerance.allows(old.get(key, 0), figures[key])
     ]  # fmt: skip
-    # What one layer loses and another gains is a change too, where no change is allowed.
+    # With a tolerance of 0, changes of layers that cancel in the total count too.
     failing += [
         key
         for key in ("params", "macs")
         if key not in failing and config.tolerance[key].exact and _moves(layers, key)
     ]  # fmt: skip
     for key in sorted(failing, key=lock_keys().index):
-        message = _step(key, old.get(key, 0), figures[key])
-        found.append(Finding("lock", message, key, old.get(key), figures[key], where))
-    if found:
-        # The layers once, behind all that they explain.
-        found[-1] = msgspec.structs.replace(found[-1], changes=tuple(layers))
-    found += _claims(old_claims, new_claims, source)
-    if found:
-        return [*found, *_written_by(lock)]
-    return _harmless(layers, old, figures, where)
+        message = _change(key, old.get(key, 0), figures[key])
+        findings.append(Finding("lock", message, key, old.get(key), figures[key], where))
+    if findings:
+        # The changed layers are listed once, after the last figure that they explain.
+        findings[-1] = msgspec.structs.replace(findings[-1], changes=tuple(layers))
+    findings += _claims(old_claims, new_claims, source)
+    if findings:
+        return [*findings, *_written_by(lock)]
+    return _tolerated(layers, old, figures, where)
 
 
 def _moves(layers: Sequence[Change], quantity: str) -> bool:
     return any(before != after for before, after in (getattr(change, quantity) for change in layers))
 
 
-def _step(quantity: str, before: int, after: int) -> str:
+def _change(quantity: str, before: int, after: int) -> str:
     if before == after:
-        return f"{quantity} {after:,} in all as before, but not in each layer"
+        return f"{quantity} {after:,} in total as before, but the layers differ"
     return f"{quantity} {before:,} -> {after:,} ({after - before:+,})"
 
 
 def _place(layers: Sequence[Change], source: Source) -> str:
-    """Where the first change stands, if that is a file of the user's, and else the source's line in the settings."""
+    """The location of the first change if it is in an existing file, else the source's line in the settings."""
     for change in layers:
         if change.where and os.path.isfile(change.where.rsplit(":", 2)[0]):
             return change.where
@@ -267,10 +267,10 @@ def _place(layers: Sequence[Change], source: Source) -> str:
 
 
 def _claims(old: Sequence[str], new: Sequence[str], source: Source) -> list[Finding]:
-    """Published figures that came, went, or have another verdict."""
-    gone, come = Counter(old) - Counter(new), Counter(new) - Counter(old)
-    texts = [f"published {text}: in the lock, and no more" for text in gone.elements()]
-    texts += [f"published {text}: not in the lock" for text in come.elements()]
+    """Findings of published figures that were added, removed, or have a new verdict."""
+    removed, added = Counter(old) - Counter(new), Counter(new) - Counter(old)
+    texts = [f"published {text}: only in the lock" for text in removed.elements()]
+    texts += [f"published {text}: not in the lock" for text in added.elements()]
     return [Finding("published", text, where=str(source.where)) for text in texts]
 
 
@@ -280,33 +280,33 @@ def _written_by(lock: Lock) -> list[Finding]:
     if lock.convcost == __version__:
         return []
     message = (
-        f"the lock was written by convcost {lock.convcost}, this is {__version__}: if the network is the same, the "
-        "changelog says which figures are counted otherwise"
+        f"the lock was written by convcost {lock.convcost}, this is {__version__}: if the network is unchanged, see "
+        "the changelog for figures that are counted differently"
     )
     return [Finding("note", message, where=f"{lock.file}:3")]
 
 
-def _harmless(
+def _tolerated(
     layers: Sequence[Change], old: Mapping[str, int], figures: Mapping[str, int], where: str
 ) -> list[Finding]:  # fmt: skip
-    """What is another without a change that counts: moved layers, another activation, memory."""
-    other = [_step(key, old[key], figures[key]) for key in lock_keys() if key in old and old[key] != figures[key]]
-    if not layers and not other:
+    """A note on differences within the tolerances, such as moved layers or another activation function."""
+    totals = [_change(key, old[key], figures[key]) for key in lock_keys() if key in old and old[key] != figures[key]]
+    if not layers and not totals:
         return []
-    named = ", ".join(f"{change.name} {change.kind}" for change in layers[:LARGEST])
-    more = f" and {len(layers) - LARGEST} more" if len(layers) > LARGEST else ""
-    parts = [*other, *([named + more] if layers else [])]
-    message = f"{'; '.join(parts)}: allowed; convcost check --update records it"
+    first = ", ".join(f"{change.name} {change.kind}" for change in layers[:LARGEST])
+    rest = f" and {len(layers) - LARGEST} more" if len(layers) > LARGEST else ""
+    parts = [*totals, *([first + rest] if layers else [])]
+    message = f"{'; '.join(parts)}: within the tolerance; convcost check --update records it"
     return [Finding("note", message, where=where, changes=tuple(layers))]
 
 
 def _updated(result: CheckReport, lock: Lock | None, entries: Mapping[str, Lines], keep: Sequence[str]) -> Outcome:
-    """The new text of the lock. A source that could not be read, or was not asked for, keeps its entry."""
+    """The outcome of an update. A source that could not be read, or was not selected, keeps its valid entry."""
     from ..version import __version__
 
     before = lock.entries if lock is not None else {}
-    kept = {name: before[name].lines for name in keep if name in before and not before[name].problem}
-    lines = {**kept, **entries}
+    unchanged = {name: before[name].lines for name in keep if name in before and not before[name].problem}
+    lines = {**unchanged, **entries}
     changed = sorted(
         name for name in {*before, *lines} if name not in before or lines.get(name) != before[name].lines
     )  # fmt: skip

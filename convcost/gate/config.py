@@ -1,6 +1,7 @@
 """The settings of ``convcost check``: ``convcost.toml``, or ``[tool.convcost]`` in ``pyproject.toml``.
 
-A new setting is a key in ``KEYS`` or ``SOURCE_KEYS`` and a field of ``Config`` or ``Source``.
+A new setting is a key in ``KEYS`` or ``SOURCE_KEYS``, a field of ``Config`` or ``Source``, and is read in
+``_ConfigReader``.
 """
 
 from __future__ import annotations
@@ -39,16 +40,22 @@ SOURCE_KEYS: dict[str, tuple[Callable[[Any], bool], str | Mapping[str, object]]]
     "dtype": (lambda value: isinstance(value, str) and value in PRECISIONS, PRECISIONS),
     "profile": (_is_text, '"runs/vgg16.json"'),
 }
-"""The keys of a source: what fits, and an example or the table of all that fit."""
+"""The keys of a source: a function that accepts its valid values, and an example, or the table of valid names."""
 
 Expand = Callable[[str, str], Iterable[str]]
-"""(pattern, folder that paths count from) -> the sources that it stands for."""
+"""Function from a pattern and the folder that it is relative to, to the sources that match."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A source to check, what it is called in the lock, and what it is analysed with.
+    """A source to check, and the options of its analysis.
 
-    ``profile``: the file of a saved profile, whose times budgets bound; a source that is one needs none.
+    Args:
+        name: its name in the lock and in ``budgets``.
+        source: the SOURCE, relative to the working folder.
+        where: its line in the settings.
+        input_size: without the batch; default: as declared.
+        batch, dtype: as for ``analyze``.
+        profile: the file of a saved profile, for budgets of measured times. Not needed if the source is a profile.
     """
 
     name: str
@@ -61,7 +68,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """A bound on one quantity of one source, or of all (``source`` None)."""
+    """A bound on one quantity of one source, or of every source if ``source`` is None."""
 
     quantity: str
     bound: Bound
@@ -70,7 +77,7 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """What is checked. ``problems``: mistakes in the file, each with its line; the rest is checked all the same."""
+    """The settings of a check. ``problems``: mistakes in the file, each with its line; valid settings still apply."""
 
     file: str
     sources: tuple[Source, ...]
@@ -81,12 +88,16 @@ class Config(msgspec.Struct, frozen=True):
 
 
 def configuration(path: str | None, expand: Expand) -> Config:
-    """The settings in ``path``, or in the nearest file of this or an outer folder that has some.
+    """Read the settings.
+
+    Args:
+        path: the file; default: the nearest one in the working folder or its parents, up to the repository's root.
+        expand: returns the sources that a pattern in ``sources`` matches.
 
     Raises:
-        SourceError: there are none, or the file cannot be read.
-        SpecError: the file is no TOML.
-        UsageError: settings stand in two files of one folder.
+        SourceError: no file has settings, or the file cannot be read.
+        SpecError: the file is not valid TOML.
+        UsageError: one folder has settings in both files.
     """
     file, table = _settings_file(path)
     return _ConfigReader(file, table, expand).read()
@@ -95,10 +106,10 @@ def configuration(path: str | None, expand: Expand) -> Config:
 def _settings_file(path: str | None) -> tuple[Toml, tuple[str, ...]]:
     if path is not None:
         file = Toml(path)
-        inside = os.path.basename(path) == PROJECT_FILE
-        if inside and not _has_table(file):
+        in_project = os.path.basename(path) == PROJECT_FILE
+        if in_project and not _has_table(file):
             raise SourceError(f"{path} has no [tool.convcost]")
-        return file, ("tool", "convcost") if inside else ()
+        return file, ("tool", "convcost") if in_project else ()
     folder = os.getcwd()
     while True:
         own, project = os.path.join(folder, OWN_FILE), os.path.join(folder, PROJECT_FILE)
@@ -106,7 +117,7 @@ def _settings_file(path: str | None) -> tuple[Toml, tuple[str, ...]]:
         in_project = pyproject is not None and _has_table(pyproject)
         if os.path.isfile(own):
             if in_project:
-                raise UsageError(f"settings stand in {OWN_FILE} and in {PROJECT_FILE} [tool.convcost]; keep one")
+                raise UsageError(f"both {OWN_FILE} and {PROJECT_FILE} [tool.convcost] have settings; remove one")
             return Toml(os.path.relpath(own)), ()
         if pyproject is not None and in_project:
             return pyproject, ("tool", "convcost")
@@ -115,8 +126,8 @@ def _settings_file(path: str | None) -> tuple[Toml, tuple[str, ...]]:
             break
         folder = outer
     raise SourceError(
-        f"nothing to check: there is no {OWN_FILE} and no [tool.convcost] in {PROJECT_FILE}, here or in the folders "
-        'above; write a convcost.toml with sources = ["net.yaml"]'
+        f"no settings: this folder and its parents have neither {OWN_FILE} nor {PROJECT_FILE} with [tool.convcost]; "
+        'write a convcost.toml with sources = ["net.yaml"]'
     )
 
 
@@ -126,7 +137,7 @@ def _has_table(file: Toml) -> bool:
 
 
 class _ConfigReader(Problems[Where]):
-    limit = None  # what is right is checked all the same
+    limit = None  # the valid settings apply in spite of mistakes, so reading does not stop
 
     def __init__(self, file: Toml, table: tuple[str, ...], expand: Expand) -> None:
         super().__init__(file.path)
@@ -145,7 +156,7 @@ class _ConfigReader(Problems[Where]):
     def read(self) -> Config:
         for key in self.values:
             if key == "tool" and not self.table:
-                self.fail(self.at(key, "convcost"), f"{OWN_FILE} has the keys at its top, without [tool.convcost]")
+                self.fail(self.at(key, "convcost"), f"{OWN_FILE} has its keys at the top level, not in [tool.convcost]")
             else:
                 self.one_of(self.at(key), "key", key, KEYS)
         sources = self.sources()
@@ -159,35 +170,35 @@ class _ConfigReader(Problems[Where]):
     def sources(self) -> tuple[Source, ...]:
         written = self.values.get("sources")
         if not isinstance(written, list) or not written:
-            self.fail(self.at("sources"), 'sources must be a list of one or more, such as ["net.yaml", "vgg16"]')
+            self.fail(self.at("sources"), 'sources must be a non-empty list, such as ["net.yaml", "vgg16"]')
             return ()
         sources: dict[str, Source] = {}
         for item in written:
             for source in self.source(item):
                 if source.name in sources:
-                    message = f"{source.name!r} stands here twice; give one of them another name: {{source, name}}"
+                    message = f"duplicate source {source.name!r}; give one of them another name: {{source, name}}"
                     self.fail(self.at("sources", text=source.name), message)
                 sources.setdefault(source.name, source)
         return tuple(sources.values())
 
     def source(self, item: object) -> Iterable[Source]:
-        given = item if isinstance(item, dict) else {"source": item}
-        text = given.get("source")
+        table = item if isinstance(item, dict) else {"source": item}
+        text = table.get("source")
         if not isinstance(text, str) or not _is_text(text):
-            message = f'a source is a text, or {{source = "...", input = "3x224x224"}}, not {as_written(item)}'
+            message = f'a source must be a string or {{source = "...", input = "3x224x224"}}, not {as_written(item)}'
             self.fail(self.at("sources"), message)
             return
         where = self.at("sources", text=text)
-        keys = self.source_keys(given, where)
+        keys = self.source_keys(table, where)
         expanded = list(self.expand(text, self.folder))
         if not expanded:
-            self.fail(where, f"no file fits {text!r}")
-        for each in expanded:
-            path = os.path.join(self.folder, each)
+            self.fail(where, f"no file matches {text!r}")
+        for match in expanded:
+            path = os.path.join(self.folder, match)
             exists = os.path.exists(path) or os.path.exists(path.rpartition("@")[0])
             yield Source(
-                name=keys.get("name", each),
-                source=path if self.folder and exists else each,
+                name=keys.get("name", match),
+                source=path if self.folder and exists else match,
                 where=where,
                 input_size=tuple(map(int, keys["input"].split("x"))) if "input" in keys else None,
                 batch=keys.get("batch"),
@@ -195,13 +206,13 @@ class _ConfigReader(Problems[Where]):
                 profile=os.path.join(self.folder, keys["profile"]) if "profile" in keys else None,
             )
 
-    def source_keys(self, given: dict[str, Any], where: Where) -> dict[str, Any]:
-        """Those that are right."""
+    def source_keys(self, table: dict[str, Any], where: Where) -> dict[str, Any]:
+        """The keys with valid values."""
         keys: dict[str, Any] = {}
-        for key, value in given.items():
+        for key, value in table.items():
             if self.one_of(where, "key", key, SOURCE_KEYS):
-                fits, example = SOURCE_KEYS[key]
-                if fits(value):
+                is_valid, example = SOURCE_KEYS[key]
+                if is_valid(value):
                     keys[key] = value
                 else:
                     expected = example if isinstance(example, str) else " or ".join(example)
@@ -220,16 +231,16 @@ class _ConfigReader(Problems[Where]):
                 for quantity, inner in value.items():
                     budgets += self.budget(quantity, inner, key, self.at("budgets", key, quantity))
             else:
-                self.fail(where, f"budgets for {key!r}, which is not among the sources{nearest(key, names)}")
+                self.fail(where, f"budgets of {key!r}, which is not among the sources{nearest(key, names)}")
         return tuple(budgets)
 
     def budget(self, quantity: str, value: object, source: str | None, where: Where) -> list[Budget]:
         if not self.one_of(where, "quantity", quantity, budget_keys(measured=True)):
             return []
-        meant = quantities(measured=True)[quantity]
-        default: Operator = ">=" if meant.best == "highest" else "<="
+        row = quantities(measured=True)[quantity]
+        default: Operator = ">=" if row.best == "highest" else "<="
         try:
-            return [Budget(quantity, bound(value, meant.unit, default), where, source)]
+            return [Budget(quantity, bound(value, row.unit, default), where, source)]
         except UsageError as error:
             self.fail(where, f"budget of {quantity}: {error}")
             return []
@@ -257,6 +268,6 @@ class _ConfigReader(Problems[Where]):
         if value is False:
             return None
         if not isinstance(value, str) or not value.strip():
-            self.fail(self.at("lock"), f"lock is the name of a file, or false for none, not {as_written(value)}")
+            self.fail(self.at("lock"), f"lock must be a file name, or false for no lock, not {as_written(value)}")
             value = LOCK
         return os.path.join(self.folder, value)

@@ -1,4 +1,4 @@
-"""What a check gives: findings by source, and an exit status."""
+"""The result of a check: findings by source, and the exit status. A new kind of finding is an entry of ``Kind``."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ Kind = Literal["budget", "lock", "published", "error", "note"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that a check has to say.
+    """One result of a check.
 
-    ``kind``: "budget" and "lock" (a figure is not what it may be), "published" (a published figure or its verdict is
-    another), "error" (it could not be checked), or "note" (nothing is wrong). ``allowed`` is the bound or what is
-    locked; ``found`` our figure. ``where``: file and line that it is about. ``changes``: the layers behind it.
+    Args:
+        kind: "budget" (a figure exceeds its budget), "lock" (a figure differs from the lock), "published" (a published
+            figure or its verdict differs from the lock), "error" (the check failed) or "note" (no failure).
+        message: a sentence for people.
+        quantity: the key of the quantity; None if the finding is not about one.
+        allowed: the bound, or the locked figure.
+        found: the computed or measured figure.
+        where: file and line that the finding refers to.
+        changes: the layers that changed.
     """
 
     kind: Kind
@@ -29,7 +35,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """One source: its figures, none if it could not be read, and findings. ``where``: its line in the settings."""
+    """One checked source. ``figures`` is empty if it could not be read; ``where`` is its line in the settings."""
 
     source: str
     where: str | None
@@ -38,24 +44,24 @@ class Checked(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> Literal["ok", "differs", "error"]:
-        """The worst of its findings."""
+        """The most severe of its findings."""
         kinds = {finding.kind for finding in self.findings}
         return "error" if "error" in kinds else "differs" if kinds - {"note"} else "ok"
 
 
 class CheckReport(msgspec.Struct, frozen=True):
-    """A whole check. ``findings``: those that belong to no source, such as mistakes in the settings."""
+    """The result of a check. ``findings``: those that belong to no source, such as mistakes in the settings."""
 
     config: str
     lock: str | None
     sources: tuple[Checked, ...]
     findings: tuple[Finding, ...]
     updated: tuple[str, ...] | None = None
-    """With an update: the sources whose entries in the lock are new, changed or gone."""
+    """After an update, the sources whose lock entries were added, changed or removed."""
 
     @property
     def exit_status(self) -> int:
-        """0: all is well; 1: something differs; 2: something could not be checked."""
+        """0 if all checks passed, 1 if a figure differs or exceeds a budget, 2 if a check could not be made."""
         kinds = {finding.kind for finding in self.findings}
         states = {checked.status for checked in self.sources}
         if "error" in kinds or "error" in states:
@@ -63,10 +69,10 @@ class CheckReport(msgspec.Struct, frozen=True):
         return 1 if kinds - {"note"} or "differs" in states else 0
 
     def to_dict(self) -> dict[str, Any]:
-        """The check as in the JSON; ``"schema": 1``."""
+        """The result as plain data, as in the JSON; ``"schema": 1``."""
         from ..analysis.json import versioned
 
-        found = {
+        content = {
             "config": self.config,
             "lock": self.lock,
             "exit_status": self.exit_status,
@@ -77,11 +83,11 @@ class CheckReport(msgspec.Struct, frozen=True):
             ],
             "updated": self.updated,
         }
-        plain: dict[str, Any] = msgspec.to_builtins(versioned(found))
+        plain: dict[str, Any] = msgspec.to_builtins(versioned(content))
         return plain
 
     def to_json(self, indent: int = 2) -> str:
-        """The check as JSON text."""
+        """The result as JSON text."""
         from ..analysis.json import encoded
 
         return encoded(self.to_dict(), indent)

@@ -1,4 +1,7 @@
-"""The lock file: what each network costs, as last accepted. It is read line by line, so that a message has its line."""
+"""The lock file: the costs of each network as last accepted.
+
+The file is read line by line, so that messages name the line. A change of its format raises ``VERSION``.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,22 @@ from ..errors import SourceError, SpecError, Where
 from .lock_text import Lines, digest
 
 VERSION = 1
-"""Version of the lock's form. A new one reads the old ones, or says that they must be written anew."""
+"""Version of the format. Older versions are refused with the advice to rewrite the file."""
 
 HEAD = "# What each network costs, as last accepted. Written by `convcost check --update`; not to be edited by hand."
 END = "end"
-UPDATE = "convcost check --update writes it anew"
+UPDATE = "convcost check --update rewrites it"
 
 _HEADING = re.compile(r"\[(.+)\]\Z")
 _CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
 
 
 class NewerLockError(SpecError):
-    """A later version of convcost wrote the lock: nothing of ours may replace it."""
+    """A newer version of convcost wrote the lock, so this version must not replace it."""
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One source's entry: its lines, and the line that it begins on. ``problem``: why it cannot be trusted."""
+    """The entry of one source: its lines and its first line number. ``problem``: why it is invalid, or None."""
 
     lines: Lines
     line: int
@@ -35,7 +38,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """A lock that was read. ``convcost``: the version that wrote it."""
+    """The content of a lock file. ``convcost``: the version that wrote it."""
 
     file: str
     convcost: str
@@ -43,7 +46,7 @@ class Lock(msgspec.Struct, frozen=True):
 
 
 def text(entries: Mapping[str, Sequence[str]], convcost: str) -> str:
-    """A lock as text: entries sorted by name, each with its digest."""
+    """The text of a lock file: entries sorted by name, each with its digest."""
     lines = [HEAD, f"version = {VERSION}", f"convcost = {convcost}", ""]
     for name in sorted(entries):
         lines += [f"[{name}]", *entries[name], f"digest = {digest(entries[name])}", ""]
@@ -51,12 +54,12 @@ def text(entries: Mapping[str, Sequence[str]], convcost: str) -> str:
 
 
 def read(path: str) -> Lock | None:
-    """The lock in a file; None if there is no such file.
+    """Read a lock file; None if it does not exist.
 
     Raises:
-        SourceError: it cannot be read.
-        NewerLockError: a later version of convcost wrote it.
-        SpecError: it is in conflict, of another version, or no lock at all; with the line and what to do.
+        SourceError: the file cannot be read.
+        NewerLockError: a newer version of convcost wrote it.
+        SpecError: it has merge conflicts, another version, or is not a lock; the message has the line and the remedy.
     """
     if not os.path.exists(path):
         return None
@@ -69,12 +72,12 @@ def read(path: str) -> Lock | None:
         raise SourceError(f"{path}: the file is not UTF-8 text; {UPDATE}") from None
     for number, line in enumerate(lines, 1):
         if line.startswith(_CONFLICT):
-            message = f"an unresolved merge conflict ({line[:40].strip()}); merge the networks, then {UPDATE}"
+            message = f"unresolved merge conflict ({line[:40].strip()}); merge the networks, then {UPDATE}"
             raise _error(path, number, message)
     start = next((number for number, line in enumerate(lines) if line.strip() and line[0] != "#"), len(lines))
     _check_version(path, lines, start)
     if not lines or lines[-1] != END:
-        raise _error(path, len(lines), f"the file ends too early: its last line must be {END!r}; {UPDATE}")
+        raise _error(path, len(lines), f"the file is truncated: its last line must be {END!r}; {UPDATE}")
     writer = lines[start + 1].partition(" = ")[2] if len(lines) > start + 1 else ""
     return Lock(path, writer, _entries(lines, start + 2))
 
@@ -91,7 +94,7 @@ def _check_version(path: str, lines: Sequence[str], start: int) -> None:
         )
         raise NewerLockError([(Where(path, start + 1, 1), None, message)])
     if int(version) < VERSION:
-        raise _error(path, start + 1, f"version {version} of the lock is not read any more ({VERSION} is); {UPDATE}")
+        raise _error(path, start + 1, f"version {version} of the lock is no longer supported ({VERSION} is); {UPDATE}")
 
 
 def _error(path: str, line: int, message: str) -> SpecError:
@@ -99,7 +102,7 @@ def _error(path: str, line: int, message: str) -> SpecError:
 
 
 def _entries(lines: Sequence[str], start: int) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     position = start
     while position < len(lines):
         heading = _HEADING.match(lines[position])
@@ -112,10 +115,10 @@ def _entries(lines: Sequence[str], start: int) -> dict[str, Entry]:
         *body, last = lines[begin:position] or [""]
         problem = None
         if not last.startswith("digest = "):
-            problem = f"the entry of {heading.group(1)!r} is cut off"
+            problem = f"the entry of {heading.group(1)!r} is truncated"
         elif last != f"digest = {digest(body)}":
-            problem = f"the entry of {heading.group(1)!r} was edited by hand (its digest does not fit)"
-        elif heading.group(1) in found:
-            problem = f"the entry of {heading.group(1)!r} stands here twice"
-        found[heading.group(1)] = Entry(tuple(body), begin, problem)
-    return found
+            problem = f"the entry of {heading.group(1)!r} was edited by hand (its digest does not match)"
+        elif heading.group(1) in entries:
+            problem = f"duplicate entry of {heading.group(1)!r}"
+        entries[heading.group(1)] = Entry(tuple(body), begin, problem)
+    return entries

@@ -1,4 +1,7 @@
-"""A network as an entry of the lock: readable, a line for each layer, blocks that repeat written once."""
+"""Lock entries as text: totals, then one line per layer; consecutive equal blocks are written once.
+
+A change of the text changes every user's lock: it raises ``lock.VERSION``.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _COST = re.compile(r"(?:params ([0-9]+))?(?:, )?(?:macs ([0-9]+))?\Z")
 
 
 def entry(report: Report) -> Lines:
-    """The lines of an entry, without its heading and its digest."""
+    """The lines of an entry, without heading and digest."""
     settings = report.settings
     inputs = ", ".join(f"{value_text(name)} {units.shape(shape)}" for name, shape in settings.input_shapes.items())
     lines = [f"input = {inputs}; {settings.dtype}; {settings.mode}"]
@@ -32,16 +35,16 @@ def entry(report: Report) -> Lines:
 
 def published(report: Report) -> list[str]:
     """Each published figure with its verdict: ``params 25.6M agrees``."""
-    found = []
+    texts = []
     for claim in report.published:
-        what = " ".join(filter(None, (claim.quantity, claim.layer and f"of {claim.layer}", claim.convention)))
+        words = " ".join(filter(None, (claim.quantity, claim.layer and f"of {claim.layer}", claim.convention)))
         value = units.shape(claim.claimed) if isinstance(claim.claimed, tuple) else claim.claimed
-        found.append(f"{what} {value} {claim.verdict}")
-    return found
+        texts.append(f"{words} {value} {claim.verdict}")
+    return texts
 
 
 def digest(lines: Sequence[str]) -> str:
-    """A checksum, so that an edit by hand or a merge of two entries is noticed."""
+    """CRC-32 of the lines in hexadecimal. It detects edits by hand and merges of two entries."""
     return f"{crc32(chr(10).join(lines).encode()):08x}"
 
 
@@ -49,11 +52,11 @@ def digest(lines: Sequence[str]) -> str:
 
 
 Row = tuple[str, str]
-"""A layer's name inside the block that is being written, and what stands behind it."""
+"""A layer's name relative to the enclosing block, and the rest of its line."""
 
 
 def _layers(report: Report) -> list[str]:
-    """A line for each layer under the heading of its block; blocks that repeat are written once."""
+    """One line per layer under the heading of its block; consecutive equal blocks are written once."""
     texts: dict[tuple[int, int], str] = {}
     rows: list[Row] = []
     for layer in report.layers:
@@ -67,7 +70,7 @@ def _layers(report: Report) -> list[str]:
                 texts[key] = text
         name = node.name if node.name.isprintable() and " " not in node.name else value_text(node.name)
         rows.append((name, text))
-    return _folded(rows, "  ")
+    return _level(rows, "  ")
 
 
 def _text(op: str, fields: dict[str, str], params: int, macs: int, shared: str | None) -> str:
@@ -78,8 +81,8 @@ def _text(op: str, fields: dict[str, str], params: int, macs: int, shared: str |
     return " ".join(words) + (f" | {', '.join(costs)}" if costs else "")
 
 
-def _folded(rows: Sequence[Row], indent: str) -> list[str]:
-    """The lines of one level: ``conv4_2 ... conv4_6:`` stands for blocks with consecutive numbers, equal inside."""
+def _level(rows: Sequence[Row], indent: str) -> list[str]:
+    """The lines of one level. Equal blocks with consecutive numbers share a heading, ``conv4_2 ... conv4_6:``."""
     blocks: list[tuple[str, list[Row]]] = []
     for name, text in rows:
         block, dot, inner = name.partition(".")
@@ -90,28 +93,28 @@ def _folded(rows: Sequence[Row], indent: str) -> list[str]:
     lines: list[str] = []
     position = 0
     while position < len(blocks):
-        name, inside = blocks[position]
-        end = position + _run(blocks, position)
+        name, content = blocks[position]
+        end = position + _equal_blocks(blocks, position)
         if end > position + 1:
-            lines += [f"{indent}{name} ... {blocks[end - 1][0]}:", *_folded(inside, indent + "  ")]
+            lines += [f"{indent}{name} ... {blocks[end - 1][0]}:", *_level(content, indent + "  ")]
         elif name and indent == "  ":
-            lines += [f"{indent}{name}:", *_folded(inside, indent + "  ")]
+            lines += [f"{indent}{name}:", *_level(content, indent + "  ")]
         else:
-            # Further in, a heading is worth its line only for blocks that repeat.
+            # On inner levels only repeated blocks have a heading, which keeps the entry short.
             dot = "." if name else ""
-            lines += [f"{indent}{name}{dot}{inner} {text}" for inner, text in inside]
+            lines += [f"{indent}{name}{dot}{inner} {text}" for inner, text in content]
         position = end
     return lines
 
 
-def _run(blocks: Sequence[tuple[str, list[Row]]], position: int) -> int:
-    """How many blocks from here on are equal inside and count upwards."""
-    name, inside = blocks[position]
+def _equal_blocks(blocks: Sequence[tuple[str, list[Row]]], position: int) -> int:
+    """The number of blocks from ``position`` on that have equal content and consecutive numbers."""
+    name, content = blocks[position]
     stem, _, number = name.rpartition("_")
     if not stem or not number.isdigit():
         return 1
     end = position + 1
-    while end < len(blocks) and blocks[end] == (f"{stem}_{int(number) + end - position}", inside):
+    while end < len(blocks) and blocks[end] == (f"{stem}_{int(number) + end - position}", content):
         end += 1
     return end - position
 
@@ -120,29 +123,29 @@ def _run(blocks: Sequence[tuple[str, list[Row]]], position: int) -> int:
 
 
 def layers_of(lines: Sequence[str]) -> list[Placed]:
-    """The layers of an entry's lines.
+    """Parse the layers of an entry.
 
     Raises:
-        OpError: a line that no layer was written as.
+        OpError: a line is not a layer.
     """
-    return _unfolded(lines[lines.index("layers:") + 1 :], "")
+    return _parsed(lines[lines.index("layers:") + 1 :], "")
 
 
-def _unfolded(rows: Sequence[str], prefix: str) -> list[Placed]:
-    found: list[Placed] = []
+def _parsed(rows: Sequence[str], prefix: str) -> list[Placed]:
+    layers: list[Placed] = []
     position = 0
     while position < len(rows):
         line = rows[position]
         position += 1
         if not line.endswith(":") or " | " in line:
-            found.append(_layer(prefix, line))
+            layers.append(_layer(prefix, line))
             continue
         begin, indent = position, len(line) - len(line.lstrip())
         while position < len(rows) and len(rows[position]) - len(rows[position].lstrip()) > indent:
             position += 1
         for block in _block_names(line):
-            found += _unfolded(rows[begin:position], f"{prefix}{block}.")
-    return found
+            layers += _parsed(rows[begin:position], f"{prefix}{block}.")
+    return layers
 
 
 def _block_names(line: str) -> list[str]:
@@ -157,7 +160,7 @@ def _layer(prefix: str, line: str) -> Placed:
     cost = _COST.match(costs)
     parts = words.split(" ")
     if cost is None or len(parts) < 2:
-        raise OpError(f"{line.strip()[:60]!r} is no layer")
+        raise OpError(f"{line.strip()[:60]!r} is not a layer")
     name, op, *fields = parts
     pairs = (field.partition("=") for field in fields)
     return Placed(
@@ -166,7 +169,7 @@ def _layer(prefix: str, line: str) -> Placed:
 
 
 def values_of(lines: Sequence[str]) -> tuple[str, dict[str, int], tuple[str, ...]]:
-    """The settings, the totals and the published figures of an entry's lines."""
+    """Parse the settings, the totals and the published figures of an entry."""
     inputs, totals, claims = "", {}, []
     for key, group in groupby(lines[: lines.index("layers:")], key=lambda line: line.partition(" = ")[0]):
         for line in group:

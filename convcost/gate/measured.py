@@ -1,4 +1,4 @@
-"""Saved profiles in a check: those that sources are, and those whose times budgets bound."""
+"""Saved profiles in a check: sources that are profiles, and profiles that a source names for budgets of times."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Profiles:
-    """The saved profiles of one check; each file is read once. Their reader is imported where there is one to read."""
+    """The saved profiles of one check. Each file is read once, and their reader is imported only if one is read."""
 
     def __init__(self) -> None:
         self._read: dict[str, Profile | None] = {}
 
     def own(self, source: Source) -> Profile | None:
-        """The profile that a source is; None for any other source.
+        """The profile if the source is a saved profile, else None.
 
         Raises:
-            SourceError: it has mistakes.
+            SourceError: the profile is invalid.
         """
         path = source.source
         if not path.endswith(".json"):
@@ -35,12 +35,12 @@ class Profiles:
         return self._read[path]
 
     def figure(self, key: str, source: Source, report: Report) -> float:
-        """A figure of ``MEASURED``: a time in nanoseconds, or samples in a second.
+        """A quantity of ``MEASURED``: a time in nanoseconds, or samples per second.
 
         Raises:
-            OpError: the settings name no profile.
-            SourceError: its file cannot be read.
-            UsageError: it is of another network, or was not measured at this batch or dtype.
+            OpError: the source names no profile.
+            SourceError: the profile cannot be read.
+            UsageError: the profile is of another network, or has no run at this batch or dtype.
         """
         from ..profiles.measured import check_same, measured
 
@@ -48,8 +48,8 @@ class Profiles:
         if profile is None:
             example = f'{{source = "{source.name}", profile = "runs/{source.name}.json"}}'
             raise OpError(
-                f"{MEASURED[key].heading.lower()} is measured, and {source.name} names no profile: save one with "
-                f"convcost profile {source.source} --save runs, and name its file, {example}"
+                f"{MEASURED[key].heading.lower()} is measured, and {source.name} names no profile; save one with "
+                f"convcost profile {source.source} --save runs and name its file, such as {example}"
             )
         check_same(profile, report)
         return measured(profile, source.batch, source.dtype).figures[key]

@@ -1,4 +1,4 @@
-"""TOML with line numbers: what Python's reader gives, and the line that each key stands on."""
+"""TOML with line numbers: the values that ``tomllib`` returns, and the line of each key for messages."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MAX_BYTES = 4 << 20
 
 
 class Toml:
-    """A TOML file: its ``values``, and ``where`` each of its keys stands.
+    """A TOML file: its ``values``, and the location of each key (``where``).
 
     Raises:
-        SourceError: it cannot be read.
-        SpecError: it is no TOML; with the place.
+        SourceError: the file cannot be read, or is larger than ``MAX_BYTES``.
+        SpecError: the file is not valid TOML; the error has the line and column.
     """
 
     def __init__(self, path: str) -> None:
@@ -41,11 +41,11 @@ class Toml:
             match = _PLACE.match(str(error))
             last = str(max(1, len(self.text.splitlines())))
             message, line, column = match.groups() if match else (str(error), last, "1")
-            raise SpecError([(Where(path, int(line), int(column)), None, f"no TOML: {message}")]) from None
+            raise SpecError([(Where(path, int(line), int(column)), None, f"not valid TOML: {message}")]) from None
         self.lines = _lines(self.text)
 
     def where(self, *path: str, text: str | None = None) -> Where:
-        """The place of a key, or of a ``text`` in quotes behind it; else of the nearest table around it."""
+        """The location of a key, or of a quoted ``text`` in its value; else of the nearest enclosing table."""
         for length in range(len(path), 0, -1):
             line = self.lines.get(path[:length])
             if line is not None:
@@ -60,15 +60,15 @@ class Toml:
 
 
 def _lines(text: str) -> dict[Path, int]:
-    found: dict[Path, int] = {}
+    lines: dict[Path, int] = {}
     table: Path = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
             table = _path(header.group(1))
-            found.setdefault(table, number)
+            lines.setdefault(table, number)
         elif key := _KEY.match(line):
-            found.setdefault((*table, *_path(key.group(1))), number)
-    return found
+            lines.setdefault((*table, *_path(key.group(1))), number)
+    return lines
 
 
 def _path(text: str) -> Path:

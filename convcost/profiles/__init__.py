@@ -1,4 +1,4 @@
-"""Profiles: measurements as records that are saved, read and compared without torch."""
+"""Profiles: measurements as records. They are saved, read and compared without PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What makes a measurement doubtful: each run carries its own warnings."""
+"""Warnings about the quality of a measurement: unstable times, too few samples, changing clocks.
+
+A new warning is a sentence in ``_of_samples`` or ``of_conditions``; its threshold is a constant here.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,17 @@ from collections.abc import Sequence
 from .runs import Condition, Run
 
 SPREAD = 0.10
-"""The middle 90 % of the samples lie further apart than this part of the median."""
+"""Largest width of the interval from the 5th to the 95th percentile without a warning, as a fraction of the median."""
 UNCERTAINTY = 0.01
-"""What a run aims at: the median is known to 1 % with 95 % confidence."""
+"""Target of a run: half the width of the median's 95 % confidence interval, as a fraction of the median."""
 DRIFT = 0.03
+"""Largest relative change from the first to the last third of the samples without a warning."""
 CLOCK_DROP = 0.05
+"""Largest relative drop of the clock frequency without a warning."""
 
 
 def warnings(run: Run) -> tuple[str, ...]:
-    """Why this run's times may not be what the device can do, or what the next run will find."""
+    """Reasons why the times of a run may not be reproducible, or may not be the best that the device can reach."""
     if not run.measured:
         return ()
     return (*_of_samples(run), *of_conditions(run.conditions), *run.notes)
@@ -23,31 +28,31 @@ def warnings(run: Run) -> tuple[str, ...]:
 
 def _of_samples(run: Run) -> list[str]:
     time = run.time
-    found = []
+    texts = []
     if not run.stable:
-        found.append("times still moved when warming up ended")
+        texts.append("times were not stable at the end of the warm-up")
     if time.uncertainty is None:
-        found.append(f"{time.samples} samples are too few to say how sure the median is")
+        texts.append(f"{time.samples} samples are too few for a confidence interval of the median")
     elif time.uncertainty > UNCERTAINTY:
-        found.append(
-            f"the median is known to {time.uncertainty:.1%} only (95% confidence; the aim is {UNCERTAINTY:.0%})"
+        texts.append(
+            f"the uncertainty of the median is {time.uncertainty:.1%} (95% confidence; the target is {UNCERTAINTY:.0%})"
         )
     if time.spread > SPREAD:
-        found.append(f"the middle 90% of {time.samples} samples spread over {time.spread:.0%} of the median")
+        texts.append(f"the middle 90% of {time.samples} samples span {time.spread:.0%} of the median")
     if abs(time.drift - 1) > DRIFT and time.samples >= 9:
-        way = "slower" if time.drift > 1 else "faster"
-        found.append(f"it became {abs(time.drift - 1):.0%} {way} while it was measured")
-    return found
+        direction = "slower" if time.drift > 1 else "faster"
+        texts.append(f"iterations became {abs(time.drift - 1):.0%} {direction} during the measurement")
+    return texts
 
 
 def of_conditions(conditions: Sequence[Condition]) -> list[str]:
-    """What the device's own sensors say: clocks that dropped, and the driver's reasons for it."""
-    found = []
-    clocks = [each.clock_hz for each in conditions if each.clock_hz]
+    """Warnings from the device's sensors: a clock frequency that dropped, and throttling with the driver's reasons."""
+    texts = []
+    clocks = [condition.clock_hz for condition in conditions if condition.clock_hz]
     if clocks and min(clocks) < (1 - CLOCK_DROP) * max(clocks):
-        found.append(f"the clock fell from {max(clocks) / 1e6:,.0f} to {min(clocks) / 1e6:,.0f} MHz")
-    reasons = sorted({reason for each in conditions for reason in each.throttled})
+        texts.append(f"the clock fell from {max(clocks) / 1e6:,.0f} to {min(clocks) / 1e6:,.0f} MHz")
+    reasons = sorted({reason for condition in conditions for reason in condition.throttled})
     if reasons:
-        times = sum(1 for each in conditions if each.throttled)
-        found.append(f"the device was held back ({', '.join(reasons)}) in {times} of {len(conditions)} looks at it")
-    return found
+        times = sum(1 for condition in conditions if condition.throttled)
+        texts.append(f"the device was throttled ({', '.join(reasons)}) in {times} of {len(conditions)} sensor readings")
+    return texts

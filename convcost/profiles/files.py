@@ -1,4 +1,4 @@
-"""Profiles as files: JSON with a version of its own."""
+"""Profiles as JSON files: saving, reading and naming. The version of the format is ``profile.SCHEMA``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BYTES = 256 << 20
 
 
 def save(profile: Profile, path: str) -> None:
-    """Write a profile, at once or not at all.
+    """Write a profile to ``path``. The file is replaced atomically, and missing folders are created.
 
     Raises:
         SourceError: the file cannot be written.
@@ -30,10 +30,10 @@ def save(profile: Profile, path: str) -> None:
 
 
 def load_profile(path: str | os.PathLike[str]) -> Profile:
-    """A profile that was saved, on any machine; it needs neither torch nor a GPU.
+    """Read a saved profile. This needs neither PyTorch nor a GPU.
 
     Raises:
-        SourceError: the file cannot be read, is no profile, or is of a newer version.
+        SourceError: the file cannot be read, is not a profile, or has a newer version.
     """
     name = os.fspath(path)
     try:
@@ -48,10 +48,10 @@ _KIND = re.compile(rb'"kind"\s*:\s*"profile"')
 
 
 def profile_in(path: str) -> Profile | None:
-    """The profile in a file; None for any other file, by its first lines, and for one that cannot be read.
+    """The profile in a file; None if its first 512 bytes are not those of a profile, or if it cannot be read.
 
     Raises:
-        SourceError: it is a profile with mistakes, or of a newer version.
+        SourceError: the file is a profile that is invalid or has a newer version.
     """
     if not path.endswith(".json"):
         return None
@@ -67,35 +67,35 @@ def profile_in(path: str) -> Profile | None:
 
 
 def from_bytes(content: bytes, name: str) -> Profile:
-    """A profile from a file's content; ``name`` is for errors."""
+    """Parse a profile; ``name`` is the file name for messages. Raises as ``load_profile``."""
     if len(content) > MAX_BYTES:
         raise SourceError(f"{name}: the file is larger than {MAX_BYTES >> 20} MiB, the limit of a profile")
     try:
-        found = msgspec.json.decode(content)
+        document = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SourceError(f"{name} is no JSON, or was cut off: {error}") from None
-    if not isinstance(found, dict) or found.get("kind") != KIND:
-        raise SourceError(f"{name} is no saved profile; convcost profile SOURCE --save FOLDER writes one")
-    version = found.get("schema")
+        raise SourceError(f"{name} is not valid JSON, or is truncated: {error}") from None
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise SourceError(f"{name} is not a saved profile; convcost profile SOURCE --save FOLDER writes one")
+    version = document.get("schema")
     if version != SCHEMA:
         if isinstance(version, int) and version > SCHEMA:
             raise SourceError(
                 f"{name} has version {version}, which is newer than this convcost reads ({SCHEMA}); "
                 "pip install -U convcost"
             )
-        raise SourceError(f"{name} has version {version!r:.20}; there is only {SCHEMA}")
+        raise SourceError(f"{name} has version {version!r:.20}; the only version is {SCHEMA}")
     try:
-        profile = msgspec.convert(found, Profile)
+        profile = msgspec.convert(document, Profile)
     except (msgspec.ValidationError, RecursionError) as error:
         raise SourceError(f"{name} is not a complete profile: {error}") from None
-    wrong = mistake(profile)
-    if wrong:
-        raise SourceError(f"{name} is not a complete profile: {wrong}")
+    problem = mistake(profile)
+    if problem:
+        raise SourceError(f"{name} is inconsistent: {problem}")
     return profile
 
 
 def file_name(name: str, device_name: str, started: str) -> str:
-    """What a saved profile is called: the network, the device and the time, in letters that every system takes."""
+    """The file name of a profile: network, device and time, in characters that every file system allows."""
     words = (name, device_name, started.replace(":", ""))
     return "-".join(_plain(word) for word in words if word) + ".json"
 

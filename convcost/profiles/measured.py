@@ -1,4 +1,7 @@
-"""What saved profiles say in a comparison and to a budget: latency, throughput, and settings side by side."""
+"""Figures of saved profiles for ``compare`` and for budgets: latency, throughput, and settings side by side.
+
+A new measured quantity is a row of ``quantities.MEASURED`` and an entry of ``Measured.figures``.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,13 @@ from .runs import Run
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """A network's measured figures: the latency of the smallest batch, and the best throughput, each with its setting.
+    """The measured figures of a network.
 
-    ``series``: throughput over batch size, by what else the setting is.
+    Args:
+        latency_ns: median time of one pass at the smallest batch; ``latency_at``: its setting in words.
+        samples_per_s: the highest throughput; ``samples_per_s_at``: its setting in words.
+        device_name: the device.
+        series: (batch size, samples per second) of each run, grouped by the rest of the setting in words.
     """
 
     latency_ns: int
@@ -27,27 +34,30 @@ class Measured(msgspec.Struct, frozen=True):
 
     @property
     def figures(self) -> dict[str, float]:
-        """The figures by their quantities' keys."""
+        """The figures by key of their quantity."""
         return {"latency_ns": self.latency_ns, "samples_per_s": self.samples_per_s}
 
 
 def measured(profile: Profile, batch: int | None = None, dtype: str | None = None) -> Measured:
-    """The figures of a profile; of forward passes if it has any, else of training steps.
+    """The figures of a profile: of its forward passes, or of training steps if it has no forward passes.
 
     Args:
-        batch, dtype: only runs with these.
+        profile: the profile.
+        batch, dtype: use only runs with this batch size and this dtype; default: all.
 
     Raises:
-        UsageError: it has no such run.
+        UsageError: the profile has no such run.
     """
     runs = [
         run for run in profile.measured if batch in (None, run.setting.batch) and dtype in (None, run.setting.dtype)
     ]
     forward = [run for run in runs if run.setting.mode == "forward"]
     if not runs:
-        wanted = ", ".join(filter(None, (f"batch {batch}" if batch else "", dtype or ""))) or "anything"
-        there = "; ".join(run.setting.words for run in profile.measured) or "nothing"
-        raise UsageError(f"the profile of {profile.name} has no time of {wanted}; it has {there}")
+        wanted = ", ".join(filter(None, (f"batch {batch}" if batch else "", dtype or "")))
+        settings = "; ".join(run.setting.words for run in profile.measured)
+        raise UsageError(
+            f"the profile of {profile.name} has no times{f' of {wanted}; it has {settings}' if settings else ''}"
+        )
     chosen = forward or runs
     quick = min(chosen, key=lambda run: (run.setting.batch, run.time.median_ns))
     best = max(chosen, key=lambda run: run.samples_per_s)
@@ -65,29 +75,29 @@ def measured(profile: Profile, batch: int | None = None, dtype: str | None = Non
 
 
 def check_same(profile: Profile, report: Report) -> None:
-    """Make sure that a profile is of the network that it is held against.
+    """Check that a profile and a report are of the same network.
 
     Raises:
-        UsageError: parameters or multiply-accumulates differ.
+        UsageError: their parameters, or their MACs per sample at equal input sizes, differ.
     """
     sizes = {shape[1:] for shape in report.settings.input_shapes.values()}
     for run in profile.measured:
         if run.static is None:
             continue
-        there = [f"{run.static.params:,} parameters"]
-        here = [f"{report.totals.params:,} parameters"]
+        profiled = [f"{run.static.params:,} parameters"]
+        analysed = [f"{report.totals.params:,} parameters"]
         if sizes == {shape[1:] for shape in run.input_shapes.values()}:
-            there.append(f"{run.static.macs // run.setting.batch:,} MACs a sample")
-            here.append(f"{report.totals.macs // report.settings.batch:,} MACs a sample")
-        if there != here:
+            profiled.append(f"{run.static.macs // run.setting.batch:,} MACs per sample")
+            analysed.append(f"{report.totals.macs // report.settings.batch:,} MACs per sample")
+        if profiled != analysed:
             raise UsageError(
-                f"the profile is of another network: {' and '.join(there)} there, {' and '.join(here)} here; "
-                "measure it again"
+                f"the profile is of another network, with {' and '.join(profiled)} where {report.about.name} has "
+                f"{' and '.join(analysed)}; measure it again"
             )
 
 
 class Versus(msgspec.Struct, frozen=True):
-    """One setting in several profiles: each one's median time and throughput; None where it has no such run."""
+    """One setting in several profiles: median time and throughput of each profile, None if it has no such run."""
 
     setting: str
     median_ns: tuple[float | None, ...]
@@ -95,17 +105,17 @@ class Versus(msgspec.Struct, frozen=True):
 
 
 def versus(profiles: Sequence[Profile]) -> tuple[Versus, ...]:
-    """Every setting that two or more of the profiles have, in the order of the first."""
-    found: dict[str, dict[int, Run]] = {}
+    """The settings that at least two profiles have, in order of first occurrence."""
+    by_setting: dict[str, dict[int, Run]] = {}
     for place, profile in enumerate(profiles):
         for run in profile.measured:
-            found.setdefault(run.setting.words, {}).setdefault(place, run)
+            by_setting.setdefault(run.setting.words, {}).setdefault(place, run)
     return tuple(
         Versus(
             words,
             tuple(runs[place].time.median_ns if place in runs else None for place in range(len(profiles))),
             tuple(runs[place].samples_per_s if place in runs else None for place in range(len(profiles))),
         )
-        for words, runs in found.items()
+        for words, runs in by_setting.items()
         if len(runs) > 1
     )

@@ -1,4 +1,4 @@
-"""Measured ceilings as the roofline takes them."""
+"""Rooflines under measured ceilings: the rates that a profile's device reached, in the form that ``roofline`` takes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NO_TF32 = "False"
 
 
 def measured_ceilings(tops: Sequence[Ceiling], where: Environment, setting: Setting) -> Ceilings | None:
-    """What this device did at its best, for layers of this setting; None if it was not measured.
+    """The measured ceilings for the layers of a setting; None if one of the rates was not measured.
 
-    What is no multiply-accumulate is held against float32 products without tensor cores, the fastest that vector units
-    are known to do.
+    Operations other than multiply-accumulates have the rate of float32 matrix products without tensor cores, the
+    highest rate of the vector units that was measured.
     """
     copy = next((top for top in tops if top.what == "copy"), None)
     rates = {(top.dtype, top.tf32): top for top in tops if top.what == "matmul"}
@@ -34,11 +34,11 @@ def measured_ceilings(tops: Sequence[Ceiling], where: Environment, setting: Sett
             return rates.get((dtype, None))
         return rates.get(("float32", tf32), plain)
 
-    def made(dtype: str) -> Ceilings | None:
+    def ceilings(dtype: str) -> Ceilings | None:
         in_convs, matmul = (product(dtype, _tf32(where, setting, part)) for part in ("cudnn", "cuda.matmul"))
         if in_convs is None or matmul is None:
             return None
-        # Convolutions may be made of matrix products, or have better kernels of their own.
+        # cuDNN computes convolutions as matrix products or with faster kernels of their own.
         conv = max(in_convs, convs.get((dtype, in_convs.tf32), in_convs), key=lambda top: top.per_s)
         return Ceilings(
             device=where.device_name,
@@ -50,22 +50,22 @@ def measured_ceilings(tops: Sequence[Ceiling], where: Environment, setting: Sett
             },
         )  # fmt: skip
 
-    own = made(low)
-    if own is None:
+    main = ceilings(low)
+    if main is None:
         return None
-    dtypes = {each.compute for each in PRECISIONS.values()} - {low}
-    others = {dtype: found for dtype in sorted(dtypes) if (found := made(dtype))}
-    return msgspec.structs.replace(own, others=others)
+    dtypes = {precision.compute for precision in PRECISIONS.values()} - {low}
+    others = {dtype: other for dtype in sorted(dtypes) if (other := ceilings(dtype))}
+    return msgspec.structs.replace(main, others=others)
 
 
 def roofline_of_run(profile: Profile, run: Run, report: Report) -> Roofline | None:
-    """The roofline of a network under the ceilings that were measured with it; None if they were not."""
-    found = measured_ceilings(profile.ceilings, profile.environment, run.setting)
-    return roofline(report, found) if found is not None else None
+    """The roofline of a network under the ceilings of its profile; None if they were not measured."""
+    ceilings = measured_ceilings(profile.ceilings, profile.environment, run.setting)
+    return roofline(report, ceilings) if ceilings is not None else None
 
 
 def _tf32(where: Environment, setting: Setting, part: str) -> bool:
-    """Whether this part of PyTorch used TF32: as the setting says, else as its switch stood."""
+    """True if this backend used TF32: by the setting, else by PyTorch's flag at the time of the run."""
     if setting.tf32 is not None:
         return setting.tf32
     return where.flags.get(f"torch.backends.{part}.allow_tf32", NO_TF32) != NO_TF32

@@ -1,4 +1,4 @@
-"""A profile: the measurements of one network on one device."""
+"""``Profile``: the measurements of one network on one device, and their JSON. A new field has a default."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .layer_summary import LayerSummary
 from .runs import Ceiling, Environment, Run
 
 SCHEMA = 1
-"""Version of the file. Within one, fields are only added, each with a default: what was written before still reads."""
+"""Version of the file. Within a version fields are only added, each with a default, so that older files stay valid."""
 
 KIND = "profile"
 
@@ -23,8 +23,13 @@ KIND = "profile"
 class Profile(msgspec.Struct, Shown, frozen=True, dict=True):
     """Measurements of one network on one device.
 
-    ``network`` is the network's graph, as ``export --format json`` writes it: with it a saved profile is a SOURCE.
-    ``interrupted``: it was stopped, and what is here is what was done.
+    Args:
+        name, title, source: those of the network.
+        environment: the device and the software.
+        runs: one per setting.
+        ceilings: the highest rates that the device reached.
+        network: the graph as ``export --format json`` writes it. With it a saved profile is a SOURCE.
+        interrupted: True if the measurement was stopped before its end.
     """
 
     name: str
@@ -43,39 +48,39 @@ class Profile(msgspec.Struct, Shown, frozen=True, dict=True):
 
     @cached_property
     def figures(self) -> tuple[LayerSummary, ...]:
-        """What the raw times of each run say of its layers."""
+        """The figures of the layers of each run."""
         return tuple(LayerSummary(run, self.ceilings) for run in self.runs)
 
     @property
     def doubts(self) -> tuple[tuple[str, ...], ...]:
-        """Of each run the reasons why its times may not be what the device can do."""
+        """The warnings about each run; see ``doubts``."""
         return tuple(map(warnings, self.runs))
 
     def figures_at(self, batch: int, dtype: str) -> LayerSummary | None:
-        """The figures of the first run of this batch and dtype that has times of layers."""
-        for found in self.figures:
-            setting = found.run.setting
-            if found.run.measured and found.run.layers and (setting.batch, setting.dtype) == (batch, dtype):
-                return found
+        """The figures of the first run of this batch and dtype that has times of layers; None if there is none."""
+        for summary in self.figures:
+            setting = summary.run.setting
+            if summary.run.measured and summary.run.layers and (setting.batch, setting.dtype) == (batch, dtype):
+                return summary
         return None
 
     def __repr__(self) -> str:
         return f"<Profile {self.name!r} on {self.environment.device_name}: {len(self.measured)} runs>"
 
     def to_dict(self) -> dict[str, Any]:
-        """The profile as in its file, of dicts, lists and raw integers; see ``files``."""
+        """The profile as plain data, as in its file: dicts, lists, numbers and strings."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
-        for run, made in zip(self.runs, plain["runs"], strict=True):
+        for run, fields in zip(self.runs, plain["runs"], strict=True):
             if run.measured:
-                made["summary"] = {**msgspec.to_builtins(run.time), "samples_per_s": run.samples_per_s}
+                fields["summary"] = {**msgspec.to_builtins(run.time), "samples_per_s": run.samples_per_s}
         return {"schema": SCHEMA, "kind": KIND, "convcost": __version__, **plain}
 
     def network_document(self) -> dict[str, Any]:
-        """The network as it stands in the file, under its key, for the reader of graphs."""
+        """The document of the network for the reader of graphs in JSON."""
         return {"convcost": __version__, **({"network": self.network} if self.network is not None else {})}
 
     def to_json(self) -> str:
-        """The profile as the text of its file."""
+        """The profile as JSON text with one line per run."""
         plain = self.to_dict()
         runs = plain.pop("runs")
         head = msgspec.json.encode(plain).decode()

@@ -1,7 +1,7 @@
-"""What a profile holds: raw samples, what ran and where, and the static figures beside them. Nothing here needs torch.
+"""The records of a profile: settings, environment, raw samples, and the static figures of the same setting.
 
-Times are integers of nanoseconds. Every struct may gain fields within a schema version, each with a default, so that
-files that were written before still read.
+Times are integers in nanoseconds. Fields may be added within a schema version, each with a default, so that older
+files stay valid. This module does not need PyTorch.
 """
 
 from __future__ import annotations
@@ -20,14 +20,20 @@ Status = Literal["measured", "out of memory", "failed", "interrupted"]
 PHASES = ("forward", "backward", "optimizer")
 EXECUTIONS: tuple[Execution, ...] = ("eager", "compile", "cuda_graph")
 LAYERS = ("in-place", "isolated", "both", "none")
-"""Which times of layers can be asked for."""
+"""The choices of ``--layers``: which times of layers are measured."""
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """How a network was run.
+    """How a network is run.
 
-    ``dtype`` as for ``analyze``. ``tf32``: whether float32 matrix products and convolutions may use TF32; None: what
-    PyTorch does by itself. ``optimizer`` is that of a training step.
+    Args:
+        batch: samples per pass.
+        dtype: as for ``analyze``.
+        mode: "forward" for a forward pass, "train" for a training step.
+        execution: "eager", "compile" (``torch.compile``) or "cuda_graph".
+        channels_last: True for the channels-last memory format.
+        tf32: True if float32 matrix products and convolutions may use TF32; None for PyTorch's defaults.
+        optimizer: that of a training step, "" in a forward pass.
     """
 
     batch: int
@@ -59,7 +65,7 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """The device at one moment while it was measured; None where the driver does not say."""
+    """A sensor reading of the device during the measurement; None for values that the driver does not report."""
 
     at_ns: int
     clock_hz: int | None = None
@@ -69,7 +75,10 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """Where it ran. ``gpu`` is the hardware file that fits the device, "" if none does; ``clock`` is what was read."""
+    """The device and the software of a measurement.
+
+    ``gpu`` is the name of the device's hardware file, "" if there is none; ``clock`` is the source of the times.
+    """
 
     device: Literal["cpu", "cuda"]
     device_name: str
@@ -84,10 +93,10 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 class Ceiling(msgspec.Struct, frozen=True):
-    """What the device did at its best.
+    """A benchmark of the device's highest rate.
 
-    ``work`` is FLOPs of a matrix product ("matmul") or a convolution ("conv", counted without any trick), bytes read
-    and written of a copy ("copy"), or 1 for a kernel that does nothing to speak of ("launch").
+    ``work`` is the FLOPs of a matrix product ("matmul") or of a convolution ("conv", by the direct algorithm), the
+    bytes that a copy reads and writes ("copy"), or 1 for a kernel on one element ("launch").
     """
 
     what: Literal["matmul", "conv", "copy", "launch"]
@@ -99,20 +108,20 @@ class Ceiling(msgspec.Struct, frozen=True):
 
     @property
     def best_ns(self) -> int:
-        """The fastest of its times: a ceiling that a lucky layer passes would be none."""
+        """The shortest time. A median would not be an upper bound of the rate."""
         return min(self.samples_ns)
 
     @property
     def per_s(self) -> float:
-        """Work in a second."""
+        """Work per second at the shortest time; 0 if that is 0."""
         return 1e9 * self.work / self.best_ns if self.best_ns else 0.0
 
 
 class MemoryUse(msgspec.Struct, frozen=True):
-    """Memory at the worst moment of one iteration, in bytes, weights and inputs included.
+    """Peak memory of one iteration in bytes, weights and inputs included.
 
-    ``requested_bytes`` is what tensors and workspaces asked for, ``allocated_bytes`` with the allocator's rounding,
-    ``reserved_bytes`` what PyTorch took from the driver.
+    ``requested_bytes`` is the sum of the sizes of tensors and workspaces, ``allocated_bytes`` includes the allocator's
+    rounding, ``reserved_bytes`` is the memory that PyTorch reserved from the driver.
     """
 
     requested_bytes: int
@@ -121,9 +130,10 @@ class MemoryUse(msgspec.Struct, frozen=True):
 
 
 class Static(msgspec.Struct, frozen=True):
-    """The figures of the static engine for this very setting.
+    """The analysed figures of the same setting.
 
-    ``peak_bytes``: the predicted peak of memory, values let go after their last reader, as a built network does.
+    ``step_flops``: FLOPs of one iteration, backward pass included in training. ``peak_bytes``: predicted peak memory if
+    each tensor is freed after its last use, as in the networks that ``build`` returns.
     """
 
     params: int
@@ -137,12 +147,15 @@ class Static(msgspec.Struct, frozen=True):
 
 
 class LayerTime(msgspec.Struct, frozen=True):
-    """One layer: what it costs by the static engine, and its raw times.
+    """One layer: its analysed costs and its raw times.
 
-    ``in_place_ns``: in each pass, from the moment before it to the moment after it in a run of the whole network, the
-    cost of reading the clock included. ``alone``: which of the run's ``isolated`` timings is this layer's.
-    ``bound_ns``: the least time under the measured ceilings, and ``limit`` what sets it; ``datasheet_bound_ns``: under
-    the vendor's rates. Both None where there are no such ceilings.
+    Args:
+        name, op, group, params, macs, flops, bytes_moved, launches: as in ``LayerRecord``.
+        bound_ns: roofline bound under the measured ceilings; None without them.
+        limit: what sets ``bound_ns``: "compute", "memory" or "".
+        datasheet_bound_ns: roofline bound under the vendor's rates; None without them.
+        in_place_ns: time in each run of the whole network, the cost of reading the clock included.
+        alone: index of this layer's times in ``Run.isolated``; None if it was not timed by itself.
     """
 
     name: str
@@ -161,12 +174,23 @@ class LayerTime(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True, dict=True):
-    """One setting, and what was measured in it.
+    """The measurement of one setting.
 
-    ``phases`` holds the raw samples of each phase of an iteration: "forward"; in training "backward" and "optimizer"
-    too. ``replay_ns``: the forward pass from a CUDA graph: no launch is waited for. ``mark_ns``: two readings of
-    the clock with nothing between them. ``isolated``: times of distinct layers, each by itself. ``flushed``: whether
-    the device's cache was overwritten before each iteration. ``note`` says what became of it if it was not measured.
+    Args:
+        setting: how the network ran.
+        status: "measured", or why there are no times.
+        input_shapes: shapes of the inputs by name, with the batch.
+        static: the analysed figures of the setting.
+        phases: raw times of each phase of an iteration: "forward"; in training also "backward" and "optimizer".
+        warmup_ns: times of the warm-up iterations; ``stable``: True if they had settled at its end.
+        flushed: True if the device's cache was overwritten before each iteration.
+        memory: peak memory of an iteration.
+        conditions: sensor readings during the run.
+        layers: the layers with their times.
+        isolated: times of distinct layers, each run by itself.
+        mark_ns: times between two successive readings of the clock, which are its cost.
+        replay_ns: times of the forward pass in a CUDA graph, without launch overhead.
+        note: the reason if ``status`` is not "measured"; ``notes``: warnings about the run.
     """
 
     setting: Setting
@@ -188,34 +212,34 @@ class Run(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def samples_ns(self) -> tuple[int, ...]:
-        """The whole iteration: the sum of its phases, sample by sample."""
+        """Time of each whole iteration: the sum of its phases."""
         return tuple(map(sum, zip(*self.phases.values(), strict=True)))
 
     @cached_property
     def time(self) -> Summary:
-        """The whole iteration.
+        """Statistics of the whole iteration.
 
         Raises:
-            ValueError: nothing was measured.
+            ValueError: there are no times.
         """
         return summary(self.samples_ns)
 
     def phase(self, name: str) -> Summary:
-        """One phase of the iteration.
+        """Statistics of one phase of the iteration.
 
         Raises:
-            KeyError: it has no such phase.
+            KeyError: there is no such phase.
         """
         return summary(self.phases[name])
 
     @property
     def samples_per_s(self) -> float:
-        """Throughput: images in a second, by the median."""
+        """Throughput: samples per second at the median time."""
         return 1e9 * self.setting.batch / self.time.median_ns
 
     @property
     def measured(self) -> bool:
-        """Whether there is a time."""
+        """True if the run has times."""
         return self.status == "measured" and bool(self.samples_ns)
 
     @property

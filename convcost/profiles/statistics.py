@@ -1,4 +1,4 @@
-"""What a row of times says: its middle, its spread, and how sure the middle is."""
+"""Statistics of repeated times: median, quantiles, drift, and a confidence interval of the median."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import msgspec
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Times of one thing, in nanoseconds.
+    """Statistics of a series of times in nanoseconds.
 
-    ``low_ns`` to ``high_ns`` holds the true median with 95 % confidence; both are None with fewer than six samples,
-    which cannot say so. ``drift``: the median of the last third over that of the first.
+    ``low_ns`` and ``high_ns`` are the 95 % confidence interval of the median, None with fewer than six samples.
+    ``p5_ns`` and ``p95_ns`` are the 5th and 95th percentile. ``drift`` is the median of the last third of the samples
+    divided by that of the first third.
     """
 
     samples: int
@@ -28,22 +29,22 @@ class Summary(msgspec.Struct, frozen=True):
 
     @property
     def spread(self) -> float:
-        """How far the middle 90 % lie apart, as a part of the median."""
+        """Distance from the 5th to the 95th percentile, as a fraction of the median."""
         return (self.p95_ns - self.p5_ns) / self.median_ns if self.median_ns else 0.0
 
     @property
     def uncertainty(self) -> float | None:
-        """Half the interval that holds the true median with 95 % confidence, as a part of the median."""
+        """Half the width of the median's 95 % confidence interval, as a fraction of the median; None without one."""
         if self.low_ns is None or self.high_ns is None or not self.median_ns:
             return None
         return (self.high_ns - self.low_ns) / 2 / self.median_ns
 
 
 def summary(samples: Sequence[int]) -> Summary:
-    """The figures of one or more times.
+    """Compute the statistics of one or more times in order of measurement.
 
     Raises:
-        ValueError: there is none.
+        ValueError: ``samples`` is empty.
     """
     if not samples:
         raise ValueError("no samples")
@@ -66,12 +67,12 @@ def summary(samples: Sequence[int]) -> Summary:
 
 
 def median(samples: Sequence[int]) -> float:
-    """The middle of some times."""
+    """The median of the samples."""
     return quantile(sorted(samples), 0.5)
 
 
 def quantile(ordered: Sequence[int], share: float) -> float:
-    """The value below which this share of ordered samples lies, between two of them by straight line."""
+    """The quantile of sorted samples at ``share`` (0 to 1), with linear interpolation as in ``numpy.quantile``."""
     place = share * (len(ordered) - 1)
     below = floor(place)
     above = min(below + 1, len(ordered) - 1)
@@ -79,13 +80,13 @@ def quantile(ordered: Sequence[int], share: float) -> float:
 
 
 def confidence_rank(samples: int) -> int | None:
-    """How many of the smallest and of the largest samples lie outside the 95 % interval of the median.
+    """The number of samples on each side of the 95 % confidence interval of the median; None for fewer than six.
 
-    Each sample lies below the true median with probability 1/2, whatever their distribution, so the number that does
-    is binomial: the interval from the (k+1)-th smallest to the (k+1)-th largest misses the median with probability
-    2 * P(at most k of n). None if even the whole range misses it too often (fewer than six samples).
+    Each sample is below the true median with probability 1/2 in any continuous distribution, so the number of samples
+    below it is binomial. The interval from the (k+1)-th smallest to the (k+1)-th largest of n samples misses the median
+    with probability 2 * P(at most k of n); k is the largest number for which this is at most 5 %.
     """
-    if samples > 1000:  # the normal approximation is exact enough, and the binomials become long
+    if samples > 1000:  # normal approximation: the exact binomials become large integers
         return int(samples / 2 - 0.98 * samples**0.5 - 0.5)
     allowed = 0.025 * 2**samples
     tail, rank = 0, -1

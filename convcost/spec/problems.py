@@ -16,7 +16,7 @@ class SpecProblems(YamlProblems):
         """Refuse what cannot be a name."""
         if WORD.match(name) and len(name) <= MAX_NAME and name != "previous":
             return True
-        rule = f"names have letters a-z, A-Z, digits and _, begin with no digit and are {MAX_NAME} characters at most"
-        reserved = "'previous' is what arrives at a layer" if name == "previous" else rule
+        rule = f"a name consists of letters a-z, A-Z, digits and _, does not begin with a digit and has at most {MAX_NAME} characters"
+        reserved = "'previous' is the input of a layer" if name == "previous" else rule
         self.fail(mark, f"{name[:MAX_NAME]!r} cannot be a name: {reserved}")
         return False

@@ -1,4 +1,4 @@
-"""Published figures beside ours: which exact numbers a printed one stands for, and the verdicts on claims."""
+"""Verdicts on published figures: the exact numbers that a printed figure stands for, and the rules of claims."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.networks import network
         ("138M", 138_357_544),  # half a unit of the last digit on either side
         ("138M", 137_500_000),
         ("138M", 138_499_999),
-        ("60M", 60_965_224),  # a zero at the end may be rounded: tens of millions
+        ("60M", 60_965_224),  # a trailing zero is not significant: tens of millions
         ("60M", 55_000_000),
         ("60M", 64_999_999),
         ("3.8G", 3_750_000_000),
@@ -36,7 +36,7 @@ from support.networks import network
         ("48.6MiB", int(48.6 * 2**20)),
         ("93MB", 92_500_000),
         ("802.8 kB", 802_816),
-        ("4096", 4096),  # without a suffix every digit counts
+        ("4096", 4096),  # without a suffix every digit is significant
         ("60,000", 60_000),
         ("62,378,344", 62_378_344),
         ("600", 600),
@@ -94,11 +94,11 @@ def test_differs(printed, exact):
 )
 def test_not_a_figure(printed):
     verdict = verdict_on(printed, 60_000_000)
-    assert verdict is None or printed == "3,8G", "a comma groups thousands and nothing else"
+    assert verdict is None or printed == "3,8G", "a comma only separates thousands"
 
 
 def test_large_numbers_stay_exact():
-    """18 digits are more than a float holds: the borders are exact all the same."""
+    """The limits of rounding are exact for 18 digits, which a float cannot represent."""
     assert verdict_on("123,456,789,012.3M", 123_456_789_012_250_000) == "agrees"
     assert verdict_on("123,456,789,012.3M", 123_456_789_012_249_999) == "differs"
     assert verdict_on("123,456,789,012.3M", 123_456_789_012_349_999) == "agrees"
@@ -158,12 +158,12 @@ def test_quantities(claim, computed):
     assert verdict.verdict == "agrees"
 
 
-def test_every_word_of_a_claim_has_a_rule():
+def test_every_claimed_quantity_has_a_rule():
     assert set(RULES) <= set(CLAIM_QUANTITIES) <= {*RULES, *SUMMED}
 
 
-def test_claims_and_budgets_mean_the_same():
-    """What is both a claim and a quantity of the table has one value."""
+def test_claims_equal_quantities():
+    """A word of claims that is also a quantity has the value of the quantity."""
     words = [word for word in CLAIM_QUANTITIES if word in QUANTITIES]
     assert words == ["params", "macs", "flops", "activation_bytes", "depth"]
     report = analyze(convcost.load("googlenet"))
@@ -173,7 +173,7 @@ def test_claims_and_budgets_mean_the_same():
     assert [claim.computed for claim in again.published] == [QUANTITIES[word].of(report) for word in words]
 
 
-def test_words_of_a_claim_are_kept():
+def test_verdict_has_the_fields_of_its_claim():
     (verdict,) = verdicts('quantity: params, layer: conv, value: "113", note: off by one')
     assert (verdict.quantity, verdict.claimed, verdict.computed) == ("params", "113", 112)
     assert (verdict.verdict, verdict.source, verdict.layer) == ("differs", "here", "conv")
@@ -183,7 +183,7 @@ def test_words_of_a_claim_are_kept():
 
 
 @pytest.mark.parametrize("options", [{"batch": 2}, {"dtype": "float16"}])
-def test_claims_hold_at_the_declared_input_only(options):
+def test_claims_are_checked_at_the_declared_input_only(options):
     macs, params, weights, depth = verdicts(
         f"quantity: macs, value: {MACS}",
         "quantity: params, value: 1562",
@@ -193,8 +193,10 @@ def test_claims_hold_at_the_declared_input_only(options):
     )
     assert macs.verdict == "unchecked"
     assert macs.computed is None
-    assert macs.note == "claimed for batch 1 at the declared input in float32"
-    assert [found.verdict for found in (params, weights, depth)] == ["agrees"] * 3, "these do not depend on it"
+    assert macs.note == "the claim is for batch 1 at the declared input size in float32"
+    assert [found.verdict for found in (params, weights, depth)] == ["agrees"] * 3, (
+        "independent of the settings"
+    )
 
 
 def test_another_input_size_is_unchecked():
@@ -204,7 +206,7 @@ def test_another_input_size_is_unchecked():
     assert "unchecked" not in {found.verdict for found in same.published}
 
 
-def test_what_cannot_be_checked_says_why():
+def test_reason_of_an_unchecked_claim():
     about = About(
         name="odd",
         published=(
@@ -218,8 +220,8 @@ def test_what_cannot_be_checked_says_why():
     assert (layer.verdict, layer.note) == ("unchecked", "odd has no layer 'conv9'")
 
 
-def test_a_block_is_a_sum():
-    """resnet50's first stage: its three blocks together."""
+def test_sum_over_blocks():
+    """The three blocks of the first stage of ResNet-50."""
     report = analyze(convcost.load("resnet50"))
     found = report.graph.find("conv2")
     assert [report.layers[at].path[0] for at in (found[0], found[-1])] == ["conv2_1", "conv2_3"]

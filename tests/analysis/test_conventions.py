@@ -1,4 +1,4 @@
-"""The totals as other counters print them, held against these counters on the same small networks."""
+"""Totals under the conventions of other counters, compared with these counters on the same small networks."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_fvcore(name, train):
 
 
 def test_fvcore_by_hand():
-    """Needs no fvcore: what its handlers say, written out."""
+    """The counts of the handlers of fvcore, computed by hand, so that the test does not need fvcore."""
     size, layers = CNN
     macs = 16 * 16 * 16 * 27 + 16 * 16 * 16 * 9 + 16 * 16 * 32 * 48 + 128 * 10
     norm, pool = 16 * 16 * 16, 32 * 8 * 8
@@ -187,7 +187,7 @@ def test_fvcore_by_hand():
 
 
 def test_paper():
-    """Convolutions and linear layers, one per multiply-add, as tables print them."""
+    """One per multiply-accumulate of convolutions and linear layers."""
     for name in ("vgg16", "resnet50"):
         report = analyze(convcost.load(name))
         assert report.convention("paper").total == report.totals.macs
@@ -200,14 +200,14 @@ def test_torch_is_twice_the_macs_of_a_network_without_attention():
         assert report.convention("torch").total == 2 * report.totals.macs
 
 
-def test_lenet_has_an_output_that_no_counter_knows():
-    """Its radial basis functions are ours to count: 840 multiply-accumulates."""
+def test_torch_does_not_count_the_rbf_layer_of_lenet5():
+    """The radial basis functions have 840 multiply-accumulates."""
     report = analyze(convcost.load("lenet5"))
     assert report.convention("torch").total == 2 * (report.totals.macs - 84 * 10)
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
-def test_a_convention_changes_nothing_else(name):
+def test_convention_changes_no_other_figure(name):
     report = analyze(convcost.load("resnet18"))
     plain, asked = report.to_dict(), report.to_dict(name)
     total = asked.pop("convention")

@@ -1,4 +1,4 @@
-"""The walk over a graph: batch, size, dtype and mode, views and in-place results, shared weights, traffic."""
+"""Costs of graphs: batch, size, dtype and mode, views and in-place results, shared weights, memory traffic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bound(name, shape, **fields):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7, 1000])
-def test_batch_multiplies_work_and_memory_but_no_weights(batch):
+def test_batch_multiplies_work_and_memory_but_not_weights(batch):
     graph = chain((3, 16, 16), CONV, "batch_norm2d", "relu", "flatten", "linear: 10")
     one, many = analyze(graph).totals, analyze(graph, batch=batch).totals
     assert many.macs == batch * one.macs == batch * (16 * 16 * 8 * 27 + 16 * 16 * 8 * 10)
@@ -32,7 +32,7 @@ def test_batch_multiplies_work_and_memory_but_no_weights(batch):
     assert many.input_bytes == batch * 3 * 16 * 16 * 4
     for same in ("params", "buffers", "weight_bytes", "buffer_bytes", "launches", "depth", "layers"):
         assert getattr(many, same) == getattr(one, same)
-    # In evaluation 1/sqrt(var + eps) is taken once for each channel, whatever the batch: add, square root, divide.
+    # In evaluation 1/sqrt(var + eps) is computed once per channel at any batch size: add, square root, divide.
     assert many.flops - 8 * 3 == batch * (one.flops - 8 * 3)
     weights = one.weight_bytes + one.buffer_bytes
     assert many.bytes_read - weights == batch * (one.bytes_read - weights)
@@ -46,8 +46,8 @@ def test_batch_is_the_first_dimension():
 
 
 @pytest.mark.parametrize("batch", [0, -1, 1.0, True, "2"])
-def test_impossible_batch(batch):
-    with pytest.raises(UsageError, match="the batch must be a whole number of 1 or more"):
+def test_invalid_batch(batch):
+    with pytest.raises(UsageError, match="the batch size must be an integer from 1 to"):
         analyze(chain((3, 16, 16), CONV), batch=batch)
 
 
@@ -66,17 +66,17 @@ def test_input_size():
     ("size", "message"),
     [
         ((3, 32), r"has 3 dimensions \(3x16x16\), not 2 \(3x32\)"),
-        ((3, 0, 16), "must be whole numbers of 1 or more"),
-        ((3, -4, 16), "must be whole numbers of 1 or more"),
+        ((3, 0, 16), "must be integers from 1 to"),
+        ((3, -4, 16), "must be integers from 1 to"),
         ({"inputs": (3, 16, 16)}, r"no input 'inputs'; did you mean 'input'\?"),
     ],
 )
-def test_impossible_size(size, message):
+def test_invalid_size(size, message):
     with pytest.raises(UsageError, match=message):
         analyze(chain((3, 16, 16), CONV), input_size=size)
 
 
-def test_size_that_a_layer_cannot_take():
+def test_size_that_a_layer_cannot_process():
     graph = chain((3, 16, 16), CONV, "flatten", "linear: 10")
     with pytest.raises(SpecError, match=r"linear_1.*built for 2048 input features, 8192 arrive"):
         analyze(graph, input_size=(3, 32, 32))
@@ -99,7 +99,7 @@ def test_several_inputs():
     assert report.layers[0].inputs == ("image", "mask")
     assert report.totals.macs == 3 * 4 * 4 * 4 * 2
     assert report.totals.input_bytes == 3 * (3 + 1) * 4 * 4 * 4
-    with pytest.raises(UsageError, match="2 inputs; give sizes by name: image, mask"):
+    with pytest.raises(UsageError, match="2 inputs; specify sizes by name: image, mask"):
         analyze(graph, input_size=(3, 4, 4))
     with pytest.raises(SpecError, match="concat"):
         analyze(graph, input_size={"image": (3, 4, 4)})
@@ -126,14 +126,14 @@ def test_dtype_changes_bytes_only(dtype, size):
     assert totals.activation_bytes == 3 * (8 * 16 * 16) * size
     assert totals.input_bytes == 3 * 16 * 16 * size
     assert totals.weight_bytes == (8 * 27 + 8 + 8 + 8) * size
-    assert totals.buffer_bytes == (8 + 8) * size + 8, "the count of batches is an int64 in every model"
+    assert totals.buffer_bytes == (8 + 8) * size + 8, "num_batches_tracked is int64 in every precision"
     for same in ("params", "buffers", "macs", "flops", "flops_by_kind", "launches"):
         assert getattr(totals, same) == getattr(plain, same)
 
 
 @pytest.mark.parametrize(("dtype", "low"), [("amp-bf16", "bfloat16"), ("amp-fp16", "float16")])
 def test_mixed_precision(dtype, low):
-    """Autocast: convolutions and linear layers compute low, layer norm and softmax in float32, the rest as it comes."""
+    """Autocast: convolutions and linear layers run in low precision, layer norm and softmax in float32."""
     graph = network(
         """
         name: mixed
@@ -164,7 +164,7 @@ def test_mixed_precision(dtype, low):
         assert getattr(report.totals, same) == getattr(analyze(graph).totals, same)
 
 
-def test_mixed_precision_is_not_low_precision():
+def test_mixed_precision_differs_from_low_precision():
     graph = chain((9, 12), "layer_norm", "linear: 12")
     assert analyze(graph, dtype="bfloat16").totals.activation_bytes == 2 * 9 * 12 * 2
     assert analyze(graph, dtype="amp-bf16").totals.activation_bytes == 9 * 12 * (4 + 2)
@@ -220,7 +220,7 @@ def test_training_mode():
     assert dropout.flops == 2 * values
     assert dropout.activation_bytes == 4 * values
     assert evaluated.layers[2].flops == evaluated.layers[2].activation_bytes == 0
-    assert (depth.flops, depth.activation_bytes, depth.launches) == (0, 0, 0), "with p = 0 there is nothing to do"
+    assert (depth.flops, depth.activation_bytes, depth.launches) == (0, 0, 0), "dropout with p = 0 does nothing"
     assert trained.totals.params == evaluated.totals.params
     assert trained.totals.macs == evaluated.totals.macs
 
@@ -233,7 +233,7 @@ def test_in_place_and_views_take_no_memory():
     conv, relu, *views = analyze(graph).layers
     assert conv.activation_bytes == conv.bytes_written == 8 * 16 * 16 * 4
     assert relu.activation_bytes == 0
-    assert relu.bytes_written == relu.bytes_read == 8 * 16 * 16 * 4, "in place saves memory, not traffic"
+    assert relu.bytes_written == relu.bytes_read == 8 * 16 * 16 * 4, "an in-place op saves memory, not traffic"
     for layer in views:
         assert (layer.activation_bytes, layer.bytes_read, layer.bytes_written) == (0, 0, 0)
         assert (layer.flops, layer.launches) == (0, 0)
@@ -261,7 +261,7 @@ def test_addition_in_place(add, fresh):
 
 
 def test_concatenation_of_a_skip():
-    """As in U-Net: what was kept from the way down is copied beside what comes up."""
+    """As in U-Net: a skip connection is concatenated with the upsampled features, which copies both."""
     graph = network(
         """
         name: small_unet
@@ -311,7 +311,7 @@ def test_traffic_of_a_batch_norm():
     assert layer.bytes_written == 4 * 8 * 16 * 16
 
 
-def test_launches_add_up():
+def test_sum_of_launches():
     graph = chain((3, 16, 16), CONV, "batch_norm2d", "relu", "max_pool2d: 2", "flatten", "dropout", "linear: 10")
     report = analyze(graph)
     assert [layer.launches for layer in report.layers] == [2, 1, 1, 1, 0, 0, 1]
@@ -321,7 +321,7 @@ def test_launches_add_up():
 # --- shared weights
 
 
-def test_shared_weights_count_once_and_work_at_each_use():
+def test_shared_weights_count_once_and_compute_at_each_use():
     graph = network(
         """
         name: twins
@@ -345,7 +345,7 @@ def test_shared_weights_count_once_and_work_at_each_use():
 
 
 def test_the_same_op_owned_and_shared():
-    """One op object at two nodes: the memo must keep the owner and the sharer apart."""
+    """One op object at two nodes: only the node that owns the weights counts them."""
     op = bound("conv2d", (1, 3, 16, 16), out_channels=3, kernel_size=3, padding=1)
     nodes = [
         Node("a", op, ((-1, 0),)),
@@ -377,7 +377,7 @@ def test_graph_in_python():
     assert repr(report) == f"<Report 'mine': 112 params, {2 * 14 * 14 * 4 * 27:,} MACs>"
 
 
-def test_second_input_is_read_from_the_end():
+def test_negative_positions_are_inputs():
     relu = make("relu", {})
     nodes = [Node("a", relu, ((-2, 0),)), Node("b", relu, ((-1, 0),))]
     inputs = [("x", Tensor((1, 2))), ("y", Tensor((1, 5)))]
@@ -396,12 +396,12 @@ def test_second_input_is_read_from_the_end():
         ([Node("a", RELU, ((-1, 0),))], [(1, 0)], "the output refers to node 1; there are 1 nodes"),
     ],
 )
-def test_impossible_graphs(nodes, outputs, message):
+def test_invalid_graphs(nodes, outputs, message):
     with pytest.raises(OpError, match=message):
         Graph(nodes, INPUTS, outputs)
 
 
-def test_a_thousand_layers():
+def test_deep_network():
     op = bound("conv2d", (1, 3, 16, 16), out_channels=3, kernel_size=3, padding=1)
     nodes = [Node(f"conv{n}", op, ((n - 1, 0),)) for n in range(1000)]
     report = analyze(Graph(nodes, INPUTS))
@@ -413,7 +413,7 @@ def test_a_thousand_layers():
     assert len(report.to_dict()["layers"]) == 1000
 
 
-def test_a_large_batch_stays_exact():
+def test_large_batch_is_exact():
     report = analyze(convcost.load("vgg16"), batch=10**9)
     assert report.totals.macs == 15_470_264_320 * 10**9
     assert type(report.totals.macs) is int
@@ -448,7 +448,7 @@ def test_depth_is_the_longest_path():
     assert analyze(graph).totals.depth == 2 + 1
 
 
-def test_warnings_name_their_layer():
+def test_warnings_have_the_name_of_the_layer():
     graph = chain((3, 8, 8), CONV, "{max_pool2d: 3, name: odd}")
     (warning,) = analyze(graph).warnings
     assert warning.startswith("odd: the last 2 rows and the last 2 columns of the input are never read")

@@ -1,4 +1,4 @@
-"""The JSON of a report: its keys, raw integers, and what goes in comes out."""
+"""The JSON of a report: its keys, integer figures, and round trips."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def parsed(report, convention=None):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_keys(name):
-    """Schema 1: keys may be added within a version, none may go. This list only grows."""
+    """Within a version of the schema keys may be added but not removed, so this list only grows."""
     report = analyze(graphs()[name])
     found = parsed(report)
     assert list(found) == TOP
@@ -64,7 +64,7 @@ def test_keys(name):
 
 
 def numbers(value, path=""):
-    """Every number of a JSON value with the way to it."""
+    """Every number of a JSON value with its path."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from numbers(inner, f"{path}.{key}")
@@ -76,8 +76,8 @@ def numbers(value, path=""):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_numbers_are_raw_integers(name):
-    """Only published accuracies, an op's own decimals (p, eps) and mean strides behind enlargements are no integers."""
+def test_numbers_are_integers(name):
+    """Except published accuracies, decimal fields of ops (p, eps) and mean strides after upsampling."""
     allowed = (".architecture.accuracy", ".layers.fields", ".layers.receptive_field.stride")
     odd = [
         (path, value)
@@ -121,7 +121,7 @@ def test_values():
     assert conv["output_dtypes"] == ["float32"]
     assert conv["flops_by_kind"] == {"mac": 2 * macs, "bias": 2 * 4 * 36}
     assert conv["receptive_field"] == {"size": [3, 3], "stride": [1, 1], "start": [0, 0], "whole": False}
-    assert conv["where"] == "net.yaml:7:6", "line and column, as an editor counts"
+    assert conv["where"] == "net.yaml:7:6", "line and column, counted from 1"
     assert relu["fields"] == {"inplace": True}
     assert (relu["activation_bytes"], relu["shares"]) == (0, None)
     assert found["published"][0]["claimed"] == [4, 6, 6]
@@ -132,7 +132,7 @@ def test_values():
 
 @pytest.mark.parametrize("name", ["vgg16", "vit_b_16", "unet", "lenet5", "shufflenet_v2_x1_0"])
 def test_round_trip(name):
-    """The dict is plain: standard JSON writes it, and it reads back as the text does."""
+    """The standard library writes the dict as JSON and reads it back equal to the parsed text."""
     report = analyze(graphs()[name], batch=3, train=True)
     plain = report.to_dict("fvcore")
     assert json.loads(json.dumps(plain)) == parsed(report, "fvcore")
@@ -157,6 +157,6 @@ def test_indentation_changes_nothing():
     assert json.loads(report.to_json(indent=0)) == json.loads(report.to_json(indent=4))
 
 
-def test_names_from_anywhere_are_escaped():
+def test_names_are_escaped():
     graph = network('name: odd\ninput: [3]\ntitle: "<b>\\"é\\n\\u0007"\nlayers: [relu]\n')
     assert parsed(analyze(graph))["architecture"]["title"] == '<b>"é\n\u0007'

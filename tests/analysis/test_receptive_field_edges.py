@@ -1,4 +1,4 @@
-"""Receptive fields where a rule has an edge: holes, fields that repeat after many positions, unlike paths that join."""
+"""Edge cases of receptive fields: holes, long periods after upsampling, and paths of different kinds that join."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def last_field(graph):
     return convcost.analyze(graph).layers[-1].receptive_field
 
 
-def test_the_start_is_that_of_the_first_position():
+def test_start_is_that_of_position_0():
     """A stride of 2 with a kernel of 1 leaves holes. Even positions read the first branch, odd ones the second.
 
     First branch: position 2k reads k. Second branch: position 2k - 1 reads padded position k, which is k - 4 of the
@@ -32,16 +32,16 @@ def test_the_start_is_that_of_the_first_position():
     assert (field.start, field.size, field.stride) == ((0,), (1,), (0.5,))
 
 
-def test_the_longest_repetition_that_is_followed():
-    """Enlarged 4096 times, 4096 neighbours read one position; one more than that is not followed."""
+def test_longest_supported_period():
+    """After upsampling by 4096, 4096 adjacent positions read one input position; a longer period is not supported."""
     assert MAX_PHASES == 4096
     field = last_field(chain((1, 2), "upsample: {scale_factor: 4096, mode: nearest}"))
     assert (field.start, field.size, field.stride) == ((0,), (1,), (1 / 4096,))
     assert last_field(chain((1, 2), "upsample: {scale_factor: 4097, mode: nearest}")) is None
 
 
-def test_all_of_the_input_joined_with_positions_that_were_merged_is_all_of_it():
-    """The first branch has read every position already, so it does not matter which ones the second has read."""
+def test_whole_input_joined_with_an_undefined_field():
+    """The first branch reads every position, so the field is whole although that of the second is undefined."""
     graph = network(
         """
         name: whole
@@ -53,7 +53,7 @@ def test_all_of_the_input_joined_with_positions_that_were_merged_is_all_of_it():
             merge: concat
         """
     )
-    assert convcost.analyze(graph).layers[-2].receptive_field is None, "the flattened branch alone is not followed"
+    assert convcost.analyze(graph).layers[-2].receptive_field is None, "the field of the flattened branch is undefined"
     field = last_field(graph)
     assert field.whole
     assert field.size == (8, 6)

@@ -91,7 +91,7 @@ def test_several_inputs(run, tmp_path):
     assert (clash.status, clash.out) == (2, "")
     assert "layer 'add_1'" in clash.err
     unnamed = run("analyze", str(path), "--input", "3x8x8")
-    assert "give sizes by name: a, b" in unnamed.err
+    assert "specify sizes by name: a, b" in unnamed.err
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)

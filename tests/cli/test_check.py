@@ -105,7 +105,7 @@ def test_a_published_claim(run, project):
     change(project, ('"3,626"', '"3,627"'))
     result = run("check")
     assert result.status == 1
-    assert "published params 3,626 differs: in the lock, and no more" in result.out
+    assert "published params 3,626 differs: only in the lock" in result.out
     assert "published params 3,627 differs: not in the lock" in result.out
 
 
@@ -115,7 +115,7 @@ def test_a_claim_that_stops_to_agree(run, project):
     assert run("check").status == 0
     change(project, ("bias: true", "bias: false"))
     out = run("check").out
-    assert f"published params {PARAMS} agrees: in the lock, and no more" in out
+    assert f"published params {PARAMS} agrees: only in the lock" in out
     assert f"published params {PARAMS} differs: not in the lock" in out
 
 
@@ -133,7 +133,7 @@ layers:
     (project / "net.yaml").write_text(swapped)
     result = run("check")
     assert result.status == 1
-    assert "params 32 in all as before, but not in each layer" in result.out
+    assert "params 32 in total as before, but the layers differ" in result.out
     assert "bias true -> false" in result.out
 
 
@@ -155,7 +155,7 @@ def test_budgets(run, project):
     assert findings["params"]["where"] == "convcost.toml:3:1"
     assert findings["macs"]["where"] == "convcost.toml:6:1", "its own budget stands in place of the one for all"
     assert findings["params"]["message"] == (
-        "params is 3,444, allowed is at most 3,000; most of it in fc 2,052, stage_1.conv2d_1 584, stage_2.conv2d_1 584"
+        "params is 3,444, expected at most 3,000; largest layers: fc 2,052, stage_1.conv2d_1 584, stage_2.conv2d_1 584"
     )
     assert run("check", "--update").status == 1, "an update accepts figures, not broken budgets"
 
@@ -178,7 +178,7 @@ def test_a_budget_of_memory(run, project):
     (project / "convcost.toml").write_text(CONFIG + '[budgets]\npeak_memory = 279\npeak_training_memory = "1KiB"\n')
     result = run("check")
     assert result.status == 1
-    assert "peak_memory is 280, allowed is at most 279" in result.out
+    assert "peak_memory is 280, expected at most 279" in result.out
     assert "peak_training_memory" in result.out
     (project / "convcost.toml").write_text(CONFIG + "[tolerance]\npeak_memory = 0\n")
     assert "unknown quantity 'peak_memory'" in run("check").out
@@ -211,7 +211,7 @@ def test_a_renamed_file(run, project):
     (project / "convcost.toml").write_text('sources = ["network.yaml"]\n')
     result = run("check")
     assert result.status == 0
-    assert "called net.yaml in convcost.lock, and the same" in result.out
+    assert "named net.yaml in convcost.lock, otherwise unchanged" in result.out
     run("check", "--update")
     assert "[network.yaml]" in (project / "convcost.lock").read_text()
     assert "[net.yaml]" not in (project / "convcost.lock").read_text()
@@ -347,17 +347,17 @@ def test_settings_with_a_byte_order_mark(run, project):
         ('sources = ["net.yaml"]\nbudget = {}\n', "2:1", "unknown key 'budget'; did you mean 'budgets'?"),
         (CONFIG + "[budgets]\nparms = 1\n", "3:1", "unknown quantity 'parms'; did you mean 'params'?"),
         (CONFIG + "\n[budgets]\nparams = -1\n", "4:1", "budget of params: -1 is negative"),
-        (CONFIG + '[budgets]\nmacs = "5 apples"\n', "3:1", "budget of macs: '5 apples': a count is written with"),
+        (CONFIG + '[budgets]\nmacs = "5 apples"\n', "3:1", "budget of macs: '5 apples': the suffix of a count is"),
         (CONFIG + '[budgets."nett.yaml"]\nmacs = 1\n', "2:1", "'nett.yaml', which is not among the sources; did you"),
         (CONFIG + '[budgets."net.yaml"]\nmac = 1\n', "3:1", "unknown quantity 'mac'; did you mean 'macs'?"),
         (CONFIG + "budgets = 3\n", "2:1", "budgets must be a table, such as [budgets]"),
         (CONFIG + "[tolerance]\nmacs = 0.1\n", "3:1", "tolerance of macs: 0.1 is neither"),
-        (CONFIG + "[tool.convcost]\n", "2:1", "convcost.toml has the keys at its top, without [tool.convcost]"),
-        (CONFIG + "lock = 3\n", "2:1", "lock is the name of a file, or false for none, not 3"),
+        (CONFIG + "[tool.convcost]\n", "2:1", "convcost.toml has its keys at the top level, not in [tool.convcost]"),
+        (CONFIG + "lock = 3\n", "2:1", "lock must be a file name, or false for no lock, not 3"),
         ('sources = [\n  "net.yaml",\n  "gone.yaml",\n]\n', "3:1", "there is no file gone.yaml"),
-        ('sources = ["net.yaml", "no/*.yaml"]\n', "1:1", "no file fits 'no/*.yaml'"),
-        ('sources = ["net.yaml", 3]\n', "1:1", "a source is a text, or {source ="),
-        ('sources = ["net.yaml", "net.yaml"]\n', "1:1", "'net.yaml' stands here twice"),
+        ('sources = ["net.yaml", "no/*.yaml"]\n', "1:1", "no file matches 'no/*.yaml'"),
+        ('sources = ["net.yaml", 3]\n', "1:1", "a source must be a string or {source ="),
+        ('sources = ["net.yaml", "net.yaml"]\n', "1:1", "duplicate source 'net.yaml'"),
         ('sources = ["net.yaml", {source = "vgg16", inptu = "3x2x2"}]\n', "1:1", "unknown key 'inptu'; did you mean"),
         (
             'sources = ["net.yaml", {source = "vgg16", input = "3,2"}]\n',
@@ -379,12 +379,15 @@ def test_mistakes_in_the_settings(run, project, config, place, message):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "nothing to check: there is no convcost.toml and no [tool.convcost] in pyproject.toml"),
-        ({"pyproject.toml": "[project]\n"}, "nothing to check"),
-        ({"convcost.toml": "sources = [\n"}, "convcost.toml:1:1: no TOML: "),
-        ({"convcost.toml": "a = 1\nsources = x\n"}, "convcost.toml:2:11: no TOML: "),
+        (
+            {},
+            "no settings: this folder and its parents have neither convcost.toml nor pyproject.toml with",
+        ),
+        ({"pyproject.toml": "[project]\n"}, "no settings"),
+        ({"convcost.toml": "sources = [\n"}, "convcost.toml:1:1: not valid TOML: "),
+        ({"convcost.toml": "a = 1\nsources = x\n"}, "convcost.toml:2:11: not valid TOML: "),
         ({"convcost.toml": "sources = 1\nsources = 2\n"}, "convcost.toml:2:"),
-        ({"convcost.toml": CONFIG, "pyproject.toml": "[tool.convcost]\n"}, "keep one"),
+        ({"convcost.toml": CONFIG, "pyproject.toml": "[tool.convcost]\n"}, "have settings; remove one"),
     ],
 )
 def test_no_settings(run, project, files, message):
@@ -472,7 +475,7 @@ def test_an_entry_without_a_source(run, project):
     (project / "convcost.toml").write_text(CONFIG)
     result = run("check")
     assert result.status == 1
-    assert "vgg16 is in convcost.lock and not among the sources" in result.out
+    assert "vgg16 is in convcost.lock but not among the sources" in result.out
 
 
 def edited(project, edit):
@@ -484,17 +487,17 @@ def edited(project, edit):
     ("edit", "message"),
     [
         (lambda text: "", "convcost.lock:1:1: the lock is empty"),
-        (lambda text: text[: len(text) // 2], "the file ends too early"),
-        (lambda text: text.replace("\nend\n", "\n"), "the file ends too early: its last line must be 'end'"),
+        (lambda text: text[: len(text) // 2], "the file is truncated"),
+        (lambda text: text.replace("\nend\n", "\n"), "the file is truncated: its last line must be 'end'"),
         (lambda text: text.replace("params = ", "<<<<<<< HEAD\nparams = ").replace("buffers", ">>>>>>> b\nbuffers"),
-         "convcost.lock:9:1: an unresolved merge conflict (<<<<<<< HEAD); merge the networks, then convcost check"),
+         "convcost.lock:9:1: unresolved merge conflict (<<<<<<< HEAD); merge the networks, then convcost check"),
         (lambda text: text.replace("params = 34", "params = 35"),
-         "the entry of 'net.yaml' was edited by hand (its digest does not fit); convcost check --update writes it"),
+         "the entry of 'net.yaml' was edited by hand (its digest does not match); convcost check --update rewrites it"),
         (lambda text: text.replace("kernel_size=3", "kernel_size=5", 1), "was edited by hand"),
-        (lambda text: re.sub("\ndigest = .*", "", text), "the entry of 'net.yaml' is cut off"),
+        (lambda text: re.sub("\ndigest = .*", "", text), "the entry of 'net.yaml' is truncated"),
         (lambda text: text.replace("version = 1", "version = 7"),
          "version 7 of the lock is newer than this convcost reads (1); pip install -U convcost"),
-        (lambda text: text.replace("version = 1", "version = 0"), "version 0 of the lock is not read any more (1 is)"),
+        (lambda text: text.replace("version = 1", "version = 0"), "version 0 of the lock is no longer supported"),
         (lambda text: text.replace("version = 1\n", ""), "a lock begins with 'version = 1', not 'convcost = "),
         (lambda text: "{}", "a lock begins with 'version = 1', not '{}'"),
     ],
@@ -513,8 +516,8 @@ def test_a_mistake_in_the_lock_is_annotated_at_its_line(run, project):
         project,
         lambda text: text.replace("params = ", "<<<<<<< HEAD\nparams = ").replace("buffers", ">>>>>>> b\nbuffers"),
     )
-    assert "\nconvcost.lock:9:1: an unresolved merge conflict" in run("check").out
-    assert "::error file=convcost.lock,line=9,col=1,title=convcost::an unresolved" in run("check", "-f", "github").out
+    assert "\nconvcost.lock:9:1: unresolved merge conflict" in run("check").out
+    assert "::error file=convcost.lock,line=9,col=1,title=convcost::unresolved" in run("check", "-f", "github").out
 
 
 def test_budgets_are_checked_beside_a_broken_lock(run, project):

@@ -79,7 +79,7 @@ def test_no_command_shows_help(run):
         (["analyze", "vgg16", "--input", "3x"], "'3x' is not a size without the batch, such as 3x224x224"),
         (["analyze", "vgg16", "--input", "3,224,224"], "is not a size without the batch"),
         (["analyze", "vgg16", "--input", "3x224"], "has 3 dimensions (3x224x224), not 2 (3x224)"),
-        (["analyze", "vgg16", "--input", "3x0x224"], "must be whole numbers of 1 or more"),
+        (["analyze", "vgg16", "--input", "3x0x224"], "must be integers from 1 to"),
         (["analyze", "vgg16", "--input", "image=3x224x224"], "vgg16 has no input 'image' (inputs: input)"),
         (["analyze", "vgg16", "--input", "3x8x8", "--input", "3x9x9"], "several --input need a name each"),
         (["analyze", "vgg16", "--input", "3x10x10"], "layer 'pool4'"),

@@ -291,7 +291,7 @@ def test_it_compares(run, recorded):
     assert result.status == 0
     assert "lenet5 #1" in result.out
     assert "Times of the same setting" in result.out
-    assert "Unknown for vgg16: Latency, Per second (there is no saved profile of vgg16 with times" in result.out
+    assert "Unknown for vgg16: Latency, Per second (no saved profile of vgg16 with times" in result.out
     found = json.loads(run("compare", recorded, "vgg16", "-f", "json").out)
     own = load_profile(recorded).runs
     figures = found["networks"][0]["figures"]
@@ -366,17 +366,17 @@ def test_budgets_of_time(run, recorded):
     assert result.status == 1
     assert "convcost.toml:4:1:" in result.out
     assert f"latency_ns is {round(latency):,} (" in result.out
-    assert f"allowed is at most {tight}" in result.out
+    assert f"expected at most {tight}" in result.out
     result = check(run, fine.replace("= 1\n", '= "1T"\n'))
     assert result.status == 1
-    assert "allowed is at least 1T" in result.out
+    assert "expected at least 1T" in result.out
     # Between two whole numbers: not cut to the lower one, which would keep to an upper bound that it breaks.
     best = max(run.samples_per_s for run in load_profile(recorded).runs)
     whole = int(best)
     assert best > whole
     result = check(run, fine.replace("= 1\n", f'= "<= {whole}"\n'))
     assert result.status == 1
-    assert f"samples_per_s is {best:,.2f}, allowed is at most {whole}" in result.out
+    assert f"samples_per_s is {best:,.2f}, expected at most {whole}" in result.out
     assert check(run, fine.replace("= 1\n", f'= "<= {whole + 1}"\n')).status == 0
 
 
@@ -389,18 +389,22 @@ def test_a_source_names_its_profile(run, recorded):
     assert "no time of batch 3; it has batch 1, float32; batch 8, float32" in result.out
     result = check(run, text.replace("lenet5", "alexnet") % "")
     assert result.status == 2
-    assert "the profile is of another network: 60,000 parameters there" in result.out
+    assert "the profile is of another network, with 60,000 parameters" in result.out
     result = check(run, text.replace("run.json", "none.json") % "")
     assert result.status == 2
     assert "none.json: No such file" in result.out
     result = check(run, text.replace(', profile = "run.json"%s', ""))
     assert result.status == 2
-    assert "names no profile: save one with convcost profile lenet5 --save runs" in result.out
+    assert "names no profile; save one with convcost profile lenet5 --save runs" in result.out
 
 
 @pytest.mark.parametrize(
     ("written", "words"),
-    [("soon", "no figure such as '5ms'"), ("5MB", "a time is written with ns, us, ms, s"), ("-1", "no figure")],
+    [
+        ("soon", "not a figure; write one such as '5ms'"),
+        ("5MB", "the suffix of a time is ns, us, ms, s or none"),
+        ("-1", "not a figure"),
+    ],
 )
 def test_wrong_times(run, recorded, written, words):
     result = check(run, f'sources = ["{recorded}"]\nlock = false\n[budgets]\nlatency_ns = "{written}"\n')
@@ -427,7 +431,7 @@ def test_a_saved_profile_is_shown_again(run, recorded, monkeypatch):
     assert found["runs"] == json.loads(Path(recorded).read_text())["runs"]
     result = run("profile", "vgg16", "--show")
     assert result.status == 2
-    assert "vgg16 is no saved profile" in result.err
+    assert "vgg16 is not a saved profile" in result.err
     result = run("profile", "none.json", "--show")
     assert (result.status, result.err) == (2, "convcost: error: there is no file none.json\n")
 
@@ -444,4 +448,4 @@ def test_a_profile_without_a_time_has_no_latency(run, recorded):
     found["runs"] = []
     Path("none.json").write_text(json.dumps(found))
     result = run("compare", recorded, "none.json")
-    assert "there is no saved profile of lenet5 #2 with times." in " ".join(result.out.split())
+    assert "no saved profile of lenet5 #2 with times." in " ".join(result.out.split())

@@ -118,7 +118,7 @@ def test_a_profile_refuses_what_pytorch_does_not_have():
     pytest.importorskip("torch")
     from convcost.measure.profiling.profile import profile
 
-    with pytest.raises(UsageError, match=r"'halves' cannot be timed: it names no class of torch\.optim \(allowed: sgd"):
+    with pytest.raises(UsageError, match=r"'halves' cannot be timed: it has no class in torch\.optim \(allowed: sgd"):
         profile("lenet5", "cpu", train=True, optimizer="halves")
     register_optimizer(Optimizer("newer", "nothing", torch_class="NotThere"))
     with pytest.raises(UsageError, match=r"'newer' cannot be timed: PyTorch has no torch\.optim\.NotThere"):

@@ -92,19 +92,21 @@ def test_the_roofline_has_the_rate_of_the_hardware_file(net):
 def test_a_gpu_without_the_rate_says_so(net):
     wanted = (
         r"Tesla T4 has no rate of float8_e4m3fn, fp8_tensor_fp32_accumulate_flops_per_s; "
-        r"the file of Tesla T4 is good for float32, float16, amp-fp16$"
+        r"the file of Tesla T4 has rates for float32, float16, amp-fp16$"
     )
     for dtype in (FLOAT8, MIXED):
         with pytest.raises(UsageError, match=wanted):
             convcost.roofline(net, "t4", dtype=dtype)
-    with pytest.raises(UsageError, match=r"A100.* is good for float32, float16, bfloat16, amp-bf16, amp-fp16$"):
+    with pytest.raises(UsageError, match=r"A100.* has rates for float32, float16, bfloat16, amp-bf16, amp-fp16$"):
         convcost.roofline(net, "a100-80", dtype=FLOAT8)
-    with pytest.raises(UsageError, match=r"no rate of float64; the file of H200 SXM is good for .*, float8, amp-fp8$"):
+    with pytest.raises(
+        UsageError, match=r"no rate of float64; the file of H200 SXM has rates .*, float8, amp-fp8$"
+    ):
         convcost.roofline(net, "h200", dtype="float64")
 
 
 def test_tf32_means_nothing_in_it(net):
-    with pytest.raises(UsageError, match="TF32 is a way to compute in float32; with float8 there is nothing"):
+    with pytest.raises(UsageError, match="TF32 is a mode of float32 and has no effect with float8"):
         convcost.roofline(net, "h200", dtype=FLOAT8, tf32=True)
 
 

@@ -98,7 +98,7 @@ def test_analyze_has_a_column_of_it():
 def test_a_budget_bounds_it(folder, limit, status):
     (folder / "convcost.toml").write_text(f'lock = false\nsources = ["wide.yaml"]\n[budgets]\nchannels = {limit}\n')
     text = " ".join(shell("check", status=status).split())
-    assert ("channels is 32, allowed is at most 31; most of it in conv2d_1 16, relu_1 16" in text) is bool(status)
+    assert ("channels is 32, expected at most 31; largest layers: conv2d_1 16, relu_1 16" in text) is bool(status)
 
 
 def test_the_lock_does_not_have_it_unless_it_says_so(folder):
@@ -119,7 +119,7 @@ def test_the_lock_does_not_have_it_unless_it_says_so(folder):
 def test_assert_cost_takes_it():
     net = chain((3, 8, 8), "conv2d: {out_channels: 4, kernel_size: 1}")
     convcost.assert_cost(net, channels=4)
-    with pytest.raises(AssertionError, match="channels is 4, allowed is less than 4"):
+    with pytest.raises(AssertionError, match="channels is 4, expected less than 4"):
         convcost.assert_cost(net, channels="< 4")
 
 

@@ -1,4 +1,4 @@
-"""Budgets and tolerances as people write them."""
+"""Parsing and comparison of bounds and tolerances."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_bounds(written, unit, operator, value):
     ("written", "inside", "outside"),
     [("<= 10", 10, 11), (">= 10", 10, 9), ("== 10", 10, 11), ("< 10", 9, 10), ("> 10", 11, 10), (10, 10, 11)],
 )
-def test_a_bound_includes_what_it_says(written, inside, outside):
+def test_operators(written, inside, outside):
     found = bound(written, "count", "<=")
     assert found.holds(inside)
     assert not found.holds(outside)
 
 
-def test_a_figure_without_an_operator_in_an_assertion():
-    """As a published figure: exactly, or to the digits that are printed."""
+def test_bound_without_an_operator_in_an_assertion():
+    """As for a published figure: equal, or equal after rounding to the printed digits."""
     about = bound("25.6M", "count", "about")
     assert about.holds(25_557_032)
     assert not about.holds(25_500_000)
@@ -56,26 +56,26 @@ def test_a_figure_without_an_operator_in_an_assertion():
 @pytest.mark.parametrize(
     ("written", "unit", "message"),
     [
-        (-1, "count", "-1 is negative; no network is below 0"),
-        ("< 0", "count", "'< 0' is impossible: nothing is below 0"),
-        ("-5M", "count", "'-5M' is no figure such as '25.6M' or '<= 25.6M'"),
-        ("five", "count", "'five' is no figure"),
-        ("", "count", "'' is no figure"),
-        ("<=", "count", "'' is no figure"),
-        ("5Q", "count", "'5Q': a count is written with K, k, M, G, B, T or nothing, not 'Q'"),
-        ("100MiB", "count", "a count is written with K, k, M, G, B, T or nothing, not 'MiB'"),
-        ("100M", "bytes", "bytes are written with B, kB, KB, MB, GB, KiB, MiB, GiB or nothing, not 'M'"),
-        ("1.5", "count", "'1.5' is not a whole number"),
-        ("1.0005K", "count", "'1.0005K' is not a whole number"),
-        (1.5, "count", "1.5 is neither a whole number nor a text"),
-        (True, "count", "true is neither a whole number nor a text"),
-        (None, "bytes", "null is neither a whole number nor a text such as '100MiB'"),
+        (-1, "count", "-1 is negative; figures are 0 or more"),
+        ("< 0", "count", "'< 0' cannot be satisfied: figures are 0 or more"),
+        ("-5M", "count", "'-5M' is not a figure; write one such as '25.6M' or '<= 25.6M'"),
+        ("five", "count", "'five' is not a figure"),
+        ("", "count", "'' is not a figure"),
+        ("<=", "count", "'' is not a figure"),
+        ("5Q", "count", "'5Q': the suffix of a count is K, k, M, G, B, T or none, not 'Q'"),
+        ("100MiB", "count", "the suffix of a count is K, k, M, G, B, T or none, not 'MiB'"),
+        ("100M", "bytes", "the suffix of a size in bytes is B, kB, KB, MB, GB, KiB, MiB, GiB or none, not 'M'"),
+        ("1.5", "count", "'1.5' is not an integer"),
+        ("1.0005K", "count", "'1.0005K' is not an integer"),
+        (1.5, "count", "1.5 is neither an integer nor a string"),
+        (True, "count", "true is neither an integer nor a string"),
+        (None, "bytes", "null is neither an integer nor a string such as '100MiB'"),
         ([1], "count", "[1] is neither"),
         (float("inf"), "count", "inf is neither"),
-        ("1e9", "count", "is no figure"),
+        ("1e9", "count", "is not a figure"),
     ],
 )
-def test_impossible_bounds(written, unit, message):
+def test_invalid_bounds(written, unit, message):
     with pytest.raises(UsageError) as caught:
         bound(written, unit, "<=")
     assert message in str(caught.value)
@@ -96,14 +96,14 @@ def test_tolerances(written, locked, near, far):
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        (0.01, "0.01 is neither a whole number nor a share such as '0.5%'"),
+        (0.01, "0.01 is neither an integer nor a percentage such as '0.5%'"),
         ("<= 5", "a tolerance has no operator"),
-        ("-1%", "is no figure"),
+        ("-1%", "is not a figure"),
         (-1, "negative"),
-        ("x%", "is no figure"),
+        ("x%", "is not a figure"),
     ],
 )
-def test_impossible_tolerances(written, message):
+def test_invalid_tolerances(written, message):
     with pytest.raises(UsageError) as caught:
         tolerance(written, "count")
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Entries of the lock: written, read back, and readable."""
+"""Lock entries: their text, and reading it back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def plain(layers):
     return [(x.name, x.op, dict(x.fields), x.params, x.macs) for x in layers]
 
 
-def test_every_shipped_network_is_read_back():
+def test_entries_of_all_shipped_networks_round_trip():
     for name, graph in load_shipped().items():
         report = analyze(graph)
         lines = entry(report)
@@ -28,8 +28,8 @@ def test_every_shipped_network_is_read_back():
         assert len(claims) == len(report.published)
 
 
-def test_it_is_readable():
-    """A line says what its layer is; numbers by hand: 3 * 9 * 8 + 8 parameters, each at 32 x 32 places."""
+def test_line_of_a_layer():
+    """By hand: 3 * 9 * 8 + 8 parameters, and 3 * 9 * 8 MACs at each of 32 x 32 positions."""
     lines = entry(analyze(chain((3, 32, 32), "{conv2d: {out_channels: 8, kernel_size: 3, padding: 1}, name: conv1}")))
     expected = "  conv1 conv2d out_channels=8 kernel_size=3 padding=1 in_channels=3 | params 224, macs 221184"
     assert lines[-1] == expected
@@ -37,15 +37,15 @@ def test_it_is_readable():
     assert 3 * 9 * 8 * 32 * 32 == 221_184
 
 
-def test_blocks_that_repeat_are_written_once():
+def test_repeated_blocks_are_written_once():
     lines = entry(analyze(load("resnet101")))
     assert "  conv4_2 ... conv4_23:" in lines
     assert sum("conv4" in line for line in lines) == 2
     assert len(lines) < 130
 
 
-def test_names_do_not_move_other_lines():
-    """One line for one layer: what is inserted leaves the rest as it was, but for how many blocks repeat."""
+def test_added_layers_do_not_change_other_lines():
+    """VGG-19 has the lines of VGG-16, except for the headings with the numbers of equal blocks."""
     before = entry(analyze(load("vgg16")))
     after = entry(analyze(load("vgg19")))
     rows = slice(before.index("layers:"), None)
@@ -53,12 +53,11 @@ def test_names_do_not_move_other_lines():
     assert gone == ["  conv3_2 ... conv3_3:", "  conv4_2 ... conv4_3:", "  conv5_1 ... conv5_3:"]
 
 
-def test_a_table_is_one_word():
-    """LeNet-5's connections."""
+def test_table_of_connections_is_one_word():
     assert any(" connections=[[0,1,2]," in line for line in entry(analyze(load("lenet5"))))
 
 
-def test_shared_weights_are_said():
+def test_shared_weights():
     text = """
         name: net
         input: [4, 8, 8]
@@ -73,12 +72,12 @@ def test_shared_weights_are_said():
 
 
 @pytest.mark.parametrize("line", ["  conv1", "  conv1 conv2d | params x", "  conv1 conv2d | 5"])
-def test_what_is_no_layer(line):
-    with pytest.raises(OpError, match="is no layer"):
+def test_invalid_layer_lines(line):
+    with pytest.raises(OpError, match="is not a layer"):
         layers_of(["layers:", line])
 
 
-def test_the_file_is_sorted_and_complete(tmp_path):
+def test_file_is_sorted_and_complete(tmp_path):
     entries = {name: entry(analyze(load(name))) for name in ("vgg16", "alexnet", "resnet50")}
     path = tmp_path / "convcost.lock"
     path.write_text(lock.text(entries, "0.1.0"))
@@ -89,7 +88,7 @@ def test_the_file_is_sorted_and_complete(tmp_path):
     assert found.convcost == "0.1.0"
 
 
-def test_windows_line_ends(tmp_path):
+def test_windows_line_endings(tmp_path):
     entries = {"vgg16": entry(analyze(load("vgg16")))}
     path = tmp_path / "convcost.lock"
     path.write_bytes(lock.text(entries, "0.1.0").replace("\n", "\r\n").encode())

@@ -66,7 +66,7 @@ def test_all_that_it_may_say(tmp_path):
         (LEAST.replace("1.008e12", "1e99"), "2:31", "memory_bandwidth_bytes_per_s is 1e99; no GPU has that"),
         (LEAST.replace("1.008e12", "1.008"), "2:31", "it must be a whole number"),
         (LEAST.replace("1.008e12", "{sauce: 5}"), "2:32", "has no key 'sauce'; did you mean 'source' or 'value'?"),
-        (LEAST.replace("1.008e12", "{value: [1]}"), "2:39", "value must be a text"),
+        (LEAST.replace("1.008e12", "{value: [1]}"), "2:39", "value must be a string"),
         (LEAST.replace("1.008e12", "{value: 1e12, estimate: maybe}"), "2:55", "estimate is 'maybe'; it must be true"),
         (
             f"sources: {{sheet: The data sheet}}\n{LEAST}power_w: {{value: 5, source: shet}}\n", "5:29",
@@ -76,7 +76,7 @@ def test_all_that_it_may_say(tmp_path):
         (f"{LEAST}aliases: h100\n", "4:10", "aliases must be a list of names"),
         (f"{LEAST}year: soon\n", "4:7", "year is 'soon'; it must be such as 2022"),
         (f"{LEAST}compute_capability: 89\n", "4:21", "compute_capability is '89'; it must be such as 8.6"),
-        (f"{LEAST}name: [a]\n", "4:7", "name must be a text"),
+        (f"{LEAST}name: [a]\n", "4:7", "name must be a string"),
         (f"{LEAST}usable_memory_bytes: 25769803777\n", "4:22", "usable_memory_bytes is 25,769,803,777, more than the"),
         (f"{LEAST}memory_bytes: 5\n", "4:1", "the key 'memory_bytes' stands here twice"),
         (f"{LEAST}power_w: &x 5\n", "4:10", "an anchor is not part of a hardware file"),

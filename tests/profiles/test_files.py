@@ -1,4 +1,4 @@
-"""Saved profiles: what is written reads again, old files too, and broken ones say what is wrong with them."""
+"""Saved profiles: round trips, files of older versions, and error messages for invalid files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convcost.profiles.files import file_name, from_bytes, load_profile, save
 from convcost.profiles.profile import Profile
 
 RECORDED = Path(__file__).parent / "lenet5-cpu-schema1.json"
-"""A real profile, as the first version of the schema wrote it: it must read for ever."""
+"""A measured profile in the first version of the schema, which must stay readable."""
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def recorded() -> Profile:
     return load_profile(RECORDED)
 
 
-def test_the_first_version_still_reads(recorded):
+def test_first_version_is_readable(recorded):
     assert recorded.name == "lenet5"
     assert recorded.environment.device == "cpu"
     assert [run.setting.batch for run in recorded.measured] == [1, 8]
@@ -35,14 +35,14 @@ def test_the_first_version_still_reads(recorded):
     assert all(len(layer.in_place_ns) > 3 for layer in recorded.runs[0].layers)
 
 
-def test_it_reads_what_it_writes(recorded, tmp_path):
+def test_round_trip(recorded, tmp_path):
     path = tmp_path / "new" / "run.json"
     save(recorded, str(path))
     assert load_profile(path) == recorded
     assert [entry.name for entry in path.parent.iterdir()] == ["run.json"]
 
 
-def test_the_text_is_json_with_a_line_for_each_run(recorded):
+def test_text_is_json_with_one_line_per_run(recorded):
     written = recorded.to_json()
     found = json.loads(written)
     assert (found["schema"], found["kind"], found["convcost"]) == (1, "profile", convcost.__version__)
@@ -58,7 +58,7 @@ def test_without_runs(recorded):
     assert from_bytes(none.to_json().encode(), "x") == none
 
 
-def test_fields_of_a_later_release_are_passed_over(recorded):
+def test_unknown_fields_are_ignored(recorded):
     found = json.loads(recorded.to_json())
     found["later"] = 1
     found["runs"][0]["later"] = [2]
@@ -68,25 +68,25 @@ def test_fields_of_a_later_release_are_passed_over(recorded):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is no JSON, or was cut off"),
-        (b"\xff\xfe", "is no JSON"),
-        (b'{"schema": 1, "kind": "profile", "name": "x"', "was cut off"),
-        (b"[" * 100_000, "is no JSON"),
-        (b"[]", "is no saved profile"),
-        (b'{"schema": 1}', "is no saved profile"),
+        (b"", "is not valid JSON, or is truncated"),
+        (b"\xff\xfe", "is not valid JSON"),
+        (b'{"schema": 1, "kind": "profile", "name": "x"', "is truncated"),
+        (b"[" * 100_000, "is not valid JSON"),
+        (b"[]", "is not a saved profile"),
+        (b'{"schema": 1}', "is not a saved profile"),
         (b'{"schema": 2, "kind": "profile"}', "has version 2, which is newer than this convcost reads (1)"),
         (b'{"schema": "one", "kind": "profile"}', "has version 'one'"),
         (b'{"schema": 1, "kind": "profile", "name": 5}', "Expected `str`, got `int` - at `$.name`"),
         (b'{"schema": 1, "kind": "profile", "name": "x"}', "missing required field `title`"),
     ],
 )
-def test_broken_files(content, words):
+def test_invalid_files(content, words):
     with pytest.raises(SourceError, match=r"^broken\.json") as caught:
         from_bytes(content, "broken.json")
     assert words in str(caught.value)
 
 
-def test_a_wrong_time_is_named(recorded):
+def test_invalid_time_is_located(recorded):
     found = json.loads(recorded.to_json())
     found["runs"][1]["phases"]["forward"][3] = "soon"
     with pytest.raises(SourceError, match=r"runs\[1\]\.phases\[\.\.\.\]\[3\]|runs\[1\].phases"):
@@ -100,43 +100,43 @@ def phases(run, row):
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda run: run["setting"].update(batch=0), r"batch is 0, and must be 1 or more - at `\$\.runs\[0\]"),
-        (lambda run: phases(run, []), r"it is measured, and there are no times - at `\$\.runs\[0\]\.phases`"),
-        (lambda run: phases(run, [0, 5]), r"an iteration takes no time"),
-        (lambda run: phases(run, [-7, 5]), r"a time is -7 ns, which is less than nothing - at .*phases\.forward`"),
+        (lambda run: run["setting"].update(batch=0), r"batch is 0, expected 1 or more - at `\$\.runs\[0\]"),
+        (lambda run: phases(run, []), r"the status is measured, but there are no times - at `\$\.runs\[0\]\.phases`"),
+        (lambda run: phases(run, [0, 5]), r"the time of an iteration is 0"),
+        (lambda run: phases(run, [-7, 5]), r"a time is -7 ns, which is negative - at .*phases\.forward`"),
         (lambda run: run["phases"].update(backward=[1]), r"phases have 1 and \d+ times"),
         (lambda run: run["layers"][2].update(in_place_ns=[3, -4]), r"a time is -4 ns.*layers\[2\]\.in_place_ns`"),
-        (lambda run: run["layers"][2].update(alone=99), r"alone is 99, and there are \d+ isolated.*layers\[2\]"),
+        (lambda run: run["layers"][2].update(alone=99), r"alone is 99, but there are \d+ isolated.*layers\[2\]"),
         (lambda run: run["layers"][2].update(alone=-1), r"alone is -1"),
-        (lambda run: run["layers"][2].update(macs=-3), r"macs is -3, and must be 0 or more"),
-        (lambda run: run.update(isolated=[[]]), r"there are no times - at `\$\.runs\[0\]\.isolated\[0\]`"),
+        (lambda run: run["layers"][2].update(macs=-3), r"macs is -3, expected 0 or more"),
+        (lambda run: run.update(isolated=[[]]), r"no times - at `\$\.runs\[0\]\.isolated\[0\]`"),
     ],
 )
-def test_figures_that_cannot_be(recorded, edit, words):
+def test_inconsistent_runs(recorded, edit, words):
     found = json.loads(recorded.to_json())
     for layer in found["runs"][0]["layers"]:
         layer["alone"] = None
     edit(found["runs"][0])
-    with pytest.raises(SourceError, match=f"^run.json is not a complete profile: {words}"):
+    with pytest.raises(SourceError, match=f"^run.json is inconsistent: {words}"):
         from_bytes(json.dumps(found).encode(), "run.json")
 
 
 @pytest.mark.parametrize(
     ("edit", "words"), [({"samples_ns": []}, "no times"), ({"samples_ns": [0]}, "is 0 ns"), ({"work": 0}, "work is 0")]
 )
-def test_ceilings_that_cannot_be(recorded, edit, words):
+def test_inconsistent_ceilings(recorded, edit, words):
     found = json.loads(recorded.to_json())
     found["ceilings"][1].update(edit)
     with pytest.raises(SourceError, match=rf"{words}.* at `\$\.ceilings\[1\]"):
         from_bytes(json.dumps(found).encode(), "run.json")
 
 
-def test_no_file(tmp_path):
+def test_missing_file(tmp_path):
     with pytest.raises(SourceError, match="No such file"):
         load_profile(tmp_path / "none.json")
 
 
-def test_a_folder_that_cannot_be_written(recorded, tmp_path):
+def test_unwritable_folder(recorded, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match="cannot write"):
         save(recorded, str(tmp_path / "file" / "run.json"))
@@ -149,7 +149,7 @@ def test_file_names():
     assert file_name("../x y", "a/b", "") == "x-y-a-b.json"
 
 
-def test_a_profile_shows_itself(recorded):
+def test_repr_and_dict(recorded):
     assert repr(recorded).startswith("<Profile 'lenet5' on ")
     assert recorded.to_dict()["kind"] == "profile"
     assert recorded.to_json() == recorded.to_json()

@@ -1,4 +1,4 @@
-"""What raw times say of layers: worked out by hand on three layers."""
+"""Figures of layers from raw times, computed by hand for three layers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def figures():
     return LayerSummary(RUN, (LAUNCH,))
 
 
-def test_times_have_the_clock_taken_off(figures):
+def test_cost_of_the_clock_is_subtracted(figures):
     assert [span.time_ns for span in figures.layers] == [10_000, 2_000, 0]
     assert [span.alone_ns for span in figures.layers] == [9_100, 2_500, 0]
 
@@ -48,39 +48,38 @@ def test_rates(figures):
 
 
 def test_limits(figures):
-    """A launch takes 2,000 ns: more than what the relu moves, less than what the convolution computes."""
+    """A launch takes 2,000 ns: more than the bound of the ReLU, less than that of the convolution."""
     assert [span.limit for span in figures.layers] == ["compute", "launches", ""]
     assert figures.totals.limit == "mixed"
 
 
-def test_groups_add_up(figures):
+def test_sums_by_group(figures):
     assert list(figures.by_group) == ["conv", "activation", "other"]
     assert sum(span.time_ns for span in figures.by_group.values()) == figures.totals.time_ns == 12_000
     assert figures.totals.of_ceiling == pytest.approx(8_010 / 12_000)
     assert figures.totals.layers == 3
 
 
-def test_the_sum_closes(figures):
+def test_closing(figures):
     sums = figures.closing
     assert (sums.whole_ns, sums.layers_ns, sums.launch_gap_ns, sums.busy) == (20_000, 12_000, 7_000, 0.65)
     assert sums.rest_ns == 1_000  # of 20,000: 5 %
     assert sums.marks_ns == 3_000
 
 
-def test_without_a_graph_the_gap_is_not_known():
+def test_launch_gap_is_unknown_without_a_cuda_graph():
     sums = LayerSummary(msgspec.structs.replace(RUN, replay_ns=()), (LAUNCH,)).closing
     assert (sums.launch_gap_ns, sums.busy, sums.rest_ns) == (None, None, 8_000)
 
 
-def test_layers_alone_only():
+def test_isolated_times_only():
     layers = tuple(msgspec.structs.replace(layer, in_place_ns=()) for layer in RUN.layers)
     found = LayerSummary(msgspec.structs.replace(RUN, layers=layers), (LAUNCH,))
     assert [span.time_ns for span in found.layers] == [9_100, 2_500, 0]
     assert found.closing is None
 
 
-def test_a_layer_without_a_time_leaves_the_sum_open():
-    """Never a silent zero: a sum that lacks a layer is no sum."""
+def test_sum_with_a_missing_time_is_none():
     layers = (msgspec.structs.replace(CONV, in_place_ns=(), alone=None), RELU)
     found = LayerSummary(msgspec.structs.replace(RUN, layers=layers), (LAUNCH,))
     assert found.layers[0].time_ns is None

@@ -1,4 +1,4 @@
-"""What profiles say in comparisons and to budgets."""
+"""Measured figures for comparisons and budgets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def profile(*runs):
     return Profile("net", "Net", "net", Environment("cuda", "GPU X", "CUDA events"), runs)
 
 
-def test_latency_is_of_the_smallest_batch_and_throughput_of_the_best():
+def test_latency_at_the_smallest_batch_and_highest_throughput():
     found = measured(profile(run(32, 4_000_000), run(1, 900_000), run(8, 1_500_000), run(1, 800_000, dtype="float16")))
     assert (found.latency_ns, found.latency_at) == (800_000, "batch 1, float16")
     assert (found.samples_per_s, found.samples_per_s_at) == (8000, "batch 32, float32")
@@ -32,23 +32,25 @@ def test_latency_is_of_the_smallest_batch_and_throughput_of_the_best():
     assert found.series["float32"] == ((1, 1e9 / 900_000), (8, 8e9 / 1_500_000), (32, 8000))
 
 
-def test_a_batch_and_a_dtype_choose():
+def test_selection_by_batch_and_dtype():
     both = profile(run(1, 900_000), run(8, 1_500_000), run(8, 700_000, dtype="bfloat16"))
     assert measured(both, batch=8).latency_ns == 700_000
     assert measured(both, batch=8, dtype="float32").latency_ns == 1_500_000
-    with pytest.raises(UsageError, match=r"no time of batch 4; it has batch 1, float32; batch 8, float32; batch 8, bf"):
+    with pytest.raises(
+        UsageError, match=r"no times of batch 4; it has batch 1, float32; batch 8, float32; batch 8, bf"
+    ):
         measured(both, batch=4)
-    with pytest.raises(UsageError, match="no time of anything; it has nothing"):
+    with pytest.raises(UsageError, match=r"the profile of net has no times$"):
         measured(profile())
 
 
-def test_forward_passes_before_training_steps():
+def test_forward_passes_are_preferred_to_training_steps():
     step = msgspec.structs.replace(run(1, 100), setting=Setting(1, mode="train", optimizer="sgd"))
     assert measured(profile(step, run(2, 500))).latency_ns == 500
     assert measured(profile(step)).latency_at == "batch 1, float32, training with sgd"
 
 
-def test_another_network_is_noticed():
+def test_profile_of_another_network_is_refused():
     report = convcost.analyze(convcost.load("lenet5"), batch=2)
     totals = report.totals
     shape = {"input": (4, 1, 32, 32)}
@@ -59,16 +61,16 @@ def test_another_network_is_noticed():
     )
     check_same(profile(right), report)
     more = msgspec.structs.replace(right.static, params=totals.params + 1)
-    with pytest.raises(UsageError, match=r"60,001 parameters.*there, 60,000 parameters"):
+    with pytest.raises(UsageError, match=r"with 60,001 parameters and .* where lenet5 has 60,000 parameters"):
         check_same(profile(msgspec.structs.replace(right, static=more)), report)
     other = msgspec.structs.replace(right.static, macs=right.static.macs + 4)
-    with pytest.raises(UsageError, match=r"326,521 MACs a sample there"):
+    with pytest.raises(UsageError, match=r"326,521 MACs per sample where lenet5 has"):
         check_same(profile(msgspec.structs.replace(right, static=other)), report)
-    # At another input size multiply-accumulates are others, and parameters still the same.
+    # At another input size MACs differ, so that only parameters are compared.
     check_same(profile(msgspec.structs.replace(right, static=other, input_shapes={"input": (4, 1, 64, 64)})), report)
 
 
-def test_the_same_setting_side_by_side():
+def test_same_setting_in_several_profiles():
     first, second = profile(run(1, 100), run(8, 400)), profile(run(8, 200), run(16, 300))
     (row,) = versus([first, second])
     assert (row.setting, row.median_ns, row.samples_per_s) == ("batch 8, float32", (400, 200), (2e7, 4e7))

@@ -1,4 +1,4 @@
-"""Measured ceilings as a roofline takes them."""
+"""Measured ceilings in the form that a roofline takes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rates(setting, flags=DEFAULTS, tops=GPU):
 @pytest.mark.parametrize(
     ("setting", "wanted"),
     [
-        # PyTorch's own switches: TF32 in convolutions, not in matrix products.
+        # PyTorch's defaults: TF32 in convolutions, not in matrix products.
         (Setting(1), (400, 60, 60, 3000)),
         (Setting(1, tf32=True), (400, 400, 60, 3000)),
         (Setting(1, tf32=False), (60, 60, 60, 3000)),
@@ -46,27 +46,27 @@ def test_rates(setting, wanted):
     assert rates(setting) == wanted
 
 
-def test_the_fastest_sample_is_the_ceiling():
+def test_ceiling_is_the_fastest_sample():
     assert Ceiling("copy", 10, (2_000_000_000, 500_000_000, 1_000_000_000)).per_s == 20
 
 
-def test_convolutions_have_the_better_of_two_ceilings():
+def test_convolutions_have_the_higher_of_two_ceilings():
     tops = (*GPU, top("conv", 500, "float32", True), top("conv", 50, "float32", False))
     assert rates(Setting(1), tops=tops) == (500, 60, 60, 3000)
     assert rates(Setting(1, tf32=False), tops=tops) == (60, 60, 60, 3000)  # its matrix products are faster
 
 
-def test_on_a_processor():
+def test_cpu():
     tops = (top("copy", 30), top("matmul", 5, "float32"))
     assert rates(Setting(1), {}, tops) == (5, 5, 5, 30)
 
 
-def test_what_is_missing():
+def test_missing_ceilings():
     assert rates(Setting(1), tops=GPU[2:]) is None
     assert rates(Setting(1), tops=GPU[:2]) is None
 
 
-def test_what_autocast_leaves_in_float32_has_its_own_rate():
+def test_ops_that_autocast_keeps_in_float32_have_the_float32_rate():
     where = Environment("cuda", "GPU X", "CUDA events", flags=DEFAULTS)
     found = measured_ceilings(GPU, where, Setting(1, "amp-bf16"))
     assert found.others["float32"].matmul_flops_per_s == 60

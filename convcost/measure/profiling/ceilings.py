@@ -1,4 +1,7 @@
-"""What the device does at its best: a large matrix product, convolution and copy, and a kernel with nothing to do."""
+"""Benchmarks of a device's highest rates: a large matrix product, a convolution, a copy, and a kernel launch.
+
+A new benchmark is a function that returns a ``Ceiling``, called in ``ceilings``, and a word of ``Ceiling.what``.
+"""
 
 from __future__ import annotations
 
@@ -14,36 +17,36 @@ from .tf32 import tf32_flags
 from .timing import Limits, between, mark_cost, timed
 
 SIDE = {"cuda": 8192, "cpu": 2048}
-"""Rows and columns of the matrices: large enough to keep every multiprocessor at work."""
+"""Rows and columns of the matrices, large enough to occupy all multiprocessors."""
 CONVOLVED = {"cuda": (128, 256, 56), "cpu": (4, 128, 56)}
-"""Samples, channels in and out, and side of the image of a convolution with 3x3 kernels: libraries have kernels for it
-that can be faster than their matrix products."""
+"""Batch size, input and output channels, and height and width of a 3x3 convolution. Libraries have kernels for it that
+can be faster than their matrix products."""
 COPIED_BYTES = {"cuda": 1 << 30, "cpu": 1 << 28}
 LIMITS = Limits(seconds=1.5, warmup_seconds=0.2, min_samples=10, max_samples=50, fewest=2)
 LAUNCHES = 50
 
 
 def ceilings(bench: Bench, device: torch.device, dtypes: Sequence[str], tf32: bool | None) -> tuple[Ceiling, ...]:
-    """The ceilings that layers of these dtypes are held against.
+    """Measure the ceilings for layers of these dtypes.
 
-    float32 is always among them, since work outside of matrix products runs in it or as fast; where convolutions and
-    matrix products may use TF32 in different ways, both rates are taken.
+    float32 is always included, because operations other than multiply-accumulates run at its rate. It is measured with
+    and without TF32 unless ``tf32`` is False, because PyTorch's defaults differ for convolutions and matrix products.
     """
-    found = [_copy(bench, device), _launch(bench, device)]
+    results = [_copy(bench, device), _launch(bench, device)]
     plain = sorted({precision_of(dtype).compute for dtype in dtypes} - {"float32"})
     choices = [None] if device.type == "cpu" else [False, True] if tf32 is not False else [False]
     for dtype, allowed in [("float32", choice) for choice in choices] + [(dtype, None) for dtype in plain]:
-        found += [_matmul(bench, device, dtype, allowed), _conv(bench, device, dtype, allowed)]
-    return tuple(found)
+        results += [_matmul(bench, device, dtype, allowed), _conv(bench, device, dtype, allowed)]
+    return tuple(results)
 
 
 def _matmul(bench: Bench, device: torch.device, dtype: str, tf32: bool | None) -> Ceiling:
     side = SIDE[device.type] // (2 if ITEM_BYTES[dtype] > 4 else 1)
     a, b, out = (torch.randn(side, side, device=device).to(getattr(torch, dtype)) for _ in range(3))
     with torch.no_grad(), tf32_flags(tf32):
-        found = timed(bench, [lambda: torch.mm(a, b, out=out)], LIMITS)
+        times = timed(bench, [lambda: torch.mm(a, b, out=out)], LIMITS)
     words = f"{side}x{side} by {side}x{side}"
-    return Ceiling("matmul", 2 * side**3, found.phases[0], dtype, tf32, words)
+    return Ceiling("matmul", 2 * side**3, times.phases[0], dtype, tf32, words)
 
 
 def _conv(bench: Bench, device: torch.device, dtype: str, tf32: bool | None) -> Ceiling:
@@ -52,21 +55,21 @@ def _conv(bench: Bench, device: torch.device, dtype: str, tf32: bool | None) -> 
     x = torch.randn(samples, channels, side, side, device=device).to(kind)
     weight = torch.randn(channels, channels, 3, 3, device=device).to(kind)
     with torch.no_grad(), tf32_flags(tf32):
-        found = timed(bench, [lambda: torch.conv2d(x, weight, padding=1)], LIMITS)
+        times = timed(bench, [lambda: torch.conv2d(x, weight, padding=1)], LIMITS)
     words = f"{channels} kernels of {channels}x3x3 on {samples}x{channels}x{side}x{side}"
-    return Ceiling("conv", 2 * 9 * channels**2 * side**2 * samples, found.phases[0], dtype, tf32, words)
+    return Ceiling("conv", 2 * 9 * channels**2 * side**2 * samples, times.phases[0], dtype, tf32, words)
 
 
 def _copy(bench: Bench, device: torch.device) -> Ceiling:
     size = COPIED_BYTES[device.type]
     source = torch.ones(size // 4, device=device)
     target = torch.empty_like(source)
-    found = timed(bench, [lambda: target.copy_(source)], LIMITS)
-    return Ceiling("copy", 2 * size, found.phases[0], shape=f"{size >> 20} MiB from here to there")
+    times = timed(bench, [lambda: target.copy_(source)], LIMITS)
+    return Ceiling("copy", 2 * size, times.phases[0], shape=f"{size >> 20} MiB")
 
 
 def _launch(bench: Bench, device: torch.device) -> Ceiling:
-    """One small kernel between two readings of the clock, whose own cost is taken off."""
+    """The time of a kernel on one element between two readings of the clock, less the cost of a reading."""
     x = torch.ones(1, device=device)
     with torch.no_grad():
         x.add_(1)
@@ -78,4 +81,4 @@ def _launch(bench: Bench, device: torch.device) -> Ceiling:
             marks.append(bench.mark())
         bench.synchronize()
     cost = min(mark_cost(bench))
-    return Ceiling("launch", 1, tuple(max(1, each - cost) for each in between(bench, marks)), shape="one element")
+    return Ceiling("launch", 1, tuple(max(1, time - cost) for time in between(bench, marks)), shape="one element")

@@ -1,4 +1,4 @@
-"""One setting of a network, measured: whole passes, memory, layers. Whatever stops it becomes its status."""
+"""The measurement of one setting: whole passes, memory, layers. An error becomes the status of the run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...analysis.report import Report
 from ...analysis.roofline import LayerBound, ceilings_of, roofline
 from ...errors import UsageError, first_line
 from ...hardware import load_gpu
+from ...ops.base import Kernels
 from ...precision import precision_of
 from ...profiles.measured_roofline import measured_ceilings
 from ...profiles.runs import Ceiling, Environment, LayerTime, Run, Setting, Static
@@ -26,7 +27,15 @@ REPLAY = Limits(seconds=0.5, warmup_seconds=0.05, max_samples=200)
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What holds for all settings: the device, which layer times are taken, the seconds for each, and what is known."""
+    """What all settings of a profile share.
+
+    Args:
+        bench: the clock; ``device``: the PyTorch device; ``where``: their description.
+        tops: the measured ceilings.
+        layers: which times of layers to measure, one of ``LAYERS``.
+        seconds: longest time for the iterations of one measurement.
+        cache: times of distinct layers that were measured already.
+    """
 
     bench: Any
     device: Any
@@ -38,25 +47,25 @@ class Job(msgspec.Struct, frozen=True):
 
 
 Told = Callable[[str, float], None]
-"""What is told: what is measured now, and which part of the run is done."""
+"""Callback for progress: the current measurement, and the fraction of the run that is done."""
 
 
 def measured(job: Job, report: Report, setting: Setting, told: Told) -> Run:
-    """The run of a setting; one that cannot be measured says so in its status and note.
+    """Measure a setting. If that fails, the status and the note of the run have the reason.
 
     Raises:
-        KeyboardInterrupt: the user has had enough.
+        KeyboardInterrupt: the user interrupted the measurement.
     """
     static = _static(report, setting, job.bench.kind)
     run = Run(setting, "failed", dict(report.settings.input_shapes), static)
     free = job.bench.free_bytes()
     if free is not None and static.peak_bytes is not None and static.peak_bytes > free:
-        note = f"not tried: it needs {size(static.peak_bytes)}, and {size(free)} are free"
+        note = f"not run: it needs {size(static.peak_bytes)}, but {size(free)} are free"
         return msgspec.structs.replace(run, status="out of memory", note=note)
     try:
         with tf32_flags(setting.tf32):
             return _run(job, report, run, told)
-    except Exception as error:  # noqa: BLE001 - PyTorch raises many kinds, and the other settings go on
+    except Exception as error:  # noqa: BLE001 - PyTorch raises many types, and the other settings are still measured
         status = "out of memory" if job.bench.out_of_memory(error) else "failed"
         return msgspec.structs.replace(run, status=status, note=first_line(error))
     finally:
@@ -68,22 +77,22 @@ def _run(job: Job, report: Report, run: Run, told: Told) -> Run:
     passes = Passes(report, setting, job.device)
     phases, memory = passes.phases, None
     if setting.execution == "cuda_graph":
-        captured: list[Call] = []  # a replay allocates nothing: its memory is what the capture took
+        captured: list[Call] = []  # a replay allocates nothing, so the peak is that of the capture
         memory = bench.peak(lambda: captured.append(bench.replayed(passes.forward)))
         phases = {"forward": captured[0]}
     told("whole passes", 0.0)
-    found = timed(bench, list(phases.values()), Limits(seconds=job.seconds))
+    times = timed(bench, list(phases.values()), Limits(seconds=job.seconds))
     memory = memory or bench.peak(lambda: [call() for call in phases.values()])
     run = msgspec.structs.replace(
-        run, status="measured", phases=dict(zip(phases, found.phases, strict=True)), warmup_ns=found.warmup_ns,
-        stable=found.stable, memory=memory, conditions=found.conditions,
+        run, status="measured", phases=dict(zip(phases, times.phases, strict=True)), warmup_ns=times.warmup_ns,
+        stable=times.stable, memory=memory, conditions=times.conditions,
     )  # fmt: skip
     if setting.execution != "eager" or setting.mode != "forward":
         return run
     try:
         return _with_layers(job, report, passes, run, told)
-    except Exception as error:  # noqa: BLE001 - as above, and the whole pass was measured
-        return msgspec.structs.replace(run, notes=(*run.notes, f"its layers were not timed: {first_line(error)}"))
+    except Exception as error:  # noqa: BLE001 - as above; the whole pass was measured
+        return msgspec.structs.replace(run, notes=(*run.notes, f"the layers were not timed: {first_line(error)}"))
 
 
 def _with_layers(job: Job, report: Report, passes: Passes, run: Run, told: Told) -> Run:
@@ -97,10 +106,10 @@ def _with_layers(job: Job, report: Report, passes: Passes, run: Run, told: Told)
     if job.layers in ("isolated", "both"):
         told("each layer alone", 0.7)
         setting = run.setting
-        more = (str(job.device), setting.dtype, setting.tf32, setting.channels_last)
+        key = (str(job.device), setting.dtype, setting.tf32, setting.channels_last)
         ops, launches = [node.op for node in report.graph], [layer.launches for layer in report.layers]
         alone = isolated(
-            job.bench, passes.network, ops, launches, passes.inputs, passes.around, more, job.cache
+            job.bench, passes.network, ops, launches, passes.inputs, passes.around, key, job.cache
         )  # fmt: skip
     layers = _layers(job, report, run.setting, inside, alone) if job.layers != "none" else ()
     return msgspec.structs.replace(
@@ -110,16 +119,16 @@ def _with_layers(job: Job, report: Report, passes: Passes, run: Run, told: Told)
 
 
 def _layers(job: Job, report: Report, setting: Setting, inside: InPlace, alone: Isolated) -> tuple[LayerTime, ...]:
-    own = measured_ceilings(job.tops, job.where, setting)
-    bounds = roofline(report, own).layers if own else None
-    sheet = _datasheet(job.where, report, setting)
+    ceilings = measured_ceilings(job.tops, job.where, setting)
+    bounds = roofline(report, ceilings).layers if ceilings else None
+    datasheet = _datasheet(job.where, report, setting)
     return tuple(
         LayerTime(
             name=layer.name, op=layer.op, group=layer.group, params=layer.params, macs=layer.macs, flops=layer.flops,
             bytes_moved=layer.bytes_read + layer.bytes_written, launches=layer.launches,
             bound_ns=bounds[position].bound_ns if bounds else None,
             limit=bounds[position].limit if bounds else "",
-            datasheet_bound_ns=sheet[position].bound_ns if sheet else None,
+            datasheet_bound_ns=datasheet[position].bound_ns if datasheet else None,
             in_place_ns=inside.layers[position] if inside.layers else (),
             alone=alone.of_layer[position] if alone.of_layer else None,
         )
@@ -128,7 +137,7 @@ def _layers(job: Job, report: Report, setting: Setting, inside: InPlace, alone: 
 
 
 def _datasheet(where: Environment, report: Report, setting: Setting) -> tuple[LayerBound, ...] | None:
-    """The bounds by the vendor's rates; None where there is no hardware file, or none with a rate of this dtype."""
+    """The bounds under the vendor's rates; None without a hardware file with a rate for this dtype."""
     if not where.gpu:
         return None
     try:
@@ -139,30 +148,31 @@ def _datasheet(where: Environment, report: Report, setting: Setting) -> tuple[La
 
 
 def _replay(bench: Bench, passes: Passes, notes: list[str]) -> tuple[int, ...]:
-    """The forward pass without waiting for launches; nothing where the device has no such thing."""
+    """Times of the forward pass in a CUDA graph; empty on other devices and if the graph cannot be made."""
     if bench.kind != "cuda":
         return ()
     try:
         return timed(bench, [bench.replayed(passes.forward)], REPLAY).phases[0]
     except RuntimeError as error:
         if bench.out_of_memory(error):
-            notes.append("no room for a CUDA graph of it, so the launch gap is not known")
+            notes.append("not enough memory for a CUDA graph, so the launch gap is unknown")
         else:
-            notes.append(f"no CUDA graph of it, so the launch gap is not known: {str(error).splitlines()[0]:.120}")
+            notes.append(f"the CUDA graph failed, so the launch gap is unknown: {str(error).splitlines()[0]:.120}")
         return ()
 
 
 def _static(report: Report, setting: Setting, kind: str) -> Static:
     totals = report.totals
     training = setting.mode == "train"
-    account = Memory(
-        report,
-        Setup("train", optimizer=setting.optimizer, kernels="cuda" if kind == "cuda" else "cpu")
+    kernels: Kernels = "cuda" if kind == "cuda" else "cpu"
+    setup = (
+        Setup("train", optimizer=setting.optimizer, kernels=kernels)
         if training
-        else Setup("inference", kernels="cuda" if kind == "cuda" else "cpu"),
+        else Setup("inference", kernels=kernels)
     )
+    memory = Memory(report, setup)
     return Static(
         params=totals.params, macs=totals.macs, flops=totals.flops, activation_bytes=totals.activation_bytes,
         weight_bytes=totals.weight_bytes, bytes_moved=totals.bytes_read + totals.bytes_written,
-        step_flops=account.macs.flops if training else totals.flops, peak_bytes=account.peak_ideal_bytes,
+        step_flops=memory.macs.flops if training else totals.flops, peak_bytes=memory.peak_ideal_bytes,
     )  # fmt: skip

@@ -159,7 +159,7 @@ def test_json_holds_raw_integers():
         ({"mode": "training"}, "mode is 'training'"),
         ({"kernels": "gpu"}, "kernels is 'gpu'"),
         ({"accumulate": 0}, "1 or more, not 0"),
-        ({"batch": 0}, "the batch must be a whole number of 1 or more"),
+        ({"batch": 0}, "the batch size must be an integer from 1 to"),
     ],
 )
 def test_wrong_use_is_told(how, message):

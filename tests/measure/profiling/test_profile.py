@@ -316,7 +316,7 @@ def test_what_cannot_fit_is_not_tried(tiny):
 
     found = quick(tiny, batch=[1, 4096], bench=Small(tick_ns=1000))
     assert [run.status for run in found.runs] == ["measured", "out of memory"]
-    assert found.runs[1].note.startswith("not tried: it needs ")
+    assert found.runs[1].note.startswith("not run: it needs ")
 
 
 def test_what_pytorch_refuses_is_a_run(tiny, monkeypatch):
@@ -336,7 +336,7 @@ def test_whole_passes_are_kept_where_layers_fail(tiny, monkeypatch):
     (run,) = quick(tiny).runs
     assert run.measured
     assert run.layers == ()
-    assert run.notes == ("its layers were not timed: RuntimeError: CUDA out of memory",)
+    assert run.notes == ("the layers were not timed: RuntimeError: CUDA out of memory",)
 
 
 def test_ctrl_c_keeps_what_is_done(tiny, monkeypatch):
@@ -380,7 +380,7 @@ def test_progress_is_told_and_never_goes_back(tiny):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"batch": 0}, "batch is 0; it must be 1 or more"),
+        ({"batch": 0}, "batch is 0, expected 1 or more"),
         ({"batch": "many"}, "a number, several numbers, or auto"),
         ({"dtype": "float23"}, "did you mean 'float32'"),
         ({"execution": "lazy"}, "execution is 'lazy'"),

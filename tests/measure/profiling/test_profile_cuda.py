@@ -159,7 +159,7 @@ def test_memory_that_ends_is_a_result_and_the_process_goes_on(four_gibibytes):
     switches = flags()
     tried, after = profile("resnet50", "cuda", (1024, 1), layers="none", seconds=0.5, tf32=True).runs
     assert tried.status == "out of memory"
-    assert not tried.note.startswith("not tried")
+    assert not tried.note.startswith("not run")
     assert after.status == "measured"
     assert flags() == switches
     assert float(torch.ones(2, 2, device="cuda").sum()) == 4
@@ -168,7 +168,7 @@ def test_memory_that_ends_is_a_result_and_the_process_goes_on(four_gibibytes):
 def test_what_cannot_fit_is_not_tried():
     (run,) = profile("resnet50", "cuda", 1 << 20, layers="none").runs
     assert run.status == "out of memory"
-    assert run.note.startswith("not tried")
+    assert run.note.startswith("not run")
 
 
 def test_the_automatic_batch_comes_to_an_end(four_gibibytes):
