@@ -289,7 +289,7 @@ class _GraphReader(Problems[str]):
             self.fail(where, message)
         except Exception as error:  # noqa: BLE001 - the rules trust their fields, and a file may hold anything
             said = f"{type(error).__name__}: {error}"
-            self.fail(place, f"{written.op} cannot be worked out with these fields and inputs ({said})", error)
+            self.fail(place, f"{written.op} cannot be calculated with these fields and inputs ({said})", error)
         for tensor in outputs:
             self.tensor(place, tensor)
         for weight in op.weights():

@@ -63,7 +63,7 @@ class _Builder:
         if variant is None:
             if variants:
                 first = next(iter(variants))
-                message = f"the file has variants; say which one, such as {file}@{first}: {names}"
+                message = f"the file has variants; choose one, such as {file}@{first}: {names}"
                 raise self.fail(self.spec.root, "variants", message)
             return None
         if variant not in variants:
@@ -111,7 +111,7 @@ class _Builder:
                 env[name] = given[name]
             elif default is None:
                 where = (self.chosen, "with") if self.chosen is not None else (spec.root, "parameters")
-                raise self.fail(*where, f"the parameter {name!r} has no value; give it in 'with:' or as a default")
+                raise self.fail(*where, f"the parameter {name!r} has no value; set it in 'with:' or add a default")
             else:
                 env[name] = self.value(default, env, spec.root, "parameters")
         for name, expression in {**spec.let, **self.replaced_let()}.items():
@@ -125,7 +125,9 @@ class _Builder:
             return {}
         for name in replaced:
             if name not in self.spec.let:
-                raise self.fail(replaced, name, f"a variant replaces values of the file's 'let'; {name!r} is not there")
+                raise self.fail(
+                    replaced, name, f"a variant can only replace values of the file's 'let', which has no {name!r}"
+                )
         return {name: self.compiled(value, replaced, name) for name, value in replaced.items()}
 
     def given(self) -> dict[str, Any]:
@@ -142,8 +144,8 @@ class _Builder:
             items = dict(value)
         else:
             if len(value) > len(names):
-                parameters = f"the parameters are {len(names)}: {', '.join(names)}"
-                raise self.fail(chosen, "with", f"'with' has {len(value)} values, {parameters}")
+                parameters = f"the number of parameters is {len(names)}: {', '.join(names)}"
+                raise self.fail(chosen, "with", f"'with' has {len(value)} values, but {parameters}")
             items = dict(zip(names, value, strict=False))
         return {
             name: self.value(self.compiled(written, chosen, "with"), {}, chosen, "with")
@@ -171,7 +173,7 @@ class _Builder:
             for item in value:
                 self.check_words(item, env)
         elif isinstance(value, Word) and value in SIZES:
-            raise OpError(f"{value} is known only in layers and blocks, where something arrives")
+            raise OpError(f"{value} is only available in layers and blocks, which have an input")
         elif isinstance(value, Word) and not (is_op(value) or value in self.spec.blocks or value in texts()):
             raise OpError(unknown_name(str(value), [*env, *CONSTANTS, *self.spec.blocks, *REGISTRY]))
 
@@ -205,7 +207,7 @@ class _Builder:
         for size in shape:
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
                 shown = as_written(size)
-                raise self.fail(holder, key, f"the input's sizes must be whole numbers of 1 or more, not {shown}")
+                raise self.fail(holder, key, f"the sizes of the input must be whole numbers >= 1, not {shown}")
         tensor = Tensor((1, *shape), dtype)
         try:
             check_size(tensor)

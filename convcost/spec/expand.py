@@ -82,7 +82,7 @@ class Expansion:
     def arriving(self, name: str, flow: Refs) -> int:
         shape = self.draft.tensor(flow[0]).shape if flow else ()
         if len(shape) < 2:
-            raise OpError(f"there is no {name} here: what arrives has no dimension but the batch")
+            raise OpError(f"there is no {name} here: the input has no dimension except the batch")
         return shape[1 if name == "in_channels" else -1]
 
     def look_up(self, path: str, frame: Frame) -> Refs:
@@ -103,7 +103,7 @@ class Expansion:
         whole = self.draft.result_of(head) or (scope.layers.get(base) if "." not in rest else None)
         if whole is not None and _WHOLE.match(last):
             return self.part(whole, last, path)
-        raise OpError(f"{base!r} has nothing called {rest!r} inside")
+        raise OpError(f"{base!r} contains no layer or output {rest!r} inside")
 
     def scope(self, path: str, frame: Frame) -> Frame:
         """The innermost frame that has a finished layer with the name that ``path`` begins with."""
@@ -116,8 +116,8 @@ class Expansion:
                 if self.draft.result_of(holder.prefix + base) is not None:
                     return holder
         hint = nearest(path, [name for holder in frame.chain() for name in holder.layers])
-        later = " (a name only points backwards: it may be written later)" if not hint else ""
-        raise OpError(f"no layer before this one is called {path!r}{hint}{later}")
+        later = " (a layer can only read layers that are defined before it)" if not hint else ""
+        raise OpError(f"no earlier layer is called {path!r}{hint}{later}")
 
     def part(self, refs: Refs, rest: str, path: str) -> Refs:
         if not rest:
@@ -132,7 +132,7 @@ class Expansion:
     def body(self, layers: tuple[LayerItem, ...], frame: Frame, flow: Refs) -> Refs:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise OpError(f"blocks and groups lie in one another more than {MAX_DEPTH} levels deep")
+            raise OpError(f"blocks and groups are nested more than {MAX_DEPTH} levels deep")
         if len(frame.prefix) > MAX_PATH:
             raise OpError(f"the path of a layer here has more than {MAX_PATH} characters: {frame.prefix[:40]!r}...")
         for layer in layers:
@@ -171,7 +171,7 @@ class Expansion:
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise OpError(f"repeat is {as_written(count)}; it must be a whole number, 0 or more")
         if count > MAX_NODES:
-            raise OpError(f"repeat {count:,} would give more than {MAX_NODES:,} layers")
+            raise OpError(f"repeat {count:,} would create more than {MAX_NODES:,} layers")
         start = len(self.draft.nodes)
         for number in range(1, count + 1):
             self.step()
@@ -253,7 +253,7 @@ class Expansion:
             if layer.projection is None:
                 raise OpError(
                     f"the residual's input is {times(arriving.shape[1:])} and its result {times(leaving.shape[1:])}; "
-                    "they cannot be added: give 'projection: [...]' or 'projection: none'"
+                    "they cannot be added; add 'projection: [...]' or 'projection: none'"
                 )
             if not layer.projection:
                 return result
@@ -266,7 +266,7 @@ class Expansion:
         if layer.split is not None:
             pieces = self.layer(layer.split, frame, flow)
             if len(pieces) != len(layer.bodies):
-                raise OpError(f"split gives {len(pieces)} parts for {len(layer.bodies)} branches")
+                raise OpError(f"split has {len(pieces)} outputs for {len(layer.bodies)} branches")
             parts = [(piece,) for piece in pieces]
         ends: list[Reference] = []
         for (name, body), part in zip(layer.bodies, parts, strict=True):
@@ -275,7 +275,7 @@ class Expansion:
             )
             end = self.body(body, inside, part)
             if len(end) > 1:
-                raise OpError(f"a branch ends with {len(end)} outputs; say with 'from:' which one it hands on")
+                raise OpError(f"a branch ends with {len(end)} outputs; select one with 'from:'")
             if name is not None:
                 frame.enter(name, end)
                 self.draft.note(f"{frame.prefix}{name}", end)

@@ -38,7 +38,7 @@ Compiled = Callable[[Scope], Any]
 def make_divisible(value: float, by: int = 8) -> int:
     """The nearest multiple of ``by``, not below 90 % of ``value``: the rule of the MobileNet code."""
     if by < 1 or by != int(by):
-        raise OpError(f"make_divisible rounds to multiples of a whole number of 1 or more, not of {by}")
+        raise OpError(f"make_divisible: 'by' must be a whole number >= 1, not {by}")
     rounded = max(by, int(value + by / 2) // by * by)
     return rounded + by if rounded < 0.9 * value else rounded
 
@@ -88,7 +88,7 @@ class Expression(msgspec.Struct, frozen=True, eq=False):
             raise OpError(f"{self.text!r} divides by zero") from None
         except (TypeError, ValueError, OverflowError):
             values = ", ".join(f"{name} = {as_written(scope.get(name))}" for name in self.names)
-            raise OpError(f"{self.text!r} cannot be worked out" + (f" with {values}" if values else "")) from None
+            raise OpError(f"{self.text!r} cannot be calculated" + (f" with {values}" if values else "")) from None
         if isinstance(result, float) and result.is_integer() and abs(result) < LIMIT:
             return int(result)
         return result
@@ -130,7 +130,7 @@ def _build(node: Any, text: str, names: list[str], depth: int) -> Compiled:
         raise OpError(f"an expression nests more than {MAX_TERMS} terms: {text[:40]!r}...")
     builder = _BUILDERS.get(node.__class__)
     if builder is None:
-        raise OpError(f"{text!r} uses {node.__class__.__name__.lower()}, which the spec language does not have")
+        raise OpError(f"{text!r} uses {node.__class__.__name__.lower()}, which is not part of the spec language")
     return builder(node, text, names, depth + 1)
 
 
@@ -249,12 +249,12 @@ def _number(value: Any, text: str) -> Any:
     if isinstance(value, int | float):
         return value
     kind = f"the word {str(value)!r}" if isinstance(value, str) else "null" if value is None else "a list or a layer"
-    raise OpError(f"{text!r}: a number is wanted, not {kind}")
+    raise OpError(f"{text!r}: a number is expected, not {kind}")
 
 
 def _bounded(value: Any, text: str) -> Any:
     if not -LIMIT < value < LIMIT:
-        raise OpError(f"{text!r} leaves the range of a spec's numbers (below 10^12)")
+        raise OpError(f"{text!r} is outside the range of numbers in a spec (below 10^12)")
     return value
 
 

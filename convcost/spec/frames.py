@@ -49,7 +49,7 @@ class Frame(msgspec.Struct, eq=False):
         self.counts[word] = number
         name = f"{word}_{number}"
         if name in self.layers:
-            raise OpError(f"two layers here are called {name!r}: it is the name of an earlier one")
+            raise OpError(f"two layers of this body have the name {name!r}: it is the name of an earlier one")
         return name
 
     def enter(self, name: str, value: Refs) -> None:
@@ -59,7 +59,7 @@ class Frame(msgspec.Struct, eq=False):
             OpError: another layer of this body is called so, by its name or by its word and number.
         """
         if self.has(name):
-            raise OpError(f"two layers here are called {name!r}")
+            raise OpError(f"two layers of this body have the name {name!r}")
         self.layers[name] = value
 
     def has(self, name: str) -> bool:

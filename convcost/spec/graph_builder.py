@@ -204,7 +204,7 @@ class Draft:
         if len(owners) != len(users):
             raise OpError(f"shares {path!r}: it has {len(owners)} layers, this has {len(users)}")
         if any(node.owner == GIVEN for _, node in owners) or any(user.owner == GIVEN for user in users):
-            raise OpError(f"shares {path!r}: weights that are values of the graph belong to no layer")
+            raise OpError(f"shares {path!r}: weights that are set with 'weights' cannot be shared")
         for offset, ((position, owner), user) in enumerate(zip(owners, users, strict=True)):
             theirs, ours = owner.op.weights(), user.op.weights()
             if theirs != ours:
@@ -224,7 +224,7 @@ def bind_op(op: Op, tensors: tuple[Tensor, ...]) -> tuple[Op, tuple[Tensor, ...]
         if len(tensors) < least:
             raise OpError(f"{error}; name them with 'from: [a, b]'") from None
         if most is not None and len(tensors) > most:
-            raise OpError(f"{error}; say with 'from:' which output it reads") from None
+            raise OpError(f"{error}; select an output with 'from:'") from None
         raise
     if isinstance(bound, Composite):
         return bound, ()
@@ -238,18 +238,18 @@ def check_values(op: Op, values: tuple[Tensor, ...]) -> None:
     """Refuse values that cannot be the weights of ``op``. Raises OpError with the shapes."""
     wanted = op.weights()
     if isinstance(op, Composite) or not wanted:
-        raise OpError(f"{op.op} has no weights of its own that values could stand for")
+        raise OpError(f"{op.op} has no weights, so 'weights' cannot be used")
     if wanted[-1].name == "num_batches_tracked" and len(values) == len(wanted) - 1:
         wanted = wanted[:-1]  # a counter, which no result depends on
     if tuple(tensor.shape for tensor in values) != tuple(weight.shape for weight in wanted):
         given = ", ".join("x".join(map(str, tensor.shape)) for tensor in values)
-        raise OpError(f"{op.op}: its weights are {_weights(wanted)}; 'weights' gives {given}")
+        raise OpError(f"{op.op}: its weights are {_weights(wanted)}; 'weights' has {given}")
 
 
 def check_size(tensor: Tensor) -> None:
     """Refuse a tensor that PyTorch could not have. Raises OpError."""
     if len(tensor.shape) > MAX_DIMENSIONS:
-        raise OpError(f"a tensor has {len(tensor.shape):,} dimensions here; PyTorch's have {MAX_DIMENSIONS} at most")
+        raise OpError(f"a tensor has {len(tensor.shape):,} dimensions here; the maximum of PyTorch is {MAX_DIMENSIONS}")
     if tensor.elements >= MAX_ELEMENTS:
         shape = "x".join(map(str, tensor.shape))
         raise OpError(f"a tensor of {shape} has more elements than a 64-bit number can count")

@@ -48,7 +48,7 @@ class HeaderChecks(SpecProblems):
         self.inputs(root)
         self.about(root)
         if root.get("recorded", "true") not in ("true", "false"):
-            self.fail(root.marks["recorded"], "recorded is true or false")
+            self.fail(root.marks["recorded"], "recorded must be true or false")
         return self.variants(root)
 
     def about(self, holder: Mapping) -> None:
@@ -63,7 +63,9 @@ class HeaderChecks(SpecProblems):
                 if isinstance(item, Mapping):
                     self.claim(item)
                 else:
-                    self.fail(mark, "a claim is a mapping: {quantity: params, value: 138M, source: table 2}")
+                    self.fail(
+                        mark, "a published figure must be a mapping: {quantity: params, value: 138M, source: table 2}"
+                    )
 
     def inputs(self, holder: Mapping) -> None:
         if "inputs" in holder:
@@ -87,17 +89,22 @@ class HeaderChecks(SpecProblems):
         return variants
 
     def claim(self, claim: Mapping) -> None:
-        self.keys(claim, names("claim"), "a claim")
+        self.keys(claim, names("claim"), "a published figure")
         for key in required("claim"):
             if key not in claim:
-                self.fail(claim.mark, f"a claim needs {key!r}")
+                self.fail(claim.mark, f"a published figure needs {key!r}")
         texts = {key: self.text(claim, key) for key in names("claim") if key != "value"}
         value = claim.get("value")
         figures = value if isinstance(value, Row) else [value or ""]
         if any(not isinstance(figure, str) or len(figure) > MAX_NAME for figure in figures):
-            self.fail(claim.marks["value"], "the value of a claim is a figure, such as 138M, or a list of sizes")
+            self.fail(
+                claim.marks["value"],
+                "the value of a published figure must be a number, such as 138M, or a list of sizes",
+            )
             value = None
         elif isinstance(value, Row) and not all(isinstance(literal(str(size)), int) for size in value):
-            self.fail(claim.marks["value"], "the sizes of a claim are whole numbers, such as [512, 7, 7]")
+            self.fail(
+                claim.marks["value"], "the sizes of a published figure must be whole numbers, such as [512, 7, 7]"
+            )
         for key, message in claim_problems(texts["quantity"], value, texts["convention"]):
             self.fail(claim.marks[key], message)

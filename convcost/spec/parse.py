@@ -125,16 +125,20 @@ class _Compiler(NameChecks):
         unknown = [verb for verb in verbs if verb not in known]
         for word in KEYWORDS:
             if word.kind == "companion" and word.name in verbs and any(verb in STRUCTURES for verb in verbs):
-                self.fail(item.key_marks[word.name], f"{word.name!r} goes with {' and '.join(word.beside)} only")
+                self.fail(item.key_marks[word.name], f"{word.name!r} can only be used with {' and '.join(word.beside)}")
                 return
         if len(known) == 1 and item[known[0]] == "":
             beside = ", ".join(unknown)
-            self.fail(item.key_marks[unknown[0]], f"{beside} must stand inside {known[0]!r}: indent further")
+            self.fail(
+                item.key_marks[unknown[0]],
+                f"{beside} must be inside {known[0]!r}; indent {'it' if len(unknown) == 1 else 'them'} further",
+            )
             return
         for verb in unknown:
             self.fail(item.key_marks[verb], f"unknown word {verb!r}{nearest(verb, [*ADVERBS, *self.vocabulary()])}")
         if not unknown:
-            self.fail(mark, f"a layer has one verb, this one has {len(verbs)}: {', '.join(verbs)} (a '-' missing?)")
+            words = f"{len(verbs)}: {', '.join(verbs)} (is a '-' missing?)"
+            self.fail(mark, f"a layer must have exactly one op, block or structure, but this one has {words}")
 
     def vocabulary(self) -> list[str]:
         return [
@@ -183,7 +187,7 @@ class _Compiler(NameChecks):
 
     def unknown_verb(self, verb: str, mark: Mark) -> None:
         if verb.endswith("_") and verb[:-1] in REGISTRY:
-            self.fail(mark, f"{verb[:-1]!r} has no in-place form, so {verb!r} means nothing")
+            self.fail(mark, f"{verb[:-1]!r} has no in-place form {verb!r}")
         elif not WORD.match(verb):
             self.fail(mark, f"{verb!r} is not an op, a block or a structure")
         else:
@@ -201,7 +205,7 @@ class _Compiler(NameChecks):
                     self.fail(mark, unknown_field(cls, key))
                     continue
                 if key == "inplace" and cls.op != layer.verb:
-                    self.fail(mark, f"{layer.verb} says already that it works in place; leave 'inplace' out")
+                    self.fail(mark, f"{layer.verb} already means in place; remove 'inplace'")
                 texts = partial(words_of.field_texts, cls, key)
                 if texts() is words_of.ANY_TEXT or words_of.literal_kind(cls, key):
                     continue
@@ -237,7 +241,7 @@ class _Compiler(NameChecks):
                 (None, self.layers(body, place, "a branch")) for body, place in zip(row, row.marks, strict=True)
             )
         if verb == "branches" and not layer.bodies:
-            self.fail(mark, "branches need at least one list of layers; [] passes on what arrives")
+            self.fail(mark, "branches need at least one list of layers; [] returns the input unchanged")
         if verb == "branches" and "merge" not in item:
             self.fail(layer.mark, "branches need 'merge:', an op of several inputs, such as concat or add")
         for key in ("merge", "split"):
@@ -248,7 +252,10 @@ class _Compiler(NameChecks):
         elif "projection" in item:
             layer.projection = self.layers(item["projection"], item.marks["projection"])
             if not item["projection"]:
-                self.fail(item.marks["projection"], "projection is a list of layers; 'none' leaves the skip out")
+                self.fail(
+                    item.marks["projection"],
+                    "projection must be a list of layers, or 'none' for no addition if the shapes differ",
+                )
         return layer
 
     def adverbs(self, layer: LayerItem, item: Mapping) -> None:
@@ -262,7 +269,7 @@ class _Compiler(NameChecks):
         if "weights" in item:
             layer.weights = self.references(item["weights"], item.marks["weights"])
             if layer.kind not in ("op", "choice"):
-                self.fail(item.key_marks["weights"], "'weights' names the values that are the weights of an op")
+                self.fail(item.key_marks["weights"], "'weights' can only be used with an op")
         if "shares" in item:
             layer.shares = self.text(item, "shares")
             if layer.shares is not None:
@@ -284,10 +291,10 @@ class _Compiler(NameChecks):
         if layer.repeat is None:
             self.fail(
                 item.key_marks[key],
-                f"{key!r} says what differs in the {key} repetition, and there is no 'repeat'",
+                f"{key!r} sets arguments of the {key} repetition, but there is no 'repeat'",
             )
         if layer.bodies:
-            self.fail(item.key_marks[key], f"{key!r} goes with an op or a block, which have arguments")
+            self.fail(item.key_marks[key], f"{key!r} can only be used with an op or a block")
         overriding = self.given(layer, given)
         self.check_fields(layer, overriding, given)
         setattr(layer, key, overriding)

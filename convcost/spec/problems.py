@@ -16,7 +16,7 @@ class SpecProblems(YamlProblems):
         """Refuse what cannot be a name."""
         if WORD.match(name) and len(name) <= MAX_NAME and name != "previous":
             return True
-        rule = f"names have letters a-z, A-Z, digits and _, begin with no digit and are {MAX_NAME} characters at most"
-        reserved = "'previous' is what arrives at a layer" if name == "previous" else rule
+        rule = f"use at most {MAX_NAME} letters a-z, A-Z, digits and _, and do not begin with a digit"
+        reserved = "'previous' is the input of a layer" if name == "previous" else rule
         self.fail(mark, f"{name[:MAX_NAME]!r} cannot be a name: {reserved}")
         return False

@@ -39,9 +39,9 @@ class NameChecks(HeaderChecks):
             elif is_op(name) and not is_operator(name):
                 self.fail(mark, f"{name!r} is an op; choose another name")
             elif name in RESERVED:
-                self.fail(mark, f"{name!r} is a word of the spec language; choose another name")
+                self.fail(mark, f"{name!r} is a keyword of the spec language; choose another name")
             elif name in taken:
-                self.fail(mark, f"{name!r} is the name of something else in this file; choose another")
+                self.fail(mark, f"{name!r} is already used in this file; choose another name")
             # Refused or not, it counts as known: one mistake is reported once.
             fresh.add(name)
         return taken | fresh
@@ -66,7 +66,7 @@ class NameChecks(HeaderChecks):
                 self.fail(mark, "a parameter is a name, or 'name: default'")
                 continue
             if name in found:
-                self.fail(mark, f"the parameter {name!r} stands here twice")
+                self.fail(mark, f"the parameter {name!r} is defined twice")
             found[name] = default
             marks[name] = mark
             readable.add(name)
@@ -96,7 +96,7 @@ class NameChecks(HeaderChecks):
         for name in value.names:
             if name in SIZES:
                 if self.in_head:
-                    self.fail(mark, f"{name} is known only in layers and blocks, where something arrives")
+                    self.fail(mark, f"{name} is only available in layers and blocks, which have an input")
                 continue
             if name in known:
                 continue

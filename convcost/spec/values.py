@@ -84,7 +84,7 @@ def term(value: Value, fail: Callable[[str], None]) -> Term:
             return Constant(found)
         if WORD.match(value) and value not in WORD_OPERATORS:
             if value in FUNCTIONS:
-                fail(f"{value} is a function; write {value}(...)")
+                fail(f"{value} is a function; call it as {value}(...)")
                 return Constant(1)
             return NameTerm(value)
         if REFERENCE.match(value):
@@ -99,7 +99,7 @@ def term(value: Value, fail: Callable[[str], None]) -> Term:
         return _row(tuple(term(item, fail) for item in value))
     assert isinstance(value, Mapping)
     text = ", ".join(f"{key}: {inner}" if isinstance(inner, str) else key for key, inner in value.items())
-    fail(f"a number, a word or a list is wanted here, not the mapping {{{text[:60]}}}")
+    fail(f"expected a number, a word or a list, not the mapping {{{text[:60]}}}")
     return Constant(1)
 
 

@@ -132,7 +132,7 @@ def test_a_spec_calls_it(report):
 def test_fields_of_aliased_types(report):
     (layer,) = report.layers
     assert layer.fields == {"out_tokens": 16, "factor": 0.5, "ratio": 0.25, "order": "after", "in_tokens": 8}
-    with pytest.raises(convcost.SpecError, match=r"out_tokens must come out whole, not 1\.5"):
+    with pytest.raises(convcost.SpecError, match=r"out_tokens must be a whole number, not 1\.5"):
         network(SPEC.replace("out_tokens: 16", "out_tokens: 1.5"))
     with pytest.raises(convcost.SpecError, match="did you mean 'before'"):
         network(SPEC.replace("order: after", "order: befor"))

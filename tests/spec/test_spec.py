@@ -171,7 +171,7 @@ def test_layers_are_handed_down_through_blocks():
 
 def test_a_name_in_a_group_that_is_left_out_is_unknown():
     text = "name: n\ninput: [3]\nlayers: [{relu: {}, name: a, when: false}, {tanh: {}, from: a}]\n"
-    assert "no layer before this one is called 'a'" in refused(text)
+    assert "no earlier layer is called 'a'" in refused(text)
 
 
 # --- repetition and conditions
