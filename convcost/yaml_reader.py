@@ -1,4 +1,4 @@
-"""YAML text to mappings, rows and words that remember their places.
+"""Reads YAML text as mappings, rows and words with their positions in the file.
 
 The reader walks parse events itself. That is as fast as PyYAML's composer, keeps every mark, refuses what the spec
 language has no use for (anchors, aliases, tags, merge keys, duplicate keys), and cannot be driven into the C stack:

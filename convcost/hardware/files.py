@@ -1,4 +1,4 @@
-"""Hardware files: those that ship, by name, and a user's own."""
+"""Loads hardware files: the shipped ones by name, and a user's own by path."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def load_gpu(name: str) -> Gpu:
-    """A GPU that ships, by its name (``rtx4090``) or an alias (``h100``); or that of a user's own file (``mine.yaml``).
+    """Load a shipped GPU by name (``rtx4090``) or alias (``h100``), or the GPU of a hardware file (``mine.yaml``).
 
     Raises:
-        UsageError: there is none; the message has the nearest spelling.
+        UsageError: there is no such GPU; the message has the nearest spelling.
         SourceError: the file cannot be read.
         SpecError: the file has mistakes; the message has the place of each.
     """
@@ -40,13 +40,13 @@ def load_gpu(name: str) -> Gpu:
 
 
 def shipped_gpus() -> tuple[Gpu, ...]:
-    """Every GPU that ships, by year and name."""
+    """All shipped GPUs, sorted by year and name."""
     found = [_shipped(name) for name in _names()]
     return tuple(sorted(found, key=lambda gpu: (gpu.year or 0, gpu.id)))
 
 
 def gpu_of_device(name: str) -> Gpu | None:
-    """The GPU that ships and that drivers call so, ``NVIDIA H200``; None if there is none."""
+    """The shipped GPU with this name in the driver, such as ``NVIDIA H200``, or None."""
     return next((gpu for gpu in shipped_gpus() if name in gpu.devices), None)
 
 

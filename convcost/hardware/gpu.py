@@ -1,4 +1,4 @@
-"""What is known of a GPU."""
+"""The record of a GPU, and the keys of hardware files. A new key is a row in ``KEYS`` or ``TEXTS``."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class Gpu(msgspec.Struct, frozen=True):
 
     @property
     def memory_bytes(self) -> int:
-        """Memory that programs can have: what drivers report, where somebody has, else what is built in."""
+        """Memory available to programs in bytes: as reported by the driver if known, else the size of the memory."""
         return self.figure("usable_memory_bytes") or self.figures["memory_bytes"].value
 
     @property
     def context_bytes(self) -> int:
-        """Memory that a CUDA context takes: the file's figure, or ``DEFAULT_CONTEXT``."""
+        """Memory used by a CUDA context in bytes: the file's value, or ``DEFAULT_CONTEXT``."""
         return self.figures["context_bytes"].value
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, of dicts and raw integers."""
+        """All fields as dicts and integers."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
 
@@ -61,7 +61,7 @@ DEFAULT_CONTEXT = Figure(
     "first used; a context grows with the multiprocessors and with the kernels that a program uses",
     True,
 )
-"""What a CUDA context is taken to need where a file has no ``context_bytes``."""
+"""Assumed size of a CUDA context if a file has no ``context_bytes``."""
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -81,26 +81,30 @@ class Key(msgspec.Struct, frozen=True):
 _BYTES = (1 << 27, 10**14)
 _RATE = (10**10, 10**18)
 KEYS: dict[str, Key] = {
-    "memory_bytes": Key("memory that is built in", *_BYTES),
-    "usable_memory_bytes": Key("memory that the driver reports, which is what programs can have", *_BYTES),
-    "memory_bandwidth_bytes_per_s": Key("bytes that the memory moves in a second", 10**9, 10**15),
+    "memory_bytes": Key("size of the memory", *_BYTES),
+    "usable_memory_bytes": Key("memory that the driver reports as available to programs", *_BYTES),
+    "memory_bandwidth_bytes_per_s": Key("memory bandwidth", 10**9, 10**15),
     "memory_bus_bits": Key("width of the memory's bus", 32, 10**5),
-    "memory_data_rate_bits_per_s": Key("bits that one line of the bus moves in a second", 10**8, 10**12),
+    "memory_data_rate_bits_per_s": Key("data rate of one line of the memory bus", 10**8, 10**12),
     "l2_cache_bytes": Key("second-level cache", 1 << 16, 10**11),
-    "streaming_multiprocessors": Key("how many there are", 1, 10**4),
+    "streaming_multiprocessors": Key("number of streaming multiprocessors", 1, 10**4),
     "boost_clock_hz": Key("clock of the multiprocessors at boost", 10**8, 10**11),
     "power_w": Key("power limit", 1, 10**5),
     "fp32_flops_per_s": Key("peak rate of float32 without tensor cores", *_RATE, ("float32",)),
     "tf32_tensor_flops_per_s": Key("peak rate of TF32 on tensor cores, dense", *_RATE),
-    "fp16_tensor_fp16_accumulate_flops_per_s": Key("of float16 summed up in float16, dense", *_RATE),
-    "fp16_tensor_fp32_accumulate_flops_per_s": Key("of float16 summed up in float32, dense", *_RATE, ("float16",)),
-    "bf16_tensor_fp32_accumulate_flops_per_s": Key("of bfloat16 summed up in float32, dense", *_RATE, ("bfloat16",)),
-    "fp8_tensor_fp16_accumulate_flops_per_s": Key("of float8 summed up in float16, dense", *_RATE),
-    "fp8_tensor_fp32_accumulate_flops_per_s": Key(
-        "of float8 summed up in float32, dense", *_RATE, ("float8_e4m3fn", "float8_e5m2")
+    "fp16_tensor_fp16_accumulate_flops_per_s": Key("peak rate of float16 with accumulation in float16, dense", *_RATE),
+    "fp16_tensor_fp32_accumulate_flops_per_s": Key(
+        "peak rate of float16 with accumulation in float32, dense", *_RATE, ("float16",)
     ),
-    "int8_tensor_ops_per_s": Key("of int8, dense", *_RATE),
-    "context_bytes": Key("memory that a CUDA context takes", 1 << 20, 10**11),
+    "bf16_tensor_fp32_accumulate_flops_per_s": Key(
+        "peak rate of bfloat16 with accumulation in float32, dense", *_RATE, ("bfloat16",)
+    ),
+    "fp8_tensor_fp16_accumulate_flops_per_s": Key("peak rate of float8 with accumulation in float16, dense", *_RATE),
+    "fp8_tensor_fp32_accumulate_flops_per_s": Key(
+        "peak rate of float8 with accumulation in float32, dense", *_RATE, ("float8_e4m3fn", "float8_e5m2")
+    ),
+    "int8_tensor_ops_per_s": Key("peak rate of int8 on tensor cores, dense", *_RATE),
+    "context_bytes": Key("memory used by a CUDA context", 1 << 20, 10**11),
 }
 """Every number that a hardware file may have."""
 
@@ -111,16 +115,16 @@ def rate_of(dtype: str) -> str | None:
 
 
 REQUIRED = ("memory_bytes", "memory_bandwidth_bytes_per_s", "fp32_flops_per_s")
-"""Keys without which a file is of no use."""
+"""Required keys."""
 
 TEXTS: dict[str, str] = {
-    "name": "what the vendor calls it",
-    "aliases": "other names to find it by",
-    "devices": "what drivers call it, to the letter, so that measurements find the file",
-    "architecture": "such as Ampere",
-    "compute_capability": "such as 8.6, in quotes or without",
-    "year": "of its announcement",
-    "note": "what a reader must know",
-    "sources": "short words for documents, which the numbers refer to",
+    "name": "name given by the vendor",
+    "aliases": "aliases",
+    "devices": "exact names reported by the driver, used to find the file of a measured device",
+    "architecture": "architecture, such as Ampere",
+    "compute_capability": "CUDA compute capability, such as 8.6",
+    "year": "year of announcement",
+    "note": "note for readers",
+    "sources": "documents, by keys that `source` refers to",
 }
-"""Every other key, and what it is."""
+"""The other keys, with their meaning."""

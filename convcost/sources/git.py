@@ -14,7 +14,7 @@ def committed(source: str) -> tuple[bytes, str, str]:
     REV and PATH are git's own: PATH counts from the top of the repository, ``./PATH`` from the current folder.
 
     Raises:
-        SourceError: git is not there, this is no repository, or it has no such revision or file.
+        SourceError: git is not installed, this is not a repository, or it has no such revision or file.
     """
     _, _, rest = source.partition(":")
     revision, colon, path = rest.partition(":")

@@ -211,7 +211,7 @@ class _GraphReader(Problems[str]):
         for number, name in enumerate(names):
             self.text(f"{place}[{number}].name", name)
             if not name or name in seen:
-                problem = f"the name {as_written(name)} is taken" if name else "the name is empty"
+                problem = f"the name {as_written(name)} is used twice" if name else "the name is empty"
                 self.fail(f"{place}[{number}].name", problem)
             seen.add(name)
 
@@ -264,7 +264,9 @@ class _GraphReader(Problems[str]):
             found = self.made[key] = self.bound(place, written, arriving, given)
         op, outputs = found
         if written.outputs is not None and written.outputs != outputs:
-            self.fail(f"{place}.outputs", f"the file says {_shown(written.outputs)}, {op.op} gives {_shown(outputs)}")
+            self.fail(
+                f"{place}.outputs", f"the file has {_shown(written.outputs)}, but {op.op} returns {_shown(outputs)}"
+            )
         owner = GIVEN if given else OWN
         if isinstance(written.owner, int):
             owner = self.owner(f"{place}.owner", written.owner, op)
@@ -345,7 +347,7 @@ def _value(word: str, key: str, value: Any) -> Any:
         if cls is not None and (takes_decimals(cls, key) or literal_kind(cls, key) == "argument"):
             return float(value)
     if isinstance(value, dict) and word in REGISTRY and literal_kind(REGISTRY[word], key) != "tensor":
-        raise OpError(f"{word}: {key} holds a mapping, and no field takes one")
+        raise OpError(f"{word}: {key} is a mapping, which no field accepts")
     return value
 
 
@@ -362,7 +364,7 @@ def _ask(op: Op, inputs: Tensors, outputs: Tensors) -> None:
         op.launches(inputs, train)
         op.transient(inputs, outputs, train, "cuda")
         if len(op.placement(inputs, train)) != len(outputs):
-            raise OpError(f"{op.op}: it is not known where its {len(outputs)} outputs are")
+            raise OpError(f"{op.op}: the placement of its {len(outputs)} outputs is unknown")
 
 
 def _texts(value: Any) -> Iterator[str]:

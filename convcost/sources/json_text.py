@@ -14,11 +14,11 @@ def decoded(content: bytes, kind: Any, file: str, at: str) -> Any:
     """JSON text as ``kind``, a type that msgspec knows.
 
     Args:
-        at: where the text stands in the file, ``network.nodes[2].fields``; "" if it is all of it.
+        at: place of the text in the file, ``network.nodes[2].fields``; "" for the whole file.
 
     Raises:
-        SourceError: it is no JSON, or not complete.
-        SpecError: it is something else than ``kind``; the message has the place.
+        SourceError: the text is not valid JSON, or not complete.
+        SpecError: the value is not of type ``kind``; the message has the place.
     """
     try:
         return msgspec.json.decode(content, type=kind)
@@ -31,7 +31,7 @@ def decoded(content: bytes, kind: Any, file: str, at: str) -> Any:
     except UnicodeDecodeError:
         raise SourceError(f"{file}: the file is not UTF-8 text") from None
     except RecursionError:
-        raise SourceError(f"{file}: lists in lists in lists, deeper than any graph has them") from None
+        raise SourceError(f"{file}: the JSON is nested too deeply") from None
 
 
 _KINDS = {"int": "a whole number", "str": "a text", "bool": "true or false", "array": "a list", "object": "a mapping",

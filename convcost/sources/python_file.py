@@ -47,7 +47,7 @@ def module_of_factory(source: str) -> SourceModule:
         made, given = made
         example = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     if not isinstance(made, nn.Module):
-        raise SourceError(f"{source} gives {type(made).__name__}, not a torch.nn.Module")
+        raise SourceError(f"{source} returned {type(made).__name__}, not a torch.nn.Module")
     if example is None and getattr(made, "example_input_array", None) is not None:
         given = made.example_input_array
         example = tuple(given) if isinstance(given, (tuple, list)) else (given,)

@@ -61,7 +61,7 @@ SCHEMES: dict[str, Scheme] = {
     "torchvision": Scheme("torchvision:NAME", "a model of torchvision, captured", _torchvision),
 }
 FACTORY = Scheme("package.module:factory", "a PyTorch module of your own, captured", _factory)
-"""What a SOURCE with a colon is if it begins with no scheme."""
+"""The form of a SOURCE with a colon but without a scheme."""
 
 
 def scheme_of(source: str) -> Scheme | None:
@@ -71,10 +71,10 @@ def scheme_of(source: str) -> Scheme | None:
 
 
 def module_of(source: str) -> SourceModule:
-    """The PyTorch module that a SOURCE names, made anew.
+    """Build the PyTorch module that a SOURCE names.
 
     Raises:
-        SourceError: it names none.
+        SourceError: the source is not a PyTorch module.
     """
     find = (scheme_of(source) or FACTORY).module
     if find is None:

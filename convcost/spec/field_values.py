@@ -24,7 +24,7 @@ def field_value(cls: type[Op], key: str, value: Any, text: str | None, known: It
         texts = field_texts(cls, key) if key in cls.__struct_fields__ else ()
         if texts is not ANY_TEXT and value not in texts:
             raise OpError(
-                f"{cls.op}: {key} is {str(value)!r}, which is not a value of this field{nearest(value, [*texts, *known])}"
+                f"{cls.op}: {key} is {str(value)!r}, which is not allowed here{nearest(value, [*texts, *known])}"
             )
     elif isinstance(value, float) and not takes_decimals(cls, key):
         shown = f"{text} = {value:.6g}" if text else f"{value:.6g}"

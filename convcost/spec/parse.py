@@ -137,10 +137,8 @@ class _Compiler(NameChecks):
         for verb in unknown:
             self.fail(item.key_marks[verb], f"unknown word {verb!r}{nearest(verb, [*ADVERBS, *self.vocabulary()])}")
         if not unknown:
-            self.fail(
-                mark,
-                f"a layer must have exactly one op, block or structure, but this one has {len(verbs)}: {', '.join(verbs)} (is a '-' missing?)",
-            )
+            words = f"{len(verbs)}: {', '.join(verbs)} (is a '-' missing?)"
+            self.fail(mark, f"a layer must have exactly one op, block or structure, but this one has {words}")
 
     def vocabulary(self) -> list[str]:
         return [

@@ -16,7 +16,7 @@ class SpecProblems(YamlProblems):
         """Refuse what cannot be a name."""
         if WORD.match(name) and len(name) <= MAX_NAME and name != "previous":
             return True
-        rule = f"a name consists of letters a-z, A-Z, digits and _, does not begin with a digit and has at most {MAX_NAME} characters"
+        rule = f"use at most {MAX_NAME} letters a-z, A-Z, digits and _, and do not begin with a digit"
         reserved = "'previous' is the input of a layer" if name == "previous" else rule
         self.fail(mark, f"{name[:MAX_NAME]!r} cannot be a name: {reserved}")
         return False

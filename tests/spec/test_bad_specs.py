@@ -23,7 +23,7 @@ CORPUS = [
     ("wrong type", "layers:\n  - conv2d: {out_channels: 3, kernel_size: 3, bias: 7}\n", 4, ["bias is 7", "true or false"]),
     ("zero size", "layers:\n  - conv2d: {out_channels: 3, kernel_size: 0}\n", 4, ["kernel_size is 0", ">= 1"]),
     ("negative size", "layers:\n  - conv2d: {out_channels: -3, kernel_size: 1}\n", 4, ["out_channels is -3"]),
-    ("decimal count", "layers:\n  - linear: in_features / 3\n", 4, ["out_features must come out whole", "10.6667"]),
+    ("decimal count", "layers:\n  - linear: in_features / 3\n", 4, ["out_features must be a whole number", "10.6667"]),
     ("window too large", "layers:\n  - max_pool2d: 33\n", 4, ["the window is 33", "padded input only 32"]),
     ("dilated window", "layers:\n  - conv2d: {out_channels: 1, kernel_size: 3, dilation: 20}\n", 4, ["41 (dilated)", "32"]),
     ("groups", "layers:\n  - conv2d: {out_channels: 4, kernel_size: 1, groups: 2}\n", 4, ["groups 2", "3 input", "4"]),
@@ -47,7 +47,7 @@ CORPUS = [
     ),
     ("residual", "layers:\n  - residual: [conv2d: {out_channels: 8, kernel_size: 1}]\n", 4, ["3x32x32", "8x32x32", "projection"]),
     ("merge missing", "layers:\n  - branches: [[], [relu]]\n", 4, ["merge"]),
-    ("two verbs", "layers:\n  - {relu: {}, flatten: {}}\n", 4, ["one verb", "relu, flatten"]),
+    ("two verbs", "layers:\n  - {relu: {}, flatten: {}}\n", 4, ["exactly one op", "relu, flatten"]),
     ("no verb", "layers:\n  - {name: a}\n", 4, ["no op, block or structure"]),
     ("empty value", "layers:\n  - relu:\n", 4, ["has no value", "'- relu'"]),
     ("value for an op without fields", "layers:\n  - relu: 3\n", 4, ["has no fields"]),
@@ -82,7 +82,7 @@ CORPUS = [
     ("billion-element kernel", "layers:\n  - conv2d: {out_channels: 1, kernel_size: 1000000000}\n", 4, ["1000000000"]),
     ("claim", "published:\n  - {quantity: parms, value: 3, source: here}\nlayers: [relu]\n", 4, ["'parms'", "'params'"]),
     ("layers no list", "layers: relu\n", 3, ["must be a list"]),
-    ("input of no size", "layers: [relu]\nvariants: {a: {input: [3, 0]}}\n", 4, ["1 or more"]),
+    ("input of no size", "layers: [relu]\nvariants: {a: {input: [3, 0]}}\n", 4, [">= 1"]),
 ]  # fmt: skip
 
 
