@@ -80,7 +80,7 @@ def test_analyze_makes_the_same_page(run, tmp_path):
     run("report", "vgg16", "--batch", "4", "-o", str(one))
     assert run("analyze", "vgg16", "--batch", "4", "--format", "html", "-o", str(other)) == (0, "", "")
     assert one.read_text("utf-8") == other.read_text("utf-8")
-    assert "shape the table" in run("analyze", "vgg16", "--format", "html", "--top", "3").err
+    assert "apply to the table" in run("analyze", "vgg16", "--format", "html", "--top", "3").err
 
 
 @pytest.mark.parametrize("train", [False, True])

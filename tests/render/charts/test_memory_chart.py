@@ -26,7 +26,7 @@ def test_the_memory_timeline_marks_its_peak():
     assert peak["customdata"] == [
         "<b>peak</b>: 45 bytes = 45 B<br>backward, b<br>30 B  output of b<br>15 B  weight of a"
     ]
-    assert chart.note == "Training: at most 45 bytes at once, in the backward of b."
+    assert chart.note == "Training: peak memory 45 bytes, in the backward of b."
     assert chart.views == ()
 
 
@@ -42,8 +42,7 @@ def test_memory_has_a_view_for_each_run():
     for trace, first in zip(chart.figure["data"], chart.views[0].traces, strict=True):
         assert {key: trace[key] for key in first} == first
     assert chart.note == (
-        "Inference: at most 10 bytes at once, in the forward of a. "
-        "Step: at most 90 bytes at once, in the optimizer's step."
+        "Inference: peak memory 10 bytes, in the forward of a. Step: peak memory 90 bytes, in the optimizer step."
     )
 
 
