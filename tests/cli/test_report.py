@@ -103,7 +103,7 @@ def test_a_module_captured_in_one_mode_has_memory_of_that_one():
     report = analyze(convcost.capture(torch.nn.Conv2d(3, 4, 3).eval(), torch.zeros(1, 3, 8, 8)))
     chart = next(chart for chart in charts_of(network_records(report)) if chart.key == "memory")
     assert chart.note.startswith("Inference: at most ")
-    assert "Left out, training step with AdamW: Conv2d was captured in eval mode" in chart.note
+    assert "Not shown, training step with AdamW: Conv2d was captured in eval mode" in chart.note
 
 
 def test_the_page_without_a_script_has_the_sums(run, tmp_path):

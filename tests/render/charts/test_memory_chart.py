@@ -68,7 +68,7 @@ def test_runs_without_a_record_say_why():
         MemoryRun("inference", [step("a", "forward", 10)]),
         MemoryRun("step", missing="it was captured in eval mode"),
     )
-    assert memory_chart(known, unknown).note.endswith(" Left out, step: it was captured in eval mode.")
+    assert memory_chart(known, unknown).note.endswith(" Not shown, step: it was captured in eval mode.")
     assert memory_chart(unknown).missing == "step: it was captured in eval mode"
     assert memory_chart(MemoryRun("inference")).missing == "inference: the memory record has no points"
     assert memory_chart().missing == "there is no record of its memory over time"
