@@ -1,4 +1,4 @@
-"""Records become HTML pages, Markdown reports and SVG pictures: what ``report``, ``analyze`` and ``compare`` share."""
+"""Makes HTML pages, Markdown reports and SVG pictures for ``report``, ``analyze`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Series = Mapping[str, Sequence[tuple[int, float]]]
 
 
 class Subject(NamedTuple):
-    """What a page is about: a SOURCE and its report, the roofline if one was asked for, the profile if it is one."""
+    """The subject of a page: a SOURCE, its report, and optionally a roofline and a saved profile."""
 
     source: str
     report: Report
@@ -45,10 +45,10 @@ def page_text(
     """The HTML page about one network, or about several side by side.
 
     Args:
-        words: the options as they were typed, so that the page can name the command that makes it again.
-        convention: of ``CONVENTIONS``, adds the total as others print it.
+        words: the options on the command line, for the command that the page prints.
+        convention: of ``CONVENTIONS``, also print the total in this convention.
         assets: the folder in which pages share their style and scripts; None: they are in the page.
-        output: the path of its file, for the same purpose; None: report.html.
+        output: the path of the file, for the same purpose; None: report.html.
 
     Raises:
         MissingExtraError: plotly is not installed.
@@ -73,13 +73,13 @@ def comparison_page_text(
 
     Args:
         profiles: the saved profile of each network, None where there is none.
-        command: the words of the command that makes the page.
-        compared: adds the tables of ``convcost compare``; the page then has its order of networks.
+        command: the words of the command that generates the page.
+        compared: adds the tables of ``convcost compare``; the networks are then in its order.
     """
     from .render.charts import ComparisonRecords, charts_of
     from .render.page import comparison_page
 
-    shown = compared.reports if compared else reports  # in the order that was asked for
+    shown = compared.reports if compared else reports  # in the requested order
     charts = charts_of(ComparisonRecords(shown, throughput_of(reports, profiles)))
     measured = measured_document(reports, profiles)
     return comparison_page(shown, command, _assets(assets), __version__, convention, charts, compared, measured)
@@ -88,7 +88,7 @@ def comparison_page_text(
 def report_document(
     subjects: Sequence[Subject], words: Sequence[str], convention: str | None = None, output: str | None = None
 ) -> Document:
-    """What a repository would commit about one network, or about several. Arguments as for ``page_text``.
+    """The Markdown report of one network, or of several. Arguments as for ``page_text``.
 
     Args:
         words: with the format, such as ``--format markdown``. ``output``: the path of its file; None: report.md.
@@ -108,10 +108,10 @@ def report_document(
 
 
 def picture_text(reports: Sequence[Report], chart: str | None = None) -> str:
-    """A chart of one network, or of several, as an SVG picture; ``chart``: its key, None for the first there is.
+    """A chart of one network, or of several, as an SVG picture; ``chart``: its key; None: the first chart.
 
     Raises:
-        UsageError: there is no such picture of so many networks, or it shows records that these networks lack.
+        UsageError: an unknown chart for this number of networks, or one whose records are missing.
     """
     from .render.charts import CHARTS, ComparisonRecords, NetworkRecords, picture, pictured
 
@@ -130,7 +130,7 @@ def picture_text(reports: Sequence[Report], chart: str | None = None) -> str:
 
 
 def _command(subjects: Sequence[Subject], words: Sequence[str], output: str | None, default: str) -> list[str]:
-    """The words of the command that makes this page or report again."""
+    """The words of the command that generates this page or report."""
     sources = [each.source for each in subjects]
     return ["convcost", "report", *sources, *words, "-o", os.path.basename(output) if output else default]
 
@@ -142,7 +142,7 @@ def _assets(folder: str | None) -> Assets:
 
 
 def _network_page(subject: Subject, command: Sequence[str], assets: Assets, convention: str | None) -> str:
-    """The page of one network; of a saved profile with what was measured."""
+    """The page of one network; for a saved profile with the measured times."""
     from .analysis.explain import explain
     from .render.charts import charts_of
     from .render.page import report_page
@@ -164,20 +164,20 @@ def _network_page(subject: Subject, command: Sequence[str], assets: Assets, conv
     return report_page(report, explanations, command, assets, __version__, convention, charts, roofline, measured)
 
 
-# --- records that stand beside a report
+# --- further records
 
 
 def network_records(
     report: Report, roofline: Roofline | None = None, times_ns: Mapping[str, int] | None = None
 ) -> NetworkRecords:
-    """What the charts of one network draw: the report, its memory over time, a roofline and measured times."""
+    """The records for the charts of one network: report, memory over time, roofline and measured times."""
     from .render.charts import NetworkRecords
 
     return NetworkRecords(report, tuple(_memory_runs(report)), roofline, times_ns or {})
 
 
 def _memory_runs(report: Report) -> Iterator[MemoryRun]:
-    """Inference and a training step over time; the mode that was asked for first."""
+    """Memory over time of inference and of a training step; the requested mode first."""
     from .analysis.quantities import memory_of
     from .render.charts import MemoryRun
 
@@ -203,23 +203,23 @@ def throughput_of(reports: Sequence[Report], profiles: Sequence[Profile | None])
 
 
 def measured_document(reports: Sequence[Report], profiles: Sequence[Profile | None]) -> Document:
-    """Where measured figures come from, and the settings that several profiles share; empty without profiles."""
+    """Origin of measured figures, and times of settings that several profiles share; empty without profiles."""
     from .render.sheet import Document, Paragraph
 
     pairs = zip(reports, profiles, strict=True)
-    there = {report.about.name: profile for report, profile in pairs if profile is not None and profile.measured}
-    if not there:
+    profiled = {report.about.name: profile for report, profile in pairs if profile is not None and profile.measured}
+    if not profiled:
         return Document(())
     from .profiles.measured import versus
     from .render.documents.profile import origin, versus_sheet
 
-    rows = versus(tuple(there.values()))
-    table = [versus_sheet(tuple(there), rows)] if rows else []
-    return Document((*table, *(Paragraph(origin(name, profile)) for name, profile in there.items())))
+    rows = versus(tuple(profiled.values()))
+    table = [versus_sheet(tuple(profiled), rows)] if rows else []
+    return Document((*table, *(Paragraph(origin(name, profile)) for name, profile in profiled.items())))
 
 
 def measurements(profiles: Sequence[Profile | None]) -> list[Measured | None]:
-    """What each profile says in a comparison; None where there is no profile, or it has no time."""
+    """The measured figures of each profile; None if there is no profile or it has no times."""
     if not any(profiles):
         return [None] * len(profiles)
     from .profiles.measured import measured

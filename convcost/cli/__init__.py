@@ -1,4 +1,4 @@
-"""The command line: one thin file per command, imported when it is called."""
+"""The command line: one thin module per command, imported when it is called."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; every error convcost raises on purpose becomes one message and exit status 2."""
-    # What a command makes lives until its end: looking for garbage in it, also at the end, takes a tenth of the run.
+    """Run the command line; a ``ConvcostError`` becomes one message and exit status 2."""
+    # Objects of a command live until it ends, so garbage collection finds nothing and takes a tenth of the run.
     gc.set_threshold(100_000)
     from ..errors import ConvcostError, lines
     from .group import cli

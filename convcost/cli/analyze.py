@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
 
 class AnalysisOutput(msgspec.Struct, frozen=True):
-    """What the command shows: a report, with the memory and the roofline of the network if they were asked for.
+    """The output of the command: a report, with memory and roofline if requested.
 
     ``depth``, ``columns``, ``sort``, ``top``, ``plain`` and ``units`` shape its tables. ``source``, ``words`` and
-    ``output`` are what was typed, by which a page names its own command.
+    ``output`` are the command line, which the page prints.
     """
 
     report: Report
@@ -62,7 +62,7 @@ class AnalysisOutput(msgspec.Struct, frozen=True):
 
     @property
     def bounds(self) -> Sequence[LayerBound]:
-        """The roofline's layers, by whose times a table can be sorted."""
+        """The layers of the roofline, whose times are sort keys."""
         return self.roofline.layers if self.roofline else ()
 
     def document(self) -> Document:
@@ -88,7 +88,7 @@ class AnalysisOutput(msgspec.Struct, frozen=True):
         return {**self.report.to_dict(self.convention), **added}
 
     def rows(self) -> Document:
-        """One row for each layer, with the roofline's columns behind the others; every quantity if none was chosen."""
+        """One row per layer, with the roofline's columns appended; by default all quantities."""
         raw = tuple(key for key in column_keys() if not key.endswith("%"))
         columns = raw if self.columns == DEFAULT_COLUMNS else self.columns
         sheet = layer_sheet(self.report, None, columns, self.sort, self.top, flat=True, bounds=self.bounds)
@@ -145,7 +145,7 @@ class AnalysisOutput(msgspec.Struct, frozen=True):
     help="Also print the total under another tool's convention.",
 )
 @click.option("--plain", is_flag=True, help="Omit bars and curves.")
-@click.option("--strict", is_flag=True, help="Exit with status 1 if an operation is not modelled.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 if an operation has no cost rule.")
 @output_options(AnalysisOutput)
 def command(
     source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool, memory: bool, optimizer: str | None,
@@ -164,7 +164,7 @@ def command(
     roofline = roofline_of(report, gpu, tf32)
     account = None
     if memory or optimizer or checkpoint or accumulate > 1:
-        from ..analysis.memory import Memory, Setup  # 20 ms that only who asks for it pays
+        from ..analysis.memory import Memory, Setup  # imported here because it takes 20 ms
 
         account = Memory(report, Setup(**setup))
     words = option_words(batch, inputs, dtype, train, convention, gpu, tf32)
@@ -177,16 +177,16 @@ def command(
 
 
 def _refuse(form: str, memory: bool, depth: int | None, sort: str | None, top: int | None) -> None:
-    """Options that a form of output has no use for.
+    """Refuse options that do not apply to a form of output.
 
     Raises:
         UsageError: there is one.
     """
     if form == "page" and (sort or top or depth):
-        raise UsageError("--depth, --sort and --top shape the table; the page sorts and folds by itself")
+        raise UsageError("--depth, --sort and --top apply to the table, not to the page")
     if form == "content" and (sort or top or depth):
-        raise UsageError("--depth, --sort and --top shape the table; the JSON always holds every layer in order")
+        raise UsageError("--depth, --sort and --top apply to the table; JSON always has all layers in order")
     if form == "rows" and depth:
-        raise UsageError("--depth folds the table; CSV has one row for each layer and none for blocks")
+        raise UsageError("--depth applies to the table; CSV has one row per layer")
     if form == "rows" and memory:
-        raise UsageError("CSV has one row for each layer; the account of memory is in the other formats")
+        raise UsageError("CSV has one row per layer and does not include memory; use another format")

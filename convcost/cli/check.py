@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class CheckOutput(msgspec.Struct, frozen=True):
-    """What the command shows; ``verbose``: every source and every layer that changed."""
+    """The output of the command; ``verbose``: all sources and all changed layers."""
 
     report: CheckReport
     verbose: bool
@@ -43,7 +43,7 @@ class CheckOutput(msgspec.Struct, frozen=True):
 
 
 class ReportFile(click.ParamType):  # type: ignore[type-arg]
-    """``junit=FILE``: a format and where it goes."""
+    """``junit=FILE``: a format and a file."""
 
     name = "format=file"
 
@@ -58,7 +58,7 @@ class ReportFile(click.ParamType):  # type: ignore[type-arg]
 
 
 class Name(click.ParamType):  # type: ignore[type-arg]
-    """A source of the settings; a shell completes their names."""
+    """A source in the settings, with shell completion of their names."""
 
     name = "source"
 
@@ -66,19 +66,19 @@ class Name(click.ParamType):  # type: ignore[type-arg]
         return value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The names in the settings that begin so."""
+        """Names in the settings with this prefix."""
         from click.shell_completion import CompletionItem
 
         try:
             settings = configuration(ctx.params.get("config"), expand)
         except ConvcostError:
-            return []  # no place for a message
+            return []  # completion cannot show a message
         return [CompletionItem(x.name) for x in settings.sources if x.name.startswith(incomplete)]
 
 
 @click.command("check")
 @click.argument("sources", nargs=-1, metavar="[SOURCE...]", type=Name())
-@click.option("--update", is_flag=True, help="Accept the present figures: rewrite the lock file.")
+@click.option("--update", is_flag=True, help="Accept the current figures: rewrite the lock file.")
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False),
@@ -111,7 +111,7 @@ def command(
     settings = configuration(config, expand)
     _known(sources, settings)
     if update and settings.lock is None:
-        raise UsageError(f"{settings.file} says lock = false: there is nothing that --update could write")
+        raise UsageError(f"{settings.file} has lock = false, so --update has no file to write")
     outcome = check(settings, _report_of, sources, update)
     if outcome.lock_text is not None and outcome.report.updated:
         with opened(outcome.report.lock) as out:
@@ -140,7 +140,7 @@ def _report_of(source: Source, profile: Profile | None) -> Report:
 
 
 def _summary(report: CheckReport, units: str) -> None:
-    """The check as Markdown at the end of the page of a job of GitHub Actions."""
+    """Append the check as Markdown to the job summary of GitHub Actions."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:
         return

@@ -1,4 +1,4 @@
-"""Options whose values are the names of a table. The table is read when an option is parsed: it may have grown."""
+"""Options whose values are the names of a table. The table is read when an option is parsed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class OneOf(click.ParamType):  # type: ignore[type-arg]
-    """A word of a table that may grow after the command was made: ``known`` gives the words whenever they are needed.
+    """A name from a table that may grow at run time: ``known()`` returns the names.
 
     ``several``: words separated by commas, as a tuple without repetitions.
     """
@@ -40,17 +40,17 @@ class OneOf(click.ParamType):  # type: ignore[type-arg]
         return f"[{'|'.join(self.known())}]"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The words that begin so."""
+        """The names with this prefix."""
         from click.shell_completion import CompletionItem
 
         return [CompletionItem(word) for word in self.known() if word.startswith(incomplete)]
 
 
 class Listing(click.Option):
-    """An option whose help names the words that its type knows, in place of ``{known}``."""
+    """An option whose help lists the names of its type in place of ``{known}``."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """The option's line of the help."""
+        """The help entry of the option."""
         record = super().get_help_record(ctx)
         assert isinstance(self.type, OneOf)
         return record and (record[0], record[1].replace("{known}", ", ".join(self.type.known())))

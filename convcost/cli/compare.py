@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ComparisonOutput(msgspec.Struct, frozen=True):
-    """What the command shows of networks side by side; ``command``: the words of the command that makes the page."""
+    """The output of the command; ``command``: the words of the command that generates the page."""
 
     comparison: Comparison
     reports: Sequence[Report]
@@ -49,7 +49,7 @@ class ComparisonOutput(msgspec.Struct, frozen=True):
 
 
 class DifferenceOutput(msgspec.Struct, frozen=True):
-    """What ``--layers`` shows, in the same forms; ``verbose``: every layer, none folded."""
+    """The output with ``--layers``; ``verbose``: one line per layer."""
 
     diff: Diff
     verbose: bool

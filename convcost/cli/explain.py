@@ -1,4 +1,4 @@
-"""The command ``convcost explain``: the arithmetic of layers with the numbers filled in."""
+"""The command ``convcost explain``: the formulas of layers with their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .output import output_options, write_output
 
 
 class ExplanationOutput(msgspec.Struct, frozen=True):
-    """What the command shows: the arithmetic of some layers of a network."""
+    """The output of the command: the explanations of some layers."""
 
     report: Report
     explanations: Sequence[Explanation]
@@ -59,15 +59,13 @@ def command(
     if op_name is not None:
         written = op_fields([word for word in (source, layer, *fields) if word is not None])
         if not inputs:
-            raise UsageError(
-                f"--op {op_name} needs --input, the size of what arrives without the batch: --input 3x224x224"
-            )
+            raise UsageError(f"--op {op_name} needs --input, the input size without the batch: --input 3x224x224")
         report = analyze(explain_op(op_name, written, [(batch or 1, *size) for _, size in inputs]), batch, dtype)
         layer = None
     else:
         if source is None:
             raise UsageError("explain needs a SOURCE, or --op; see convcost explain --help")
         if fields:
-            raise UsageError(f"explain takes a SOURCE and one LAYER; {' '.join(fields)!r} is too much")
+            raise UsageError(f"explain takes a SOURCE and one LAYER; unexpected: {' '.join(fields)!r}")
         report = report_of(source, batch, inputs, dtype)
     write_output(ExplanationOutput(report, explain(report, layer)), format, units, output)

@@ -42,7 +42,7 @@ def command(source: str, inputs: Any, train: bool, name: str | None, format: str
     graph = load(source, None, input_size(inputs), train)
     if graph.batch_free and (inputs or train):
         raise UsageError(
-            f"{source} is no PyTorch module: it has its own input and serves both modes; leave --input and --train out"
+            f"{source} is not a PyTorch module: it has its own input and supports both modes; omit --input and --train"
         )
     text = export(graph, format, name)
     with opened(output) as out:

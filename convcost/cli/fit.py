@@ -22,7 +22,7 @@ from .output import output_options, write_output
 
 
 class FitOutput(msgspec.Struct, frozen=True):
-    """What the command shows: the answer for each GPU."""
+    """The output of the command: the result for each GPU."""
 
     fits: Sequence[Fit]
     units: str
@@ -61,7 +61,7 @@ def command(
     """
     names = [name.strip() for each in gpus for name in each.split(",") if name.strip()]
     if not names:
-        raise UsageError("--gpu needs a name; convcost list --gpus shows what ships")
+        raise UsageError("--gpu needs a name; see convcost list --gpus")
     rooms = [Room(load_gpu(name), workspace << 20) for name in names]
     size = input_size(inputs)
     setup = setup_of(train, optimizer, checkpoint, accumulate)

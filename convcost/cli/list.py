@@ -1,4 +1,4 @@
-"""The command ``convcost list``: the architectures and GPUs that ship."""
+"""The command ``convcost list``: the shipped architectures and GPUs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class CatalogueOutput(msgspec.Struct, frozen=True):
-    """What the command shows of architectures."""
+    """The output of the command: shipped architectures."""
 
     entries: Sequence[Entry]
 
@@ -33,7 +33,7 @@ class CatalogueOutput(msgspec.Struct, frozen=True):
 
 
 class GpusOutput(msgspec.Struct, frozen=True):
-    """What ``--gpus`` shows, in the same forms."""
+    """The output with ``--gpus``: shipped GPUs."""
 
     gpus: Sequence[Gpu]
 

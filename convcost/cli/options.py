@@ -1,4 +1,4 @@
-"""What several commands are asked for: SOURCE, the options of an analysis, a GPU, memory; and what these give."""
+"""Options shared by several commands (SOURCE, analysis, GPU, memory), and functions that evaluate them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class InputSize(click.ParamType):  # type: ignore[type-arg]
 
 
 class SourceType(click.ParamType):  # type: ignore[type-arg]
-    """A SOURCE; a shell completes the names that ship, the schemes and files."""
+    """A SOURCE; with shell completion of shipped names, schemes and files."""
 
     name = "source"
 
@@ -50,11 +50,11 @@ class SourceType(click.ParamType):  # type: ignore[type-arg]
         return value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Names and schemes that begin so; the shell adds files."""
+        """Names and schemes with this prefix; the shell adds files."""
         from click.shell_completion import CompletionItem
 
         known = [CompletionItem(name, help=text) for name, text in completions(incomplete)]
-        # The files first: click's script for bash forgets what stands before them.
+        # Files first: click's script for bash drops the items before them.
         return [CompletionItem(incomplete, type="file"), *known]
 
 
@@ -62,7 +62,7 @@ SOURCE = SourceType()
 
 
 class GpuName(click.ParamType):  # type: ignore[type-arg]
-    """The name of a GPU, or a hardware file; a shell completes the names that ship."""
+    """The name of a GPU, or a hardware file; with shell completion of shipped names."""
 
     name = "gpu"
 
@@ -70,7 +70,7 @@ class GpuName(click.ParamType):  # type: ignore[type-arg]
         return value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """GPUs that ship and begin so; the shell adds files."""
+        """Shipped GPUs with this prefix; the shell adds files."""
         from click.shell_completion import CompletionItem
 
         from ..hardware import shipped_gpus
@@ -83,7 +83,7 @@ GPU = GpuName()
 
 
 def input_size(given: tuple[tuple[str | None, tuple[int, ...]], ...]) -> Any:
-    """What ``--input`` was given, as ``analyze`` takes it: sizes, sizes by name, or None.
+    """The values of ``--input`` as ``analyze`` takes them: a size, sizes by name, or None.
 
     Raises:
         UsageError: several sizes without names, or one name twice.
@@ -134,15 +134,15 @@ def roofline_of(report: Report, gpu: str | None, tf32: bool | None) -> Roofline 
     """
     if gpu is None:
         if tf32 is not None:
-            raise UsageError("--tf32 and --no-tf32 are about the roofline: give --gpu NAME too")
+            raise UsageError("--tf32 and --no-tf32 apply to the roofline and need --gpu NAME")
         return None
-    from ..analysis.roofline import roofline  # with the hardware files, which only who asks for it pays
+    from ..analysis.roofline import roofline  # imported here because it loads the hardware files
 
     return roofline(report, gpu, tf32=tf32)
 
 
 def memory_options(command: F) -> F:
-    """``--optimizer``, ``--checkpoint``, ``--accumulate``: how a training step is made."""
+    """``--optimizer``, ``--checkpoint``, ``--accumulate``: the options of a training step."""
     for option in (
         click.option("--accumulate", type=click.IntRange(1, MAX_SIZE), default=1, metavar="N",
                      help="Number of micro-batches whose gradients are accumulated before an optimizer step."),
@@ -157,7 +157,7 @@ def memory_options(command: F) -> F:
 
 def optimizers() -> list[str]:
     """The names of all optimizers."""
-    from ..analysis.memory.optimizers import OPTIMIZERS  # with the whole analysis of memory
+    from ..analysis.memory.optimizers import OPTIMIZERS  # imported here because it loads the memory analysis
 
     return [*OPTIMIZERS]
 
@@ -169,7 +169,7 @@ def setup_of(train: bool, optimizer: str | None, checkpoint: bool, accumulate: i
         UsageError: options of training without ``--train``.
     """
     if not train and (optimizer or checkpoint or accumulate > 1):
-        raise UsageError("--optimizer, --checkpoint and --accumulate are about training: give --train too")
+        raise UsageError("--optimizer, --checkpoint and --accumulate apply to training and need --train")
     mode = "train" if train else "inference"
     return {"mode": mode, "optimizer": optimizer or "adamw", "checkpoint": checkpoint, "accumulate": accumulate}
 
@@ -178,10 +178,10 @@ def report_of(
     source: str, batch: int | None, inputs: Any, dtype: str | None, train: bool | None = None,
     profile: Profile | None = None,
 ) -> Report:  # fmt: skip
-    """The account of a SOURCE as these options ask for it. A PyTorch module is captured with them.
+    """The report of a SOURCE with these options. A PyTorch module is captured with them.
 
     Args:
-        profile: the saved profile that the source is, if it was read already.
+        profile: the saved profile that the source is, if it was already read.
     """
     size = input_size(inputs)
     if profile is None:
@@ -195,7 +195,7 @@ def report_of(
 
 @contextmanager
 def torch_needed(command: str) -> Iterator[None]:
-    """What imports torch for a command that cannot do without.
+    """Context in which a missing torch becomes an error message.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -211,7 +211,7 @@ def torch_needed(command: str) -> Iterator[None]:
 
 
 def profile_of(source: str) -> Profile | None:
-    """The saved profile that a SOURCE is; None for any other source."""
+    """The saved profile at a SOURCE; None for other sources."""
     if not source.endswith(".json"):
         return None
     from ..profiles.files import profile_in
@@ -223,7 +223,7 @@ def option_words(
     batch: int | None, inputs: Any, dtype: str | None, train: bool, convention: str | None, gpu: str | None = None,
     tf32: bool | None = None,
 ) -> list[str]:  # fmt: skip
-    """The options as they are typed, so that a page can name the command that makes it again."""
+    """The options as command-line words, for the command that a page prints."""
     words = ["--batch", str(batch)] if batch is not None else []
     for name, size in inputs or ():
         words += ["--input", (f"{name}=" if name else "") + "x".join(map(str, size))]

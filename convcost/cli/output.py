@@ -1,4 +1,4 @@
-"""Where results go: ``--format``, ``--units`` and ``--output``, and writing them."""
+"""The options ``--format``, ``--units`` and ``--output``, and functions that write results accordingly."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def output_options(output: type) -> Callable[[F], F]:
 
 
 def form_of(format: str) -> str:
-    """Which form of an output this format writes, of ``formats.FORMS``."""
+    """The form of output that a format writes, one of ``formats.FORMS``."""
     return FORMATS[format].form
 
 
@@ -56,22 +56,22 @@ def write_output(output: Any, format: str, units: str, path: str | None) -> None
 
 
 def not_to_a_terminal(format: str, path: str | None) -> None:
-    """Five megabytes of HTML on a screen help nobody.
+    """Refuse to write an HTML page to a terminal.
 
     Raises:
         UsageError: a page would be written to a terminal.
     """
     if form_of(format) == "page" and path is None and sys.stdout.isatty():
-        raise UsageError("a page is not for a terminal; name a file for it: -o page.html")
+        raise UsageError("an HTML page cannot be written to a terminal; write it to a file: -o page.html")
 
 
 @contextmanager
 def opened(path: str | None) -> Iterator[IO[str]]:
-    """Standard output, or a file that appears complete or not at all.
+    """Standard output, or a file that is replaced atomically.
 
     Raises:
         UsageError: it cannot be written.
-        SystemExit: whoever read our output has closed it (`| head`): nothing is wrong, and nobody listens.
+        SystemExit: with status 0, if the reader of the output has closed it (`| head`).
     """
     try:
         with _standard_output() if path is None else atomic_write(path) as file:
@@ -87,12 +87,12 @@ def opened(path: str | None) -> Iterator[IO[str]]:
 def _standard_output() -> Iterator[IO[str]]:
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
-        # A terminal that cannot show a letter gets its code; it is no reason to stop.
+        # A character that the terminal cannot show is written as an escape.
         reconfigure(errors="backslashreplace")
     try:
         yield sys.stdout
         sys.stdout.flush()
     except OSError:
-        # Python would try again to write what is left when it ends.
+        # Otherwise Python would write the rest again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise

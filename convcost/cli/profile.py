@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from ..profiles.profile import Profile
 
 INTERRUPTED = 130
-"""What shells say of a command that Ctrl-C has stopped."""
+"""Exit status of a command that Ctrl-C has stopped."""
 
 SHOWN = ("source", "show", "depth", "plain", "verbose", "format", "units", "output")
-"""What ``--show`` goes with."""
+"""Options that may be combined with ``--show``."""
 
 
 class ProfileOutput(msgspec.Struct, frozen=True):
-    """What the command shows of a profile; ``verbose``: the layers of every setting."""
+    """The output of the command; ``verbose``: the layers of all settings."""
 
     profile: Profile
     units: str
@@ -60,7 +60,7 @@ def _timed() -> list[str]:
 
 
 class TimedOptimizer(OneOf):
-    """An optimizer that PyTorch has. Any other is refused by the profile, which says why."""
+    """An optimizer of PyTorch. Other names are refused by the profile with a reason."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return value
@@ -77,7 +77,7 @@ class Batch(click.ParamType):  # type: ignore[type-arg]
         if value == "auto":
             return value
         if not re.fullmatch(r"[0-9]{1,10}(,[0-9]{1,10})*", value):
-            self.fail(f"{value!r} is no batch: give 32, or 1,8,64, or auto", param, ctx)
+            self.fail(f"{value!r} is not a batch: use 32, or 1,8,64, or auto", param, ctx)
         batches = tuple(dict.fromkeys(map(int, value.split(","))))
         for batch in batches:
             if not 1 <= batch <= MAX_SIZE:

@@ -174,7 +174,7 @@ def test_strict_finds_what_has_no_rule(run, monkeypatch):
     lenient, strict = run("analyze", "lenet5"), run("analyze", "lenet5", "--strict")
     assert (lenient.status, strict.status) == (0, 1)
     assert lenient.out == strict.out
-    assert "Coverage: 1 of 3 operations are modelled; NOT counted: aten::fft (2)." in strict.out
+    assert "Coverage: 1 of 3 operations have a cost rule; NOT counted: aten::fft (2)." in strict.out
 
 
 def test_csv_has_one_row_for_each_layer_and_adds_up(run):

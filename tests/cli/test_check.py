@@ -94,7 +94,7 @@ def test_it_bites(run, project, pairs, quantities, shown):
     text = run("check")
     assert text.status == 1
     assert shown in " ".join(text.out.split())
-    assert "1 differs; to accept the present figures, run convcost check --update." in text.out
+    assert "1 differs; to accept the current figures, run convcost check --update." in text.out
     updated = run("check", "--update")
     assert updated.status == 0
     assert "Wrote convcost.lock: net.yaml." in updated.out
@@ -332,7 +332,7 @@ def test_without_a_lock(run, project):
     assert not (project / "convcost.lock").exists()
     result = run("check", "--update")
     assert (result.status, result.out) == (2, "")
-    assert "convcost.toml says lock = false: there is nothing that --update could write" in result.err
+    assert "convcost.toml has lock = false, so --update has no file to write" in result.err
 
 
 def test_settings_with_a_byte_order_mark(run, project):

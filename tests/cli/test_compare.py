@@ -87,7 +87,7 @@ def test_layers(run):
     out = run("compare", "vgg16", "vgg19", "--layers").out
     lines = [line.split() for line in out.splitlines() if line.startswith(("inserted", "removed", "changed", "moved"))]
     assert [line[:4] for line in lines] == [["inserted", f"conv{k}_4", "conv2d,", "relu"] for k in (3, 4, 5)]
-    assert "39 layers are the same in both." in out
+    assert "39 layers are identical." in out
 
 
 def test_equal_blocks_in_a_row_are_one_line(run):
@@ -170,7 +170,7 @@ def test_a_page_is_not_for_a_terminal(run, monkeypatch):
     for more in ([], ["--layers"]):
         result = run("compare", "vgg16", "vgg19", "-f", "html", *more)
         assert (result.status, result.out) == (2, "")
-        assert "a page is not for a terminal" in result.err
+        assert "an HTML page cannot be written to a terminal" in result.err
 
 
 def test_a_page_without_one_that_fails(run, tmp_path):

@@ -17,7 +17,13 @@ def test_the_bill_of_a_training_step(run):
     assert result.status == 0
     assert "ResNet-50, training (batch 32, float32, adamw): peak memory " in result.out
     assert f"in the backward of {memory.peak_layer}" in " ".join(result.out.split())
-    for words in ("optimizer state", "saved for backward", "gradients of weights", "over time", "Largest at the peak"):
+    for words in (
+        "optimizer state",
+        "saved for the backward pass",
+        "gradients of weights",
+        "over time",
+        "Largest at the peak",
+    ):
         assert words in result.out
 
 
@@ -60,7 +66,7 @@ def test_what_does_not_fit_has_the_bill_and_status_1(run):
     result = run("fit", "unet", "--gpu", "t4", "--train", "--input", "1x9996x9996")
     assert result.status == 1
     assert "does NOT fit, not even batch 1 of 1x9996x9996" in " ".join(result.out.split())
-    assert "saved for backward" in result.out
+    assert "saved for the backward pass" in result.out
 
 
 def test_a_smaller_allowance_leaves_more(run):
@@ -94,12 +100,12 @@ def test_the_gpus_that_ship(run):
         (["fit", "vgg16", "--gpu", "rtx409"], "unknown GPU 'rtx409'; did you mean 'rtx4090'"),
         (["fit", "vgg16"], "Missing option '--gpu'"),
         (["fit", "vgg16", "--gpu", "t4", "--train", "--optimizer", "adamm"], "'adamm' is not one of"),
-        (["fit", "vgg16", "--gpu", "t4", "--optimizer", "sgd"], "give --train too"),
+        (["fit", "vgg16", "--gpu", "t4", "--optimizer", "sgd"], "need --train"),
         (["fit", "vgg", "--gpu", "t4"], "did you mean"),
         (["fit", "vgg16", "--gpu", "t4", "--batch", "8"], "layer 'fc6'"),
         (["fit", "resnet50", "--gpu", "t4", "--batch", "8", "--input", "3x64x64"], "not both"),
         (["fit", "vgg16", "--gpu", "missing.yaml"], "missing.yaml"),
-        (["analyze", "vgg16", "--checkpoint"], "give --train too"),
+        (["analyze", "vgg16", "--checkpoint"], "need --train"),
         (["analyze", "vgg16", "--train", "--accumulate", "0"], "--accumulate"),
     ],
 )

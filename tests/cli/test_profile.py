@@ -156,7 +156,7 @@ def test_ctrl_c_keeps_what_is_done(run, quick, monkeypatch, tmp_path):
         "profile", "lenet5", "--device", "cpu", "--batch", "1,2,4", "--seconds", "0.1", "--save", str(tmp_path)
     )
     assert result.status == 130
-    assert "interrupted: what is above was measured" in result.out
+    assert "interrupted: the remaining settings were not measured" in result.out
     (file,) = tmp_path.iterdir()
     found = load_profile(file)
     assert found.interrupted

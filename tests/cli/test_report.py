@@ -80,7 +80,7 @@ def test_analyze_makes_the_same_page(run, tmp_path):
     run("report", "vgg16", "--batch", "4", "-o", str(one))
     assert run("analyze", "vgg16", "--batch", "4", "--format", "html", "-o", str(other)) == (0, "", "")
     assert one.read_text("utf-8") == other.read_text("utf-8")
-    assert "shape the table" in run("analyze", "vgg16", "--format", "html", "--top", "3").err
+    assert "apply to the table" in run("analyze", "vgg16", "--format", "html", "--top", "3").err
 
 
 @pytest.mark.parametrize("train", [False, True])
@@ -103,7 +103,7 @@ def test_a_module_captured_in_one_mode_has_memory_of_that_one():
     report = analyze(convcost.capture(torch.nn.Conv2d(3, 4, 3).eval(), torch.zeros(1, 3, 8, 8)))
     chart = next(chart for chart in charts_of(network_records(report)) if chart.key == "memory")
     assert chart.note.startswith("Inference: at most ")
-    assert "Left out, training step with AdamW: Conv2d was captured in eval mode" in chart.note
+    assert "Not shown, training step with AdamW: Conv2d was captured in eval mode" in chart.note
 
 
 def test_the_page_without_a_script_has_the_sums(run, tmp_path):

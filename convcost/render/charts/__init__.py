@@ -1,6 +1,7 @@
-"""Charts: one row each in ``CHARTS``. A chart is plotly's figure as plain dicts, so that none needs plotly to be made.
+"""The charts, one row each in ``CHARTS``; add a chart there or with ``register_chart``.
 
-``report.plot(key)``, the pages, and ``convcost report --format svg --chart key`` show what is in the table.
+A chart is a plotly figure as plain dicts, so plotly is not needed to make it. ``report.plot(key)``, the pages, and
+``convcost report --format svg --chart key`` show the charts of the table.
 """
 
 from __future__ import annotations
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
 
 
 class NetworkRecords(msgspec.Struct, frozen=True):
-    """What the charts of one network draw.
+    """The records that the charts of one network draw.
 
-    A report holds no memory over time, no device and no measurements, so these stand beside it. ``runs``: memory over
-    time, for each way to run the network. ``times_ns``: measured time of each layer by its name, in nanoseconds.
+    ``runs``: memory over time, for each mode. ``times_ns``: measured time of each layer by name, in ns.
     """
 
     report: Report
@@ -40,7 +40,7 @@ class NetworkRecords(msgspec.Struct, frozen=True):
 
 
 class ComparisonRecords(msgspec.Struct, frozen=True):
-    """What the charts of several networks draw. ``throughput``: measured, as ``throughput_chart`` takes it."""
+    """The records that the charts of several networks draw. ``throughput``: as for ``throughput_chart``."""
 
     reports: Sequence[Report]
     throughput: Mapping[str, Sequence[tuple[int, float]]] = {}
@@ -104,17 +104,17 @@ def register_chart(
     """Add a chart: ``report.plot(key)`` and the pages then show it, and ``--chart key`` if it has an ``svg``.
 
     Args:
-        key: its name, in lower case.
-        title: what stands above it.
-        draw: takes ``NetworkRecords`` (or ``ComparisonRecords``) and gives a ``Chart``.
+        key: the name of the chart, in lower case.
+        title: the heading of the chart.
+        draw: takes ``NetworkRecords`` (or ``ComparisonRecords``) and returns a ``Chart``.
         of: which of the two; a chart of several networks is shown by ``comparison.plot(key)``.
-        svg: ``svg(title, figure)`` gives an SVG picture as text.
+        svg: ``svg(title, figure)`` returns an SVG picture as text.
     """
     CHARTS[key] = ChartKind(key, title, of, draw, svg)
 
 
 def charts_of(records: NetworkRecords | ComparisonRecords) -> tuple[Chart, ...]:
-    """All charts of one network or of several, in the order of a page. One without a record says what is missing."""
+    """All charts of one network or of several, in the order of a page. Charts without data have ``missing`` set."""
     return tuple(kind.drawn(records) for kind in CHARTS.values() if kind.of is type(records))
 
 

@@ -18,14 +18,14 @@ QUANTITIES = (
     ("macs", "MACs", "MACs"),
     ("activation_bytes", "activation bytes", "output memory"),
 )
-"""(field of a record, what the axis says, label of the step that explains it)."""
+"""(field of the record, title of the axis, label of the explanation step)."""
 
 _DOMAINS = ((0.70, 1.0), (0.35, 0.65), (0.0, 0.30))
 MAX_TICKS, MAX_NAME = 40, 18
 
 
 def layers_chart(report: Report) -> Chart:
-    """Three rows of bars over the same layers, so that one sees where each quantity lies."""
+    """Three rows of bars over the same layers."""
     shown = [layer for layer in report.layers if any(getattr(layer, key) for key, _, _ in QUANTITIES)]
     if not shown:
         return Chart(missing="no layer has parameters, MACs or activations")
@@ -54,7 +54,7 @@ def layers_chart(report: Report) -> Chart:
     figure = {"data": traces, "layout": _layout(shown)}
     linear = {f"{axis}.type": "linear" for axis in ("yaxis", "yaxis2", "yaxis3")}
     return Chart(
-        "From the input on the left to the output on the right. Hover for exact integers and their arithmetic.",
+        "Layers in order of execution. Hover over a bar for the exact number and its arithmetic.",
         figure,
         (View("linear", layout=linear), View("logarithmic", layout=dict.fromkeys(linear, "log"))),
     )
@@ -75,7 +75,7 @@ def _layout(shown: Sequence[LayerRecord]) -> dict[str, Any]:
     names = [label(_place(shown[place - 1].name), MAX_NAME) for place in places]
     longest = max(len(unescape(name)) for name in names)
     found = layout(540, bargap=0.18 if count < 150 else 0, hovermode="closest")
-    # With margins of its own choice, plotly draws the chart twice: half of the time that a switch of axes takes.
+    # With automatic margins, plotly draws the chart twice.
     found["margin"] = {"l": 64, "r": 16, "t": 36, "b": 20 + 5 * longest}
     found["xaxis"] = axis(
         "",
@@ -97,6 +97,6 @@ def _layout(shown: Sequence[LayerRecord]) -> dict[str, Any]:
 
 
 def _place(name: str) -> str:
-    """A block's name in place of its only convolution's: conv1_1 for conv1_1.conv2d_1."""
+    """The name of the block instead of its only convolution: conv1_1 for conv1_1.conv2d_1."""
     *blocks, last = name.split(".")
     return ".".join(blocks) if blocks and last.endswith("_1") else name

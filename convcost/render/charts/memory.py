@@ -16,7 +16,7 @@ MAX_ALIVE = 12
 
 
 class Point(Protocol):
-    """One moment: ``layer`` has just run in this ``phase``, and ``bytes`` are alive."""
+    """A point in time: ``layer`` has just run in this ``phase``, and ``bytes`` are allocated."""
 
     @property
     def layer(self) -> str:
@@ -28,14 +28,14 @@ class Point(Protocol):
 
     @property
     def bytes(self) -> int:
-        """Bytes that are alive."""
+        """Allocated bytes."""
 
 
 class MemoryRun(msgspec.Struct, frozen=True):
-    """What is shown of one way to run a network.
+    """The memory of one mode of a network.
 
-    ``label``: how it runs, "inference". ``timeline``: its points in order of execution. ``alive``: (what, bytes) of
-    what is there at the peak. ``missing``: why there is no timeline.
+    ``label``: the mode, such as "inference". ``timeline``: points in order of execution. ``alive``: (label, bytes) of
+    each allocation at the peak. ``missing``: the reason if there is no timeline.
     """
 
     label: str
@@ -45,11 +45,11 @@ class MemoryRun(msgspec.Struct, frozen=True):
 
 
 def memory_chart(*runs: MemoryRun) -> Chart:
-    """The bytes alive after each step; a view for each run that has a timeline, the first one drawn."""
+    """The allocated bytes after each step, with one view per run that has a timeline."""
     known = [run for run in runs if run.timeline]
     if not known:
         why = "; ".join(f"{run.label}: {run.missing}" for run in runs)
-        return Chart(missing=why or "its memory over time is not known")
+        return Chart(missing=why or "the memory over time is unknown")
     phases = list(dict.fromkeys(point.phase for run in known for point in run.timeline))
     peaks = [_peak_of(run) for run in known]
     looks = [
@@ -57,7 +57,7 @@ def memory_chart(*runs: MemoryRun) -> Chart:
         for run, peak in zip(known, peaks, strict=True)
     ]
     fixed: list[dict[str, Any]] = [
-        # Outlines, not bars: a thousand steps are drawn at once.
+        # Outlines are faster to draw than a thousand bars.
         *({"type": "scatter", "mode": "lines", "fill": "tozeroy", "hoveron": "points", "name": phase,
            "line": {"shape": "hvh", "width": 1, "color": PHASES.get(phase, GREY)}, "fillcolor": PHASES.get(phase, GREY),
            "hovertemplate": f"<b>%{{text}}</b>, {phase}<br>%{{y:,}} bytes = %{{customdata}}<extra></extra>"}
@@ -69,12 +69,12 @@ def memory_chart(*runs: MemoryRun) -> Chart:
     found = layout(340, hovermode="x")
     found["margin"] = {"l": 64, "r": 16, "t": 36, "b": 48}
     found["xaxis"] = axis("steps, in order of execution", showgrid=False, automargin=False)
-    found["yaxis"] = axis("bytes alive", tickformat="~s", ticksuffix="B", automargin=False)
+    found["yaxis"] = axis("allocated bytes", tickformat="~s", ticksuffix="B", automargin=False)
     for key, value in looks[0].layout.items():
         found[key.removesuffix(".range")]["range"] = value
     data = [{**always, **first} for always, first in zip(fixed, looks[0].traces, strict=True)]
     note = " ".join(_said(run, peak) for run, (_, peak) in zip(known, peaks, strict=True))
-    note += "".join(f" Left out, {run.label}: {run.missing}." for run in runs if not run.timeline)
+    note += "".join(f" Not shown, {run.label}: {run.missing}." for run in runs if not run.timeline)
     return Chart(note, {"data": data, "layout": found}, tuple(looks) if len(looks) > 1 else ())
 
 
@@ -127,5 +127,5 @@ def _side(position: float) -> str:
 
 
 def _said(run: MemoryRun, peak: Point) -> str:
-    where = "the optimizer's step" if peak.phase == "optimizer" else f"the {peak.phase} of {peak.layer}"
-    return f"{run.label[0].upper()}{run.label[1:]}: at most {peak.bytes:,} bytes at once, in {where}."
+    where = "the optimizer step" if peak.phase == "optimizer" else f"the {peak.phase} of {peak.layer}"
+    return f"{run.label[0].upper()}{run.label[1:]}: peak memory {peak.bytes:,} bytes, in {where}."

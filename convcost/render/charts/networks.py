@@ -1,4 +1,4 @@
-"""Several networks beside each other: error against work, the revolution of depth, totals."""
+"""Charts of several networks: error against MACs, depth and error by year, totals, throughput."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _dataset(report: Report) -> str:
 
 
 def bubble_chart(reports: Sequence[Report]) -> Chart:
-    """Error against multiply-accumulates; the area of a circle is the number of parameters."""
+    """Error against MACs; the area of a circle is proportional to the number of parameters."""
     views = []
     for kind, name in ERRORS.items():
         known = [(report, error) for report in reports if (error := report.about.error(kind)) is not None]
@@ -45,7 +45,7 @@ def bubble_chart(reports: Sequence[Report]) -> Chart:
     found["margin"] = {"l": 64, "r": 32, "t": 44, "b": 48}
     found["xaxis"] = axis("MACs, logarithmic", type="log", tickformat="~s", dtick="D2")
     found["yaxis"] = axis(f"{safe(views[0].label)}, %")
-    note = "Lower is better, further left is cheaper; the area of a circle is the number of parameters."
+    note = "Lower: smaller error. Further left: fewer MACs. Area of a circle: number of parameters."
     return Chart(note, {"data": [trace], "layout": found}, tuple(views))
 
 
@@ -65,7 +65,7 @@ def _dots(reports: Sequence[Report], known: Sequence[tuple[Report, float]], look
 
 
 def depth_chart(reports: Sequence[Report]) -> Chart:
-    """The revolution of depth: error as bars in the order of the years, weight layers as a line."""
+    """Error as bars in order of years, and number of weight layers as a line."""
     kind = max(ERRORS, key=lambda key: sum(report.about.error(key) is not None for report in reports))
     known = [(report, error) for report in reports if (error := report.about.error(kind)) is not None]
     if len(known) < 2 or len({_dataset(report) for report, _ in known}) > 1:
@@ -126,7 +126,7 @@ def totals_chart(reports: Sequence[Report]) -> Chart:
     found["xaxis"] = axis("parameters", tickformat="~s")
     found["legend"]["traceorder"] = "normal"
     found["yaxis"] = axis("", autorange="reversed", showgrid=False, type="category")
-    note = "Each bar is a whole network; colours are groups of layers."
+    note = "Each bar is a network; colours are groups of layers."
     return Chart(note, {"data": data, "layout": found}, tuple(views))
 
 
@@ -155,4 +155,4 @@ def throughput_chart(measured: Mapping[str, Sequence[tuple[int, float]]], unit: 
     found["margin"] = {"l": 64, "r": 16, "t": 44, "b": 48}
     found["xaxis"] = axis("batch size", type="log", dtick="D2")
     found["yaxis"] = axis(unit, type="log", tickformat="~s")
-    return Chart("Measured, not predicted.", {"data": data, "layout": found})
+    return Chart("Measured throughput of saved profiles.", {"data": data, "layout": found})

@@ -1,4 +1,4 @@
-"""Layers under the roofs of a device: how fast they could run, and how fast they did."""
+"""Roofline chart: the bound and, if measured, the speed of each layer, by arithmetic intensity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DASHES = ("solid", "dash", "dot")
 
 
 class Point(Protocol):
-    """A layer's work, its traffic, and the least time that it takes."""
+    """FLOPs, memory traffic and lower bound of the time of a layer."""
 
     @property
     def name(self) -> str:
@@ -95,7 +95,7 @@ def _roofs(used: Sequence[Point], ceilings: Ceilings) -> list[dict[str, Any]]:
     slope, last = ceilings.bytes_per_s, max(bends)
     traces = [_line(f"memory: {_rate(slope)}B/s", [low, last], [low * slope, last * slope], "solid")]
     for place, (rate, what) in enumerate(sorted(names.items(), reverse=True)):
-        # Broken into lines: a legend on a phone shows no more than the first forty letters.
+        # Broken into lines, because a legend on a phone shows only about forty letters.
         name = f"{',<br>'.join(what)}: {_rate(rate)}FLOP/s"
         traces.append(_line(name, [rate / slope, high], [rate, rate], _DASHES[place]))
     return traces
@@ -115,12 +115,14 @@ def _rate(value: float) -> str:
 
 
 def _note(points: Sequence[Point], used: Sequence[Point]) -> str:
-    text = "Open circles: the bound. On the slope memory is the limit, under a roof arithmetic."
+    text = (
+        "Open circles: the bound. Layers on the slope are limited by memory, layers on a horizontal line by arithmetic."
+    )
     silent = [point for point in points if point.bytes_moved and not point.flops]
     whole = sum(point.bound_ns for point in points)
     if silent:
         text += (
-            f" Not drawn: {len(silent)} layers that only move data, "
+            f" Not drawn: {len(silent)} layers without FLOPs, "
             f"{units.share(sum(point.bound_ns for point in silent), whole)} of the bound."
         )
     return text

@@ -1,4 +1,4 @@
-"""How parameters, work and memory divide among convolutions, fully connected layers and the rest."""
+"""Shares of parameters, MACs, FLOPs and activations by group of layers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 _ROWS = (("params", "parameters"), ("macs", "MACs"), ("flops", "FLOPs"), ("activation_bytes", "activations"))
 _WIDE = 7
-"""Percent from which a share has room for its text."""
+"""Smallest share, in percent, that has room for its text."""
 
 
 def split_chart(report: Report) -> Chart:
-    """One bar to a quantity, each 100% long, divided by group."""
+    """One bar per quantity, each 100% long, divided by group."""
     rows = [(key, name) for key, name in _ROWS if getattr(report.totals, key)]
     if not rows:
         return Chart(missing="the network has no parameters, MACs or activations")
@@ -48,11 +48,11 @@ def split_chart(report: Report) -> Chart:
         })  # fmt: skip
     found = layout(230, barmode="stack", bargap=0.35)
     found["margin"] = {"l": 88, "r": 24, "t": 36, "b": 32}
-    found["uniformtext"] = {"minsize": 10, "mode": "hide"}  # no letters that nobody can read
+    found["uniformtext"] = {"minsize": 10, "mode": "hide"}  # hides text that would be too small to read
     found["legend"]["traceorder"] = "normal"
     found["xaxis"] = axis("", range=[0, 100], ticksuffix="%", tick0=0, dtick=25, automargin=False)
     found["yaxis"] = axis("", autorange="reversed", showgrid=False)
     return Chart(
-        "Each bar is the whole network; colours are groups of layers.",
+        "Each bar is 100% of the network; colours are groups of layers.",
         {"data": traces, "layout": found},
     )

@@ -19,7 +19,7 @@ _VIEWS = (
     ("bytes moved", "traffic", "bytes"),
 )
 MAX_LEVELS = 4
-"""Levels that plotly draws at once, the network included: deeper ones show when a reader goes into a block."""
+"""Levels that plotly draws, including the network; deeper levels are shown after zooming in."""
 
 
 class Box(NamedTuple):
@@ -35,7 +35,7 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
     """Areas are shares of the chosen quantity; a click enters a block.
 
     Args:
-        times_ns: measured time of each layer by its name, in nanoseconds, where there is one: a further view.
+        times_ns: measured time of each layer by its name, in nanoseconds, for a further view.
     """
     boxes: list[Box] = []
     _gather(report, block_tree(report), -1, boxes, times_ns or {})
@@ -51,7 +51,7 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
         values = [found[key] for found in sums]
         told = [f"{_text(value, unit)}<br>{safe(units.share(value, whole))}" for value in values]
         exact = "bytes" if unit == "bytes" else "ns" if unit == "ns" else name
-        # A script's numbers begin to round at 2^53.
+        # JavaScript numbers are inexact above 2^53.
         large = {"hovertext": [f"{value:,}" for value in values]} if whole > 2**53 else {}
         shown = "%{hovertext}" if large else "%{value:,}"
         hover = f"<b>%{{label}}</b><br>{shown} {exact}<br>%{{text}} of {name}<extra></extra>"
@@ -81,14 +81,16 @@ def tree_chart(report: Report, times_ns: Mapping[str, int] | None = None) -> Cha
     found = layout(460)
     found["uniformtext"] = {"minsize": 10, "mode": "hide"}
     found["margin"] = {"l": 4, "r": 4, "t": 4, "b": 4}
-    note = "Areas add up to the whole network. A click goes into a block, a click on the outermost box goes back."
+    note = (
+        "The area of a box is its share of the network. Click a block to zoom in, click the outermost box to zoom out."
+    )
     return Chart(note, {"data": [trace], "layout": found}, tuple(looks))
 
 
 def _gather(
     report: Report, block: LayerBlock, parent: int, boxes: list[Box], times_ns: Mapping[str, int]
 ) -> dict[str, int]:
-    """Add the boxes of a block and of what is inside it; gives the block's sums."""
+    """Append the boxes of a block and its contents; returns the sums of the block."""
     own = len(boxes)
     layers = report.layers[block.start : block.stop]
     sums = {key: 0 for _, key, _ in _VIEWS} | {"time_ns": 0}
@@ -107,7 +109,7 @@ def _gather(
 
 
 def _colour(group: str, frame: bool) -> str:
-    """A group's colour, faint where smaller boxes lie inside."""
+    """The colour of a group, faint for a box that contains others."""
     colour = COLOURS[group]
     if not frame:
         return colour

@@ -1,4 +1,7 @@
-"""Records become documents: sentences, tables and curves. One module for each kind of record."""
+"""Documents (sentences, tables and curves) made from records. One module for each kind of record.
+
+To show a new kind of record in notebooks, add a module and an entry in ``DOCUMENTS``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from ..sheet import Document
 
 
 def _made_by(module: str, function: str, several: bool = False) -> Callable[[Any], Document]:
-    """A function of this package, imported when it is called. ``several``: it takes a list of such records."""
+    """A function of this package, imported when it is called. ``several``: it takes a list of records."""
 
     def document(record: Any) -> Document:
         make: Callable[[Any], Document] = getattr(import_module(f".{module}", __name__), function)
@@ -29,9 +32,9 @@ DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "Profile": _made_by("profile", "profile_document"),
     "Validation": _made_by("validation", "validation_document", several=True),
 }
-"""Which document shows a record by itself, by the name of the record's class."""
+"""The function that makes the document of a record, by the name of the record's class."""
 
 
 def document_of(record: Any) -> Document:
-    """A record of the Python API as a document, as a notebook shows it."""
+    """The document that a notebook shows for a record of the Python API."""
     return DOCUMENTS[type(record).__name__](record)

@@ -1,4 +1,7 @@
-"""A report as a document: headline, layers, breakdown, claims, warnings, conventions."""
+"""Document of a report: headline, layers, sums by group, published figures, warnings and conventions.
+
+Columns that describe a layer are added to ``_BEFORE`` or ``_BEHIND``; columns of numbers are quantities.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from ...analysis.roofline import LayerBound
 
 MAX_NAME = 22
-"""Characters of a name beside a curve; of a longer one its blocks."""
+"""Maximum length of a name beside a curve; of a longer name, the enclosing blocks are printed."""
 
 Getter = Callable[["LayerRecord"], Any]
 
@@ -57,7 +60,7 @@ _BEFORE: dict[str, tuple[str, str, Getter]] = {
     "output": ("Output", "shape", lambda x: x.output_shapes[0][1:]),
 }
 _BEHIND: dict[str, tuple[str, str, Getter]] = {
-    "receptive_field": ("Field", "text", _field),
+    "receptive_field": ("Rec. field", "text", _field),
     "stride": ("Stride", "text", _stride),
 }
 _DESCRIPTIONS = {**_BEFORE, **_BEHIND}
@@ -65,16 +68,16 @@ _DESCRIPTIONS = {**_BEFORE, **_BEHIND}
 SHARES = {f"{key}%": key for key in ("params", "macs", "flops", "activation_bytes")}
 DEFAULT_COLUMNS = ("output", "params", "params%", "macs", "macs%", "activation_bytes")
 TIMES = ("bound_ns", "compute_ns", "memory_ns")
-"""What layers can be sorted by besides, where there is a roofline."""
+"""Further sort keys, available with a roofline."""
 
 
 def sortable() -> tuple[str, ...]:
-    """The columns that layers can be sorted by, and of which a block shows the sum of its layers."""
+    """Columns that layers can be sorted by. A block shows the sum over its layers."""
     return tuple(quantity.key for quantity in additive())
 
 
 def column_keys() -> tuple[str, ...]:
-    """Every column of the table of layers."""
+    """All columns of the table of layers."""
     return (*_BEFORE, *sortable(), *_BEHIND, *SHARES)
 
 
@@ -89,13 +92,14 @@ def analysis_document(
     plain: bool = False,
     bounds: Sequence[LayerBound] = (),
 ) -> Document:
-    """What ``convcost analyze`` shows.
+    """The output of ``convcost analyze``.
 
     Args:
-        depth: fold blocks below this level; None: as deep as fits 60 lines. ``columns``: of ``column_keys``.
-        sort: order layers by this quantity, largest first, without nesting. ``top``: only so many.
-        convention: adds the line of this convention. ``style``: of ``units.STYLES``, for numbers in sentences.
-        plain: percentages in place of bars, and no curves. ``bounds``: of a roofline, to sort by its times.
+        depth: collapse blocks below this level; None: the deepest level with at most 60 lines.
+        columns: names from ``column_keys()``.
+        sort: sort layers by this quantity, largest first, without nesting. ``top``: number of layers shown.
+        convention: also print the total in this convention. ``style``: one of ``units.STYLES``.
+        plain: percentages instead of bars, and no curves. ``bounds``: the layers of a roofline, to sort by time.
 
     Raises:
         UsageError: an unknown column or quantity.
@@ -111,13 +115,13 @@ def analysis_document(
 
 
 def summary_document(report: Report) -> Document:
-    """The headline, the sums by group and the layers: what a notebook shows of a report."""
+    """The headline, the sums by group and the layers, as shown in a notebook."""
     sheets = (breakdown_sheet(report), layer_sheet(report, None, DEFAULT_COLUMNS))
     return Document((Paragraph(headline(report), "headline"), *sheets))
 
 
 def headline(report: Report, style: str = "iec") -> str:
-    """Where parameters and computation live, in one sentence."""
+    """Totals, with the shares of convolutions and fully connected layers, in one sentence."""
     totals, groups = report.totals, report.breakdown
     parts = [f"{report.about.title}: {units.count(totals.params, style)} parameters"]
     parts[0] += _where(totals.params, {name: group.params for name, group in groups.items()})
@@ -161,21 +165,20 @@ def layer_sheet(
     plain: bool = False,
     bounds: Sequence[LayerBound] = (),
 ) -> Sheet:
-    """The table of layers, nested by block; sorted; or ``flat``: every layer in order under its full name."""
-    known = column_keys()
+    """The table of layers: nested by block, sorted, or (``flat``) in order of execution with full names."""
+    allowed = column_keys()
     for key in columns:
-        if key not in known:
-            raise UsageError(f"unknown column {key!r}{alternatives(key, known)}")
-    shown = (Column("name", "Layer"), *(_column(key, not plain) for key in columns))
+        if key not in allowed:
+            raise UsageError(f"unknown column {key!r}{alternatives(key, allowed)}")
+    headings = (Column("name", "Layer"), *(_column(key, not plain) for key in columns))
     if sort is not None or top is not None:
         lines = [_line(report, report.layers[place], columns) for place in ranked(report, sort, top, bounds)]
     elif flat:
         lines = [_line(report, layer, columns) for layer in report.layers]
     else:
         lines = _nested_lines(report, columns, depth)
-    every = report.layers
-    total = Line(("total", *(_total(report, every, key) for key in columns)), kind="total")
-    return Sheet("", shown, tuple(lines), total)
+    total = Line(("total", *(_total(report, report.layers, key) for key in columns)), kind="total")
+    return Sheet("", headings, tuple(lines), total)
 
 
 def _column(key: str, bar: bool) -> Column:
@@ -187,7 +190,7 @@ def _column(key: str, bar: bool) -> Column:
 
 
 def _cell(report: Report, layers: Sequence[LayerRecord], key: str) -> Any:
-    """One layer's value, or what a block shows: the sum, or the last layer's output."""
+    """The value of a layer. For a block: the sum over its layers, or the output of its last layer."""
     if key in SHARES:
         quantity = SHARES[key]
         return sum(getattr(layer, quantity) for layer in layers), getattr(report.totals, quantity)
@@ -208,7 +211,7 @@ def _total(report: Report, layers: Sequence[LayerRecord], key: str) -> Any:
 def ranked(
     report: Report, sort: str | None = None, top: int | None = None, bounds: Sequence[LayerBound] = ()
 ) -> list[int]:
-    """Positions of the layers with the largest first; arguments as for ``analysis_document``; without ``sort`` by MACs.
+    """Positions of the layers, largest first; arguments as in ``analysis_document``; default of ``sort``: MACs.
 
     Raises:
         UsageError: an unknown quantity.
@@ -216,9 +219,9 @@ def ranked(
     sort = sort or "macs"
     if sort in TIMES and not bounds:
         raise UsageError(f"--sort {sort} needs a GPU: --gpu NAME")
-    known = sortable()
-    if sort not in (*known, *TIMES):
-        raise UsageError(f"cannot sort by {sort!r}{alternatives(sort, known)}")
+    allowed = sortable()
+    if sort not in (*allowed, *TIMES):
+        raise UsageError(f"cannot sort by {sort!r}{alternatives(sort, allowed)}")
     if top is not None and top < 1:
         raise UsageError(f"--top must be 1 or more, not {top}")
     of_layer = None if sort in TIMES else QUANTITIES[sort].layer
@@ -243,9 +246,9 @@ def _nested_lines(report: Report, columns: Sequence[str], depth: int | None) -> 
 
 
 def curves(report: Report) -> list[Curve]:
-    """Parameters, MACs and activations over the layers that have any: where each quantity lies."""
+    """Parameters, MACs and activations over the layers that have any of them."""
     shown = [layer for layer in report.layers if layer.params or layer.macs or layer.activation_bytes]
-    found = []
+    drawn = []
     for key, name in (("params", "params"), ("macs", "MACs"), ("activation_bytes", "activations")):
         values = tuple(getattr(layer, key) for layer in shown)
         if any(values):
@@ -253,8 +256,8 @@ def curves(report: Report) -> list[Curve]:
             names = [".".join(largest.path[:end]) for end in range(1, len(largest.path) + 1)]
             fits = [text for text in names if len(text) <= MAX_NAME]
             said = f"largest in {fits[-1]}" if fits else ""
-            found.append(Curve(name, values, said))
-    return found if len(shown) > 1 else []
+            drawn.append(Curve(name, values, said))
+    return drawn if len(shown) > 1 else []
 
 
 def breakdown_sheet(report: Report) -> Sheet:
@@ -283,8 +286,8 @@ def claims(report: Report) -> list[Paragraph | Sheet]:
     parts: list[Paragraph | Sheet] = []
     if checked:
         parts.append(_claims_sheet(checked))
-    known = [claim for claim in checked if claim.note and claim.verdict != "agrees"]
-    parts += [Paragraph(f"Note on {claim.quantity} {_claimed(claim)}: {claim.note}.") for claim in known]
+    noted = [claim for claim in checked if claim.note and claim.verdict != "agrees"]
+    parts += [Paragraph(f"Note on {claim.quantity} {_claimed(claim)}: {claim.note}.") for claim in noted]
     reasons: dict[str, int] = {}
     for claim in report.published:
         if claim.verdict == "unchecked":
@@ -295,7 +298,7 @@ def claims(report: Report) -> list[Paragraph | Sheet]:
 
 
 def quantity_of(claim: Verdict) -> str:
-    """What a published figure is about: ``macs of conv1``, ``activation_bytes (with input)``."""
+    """The quantity of a published figure: ``macs of conv1``, ``activation_bytes (with input)``."""
     what = claim.quantity + (f" of {claim.layer}" if claim.layer else "")
     return f"{what} ({claim.convention.replace('_', ' ')})" if claim.convention else what
 
@@ -306,7 +309,7 @@ def _claimed(claim: Verdict) -> str:
 
 def _claims_sheet(checked: Sequence[Verdict]) -> Sheet:
     columns = (
-        Column("quantity", "Published"), Column("claimed", "Claimed", "word"), Column("computed", "Computed", "word"),
+        Column("quantity", "Quantity"), Column("claimed", "Published", "word"), Column("computed", "Computed", "word"),
         Column("verdict", "Verdict", "word"), Column("source", "Source"),
     )  # fmt: skip
     lines = []
@@ -332,19 +335,19 @@ def conventions(report: Report, convention: str | None, style: str = "iec") -> l
         f"buffers {totals.buffers:,}, depth {totals.depth}.",
         f"FLOPs = 2 x MACs + other operations, {units.count(totals.flops, style)} in total"
         + (f" ({kinds})." if kinds else "."),
-        "Activations: bytes of the outputs that are allocated; views and in-place operations add none.",
+        "Activations: bytes of the allocated outputs, summed over layers; views and in-place operations add nothing.",
         _covered(report),
     ]
     if convention is not None:
-        found = report.convention(convention)
-        lines.append(f"In the convention {found.name}: {found.total:,} ({found.meaning}).")
+        total = report.convention(convention)
+        lines.append(f"In the convention {total.name}: {total.total:,} ({total.meaning}).")
     return lines
 
 
 def _covered(report: Report) -> str:
     coverage = report.coverage
     if not coverage.unmodelled:
-        all_of = "the one operation is" if coverage.nodes == 1 else f"all {coverage.nodes} operations are"
-        return f"Coverage: {all_of} modelled."
+        operations = "the one operation has" if coverage.nodes == 1 else f"all {coverage.nodes} operations have"
+        return f"Coverage: {operations} a cost rule."
     missing = ", ".join(f"{name} ({times})" for name, times in coverage.unmodelled)
-    return f"Coverage: {coverage.modelled} of {coverage.nodes} operations are modelled; NOT counted: {missing}."
+    return f"Coverage: {coverage.modelled} of {coverage.nodes} operations have a cost rule; NOT counted: {missing}."

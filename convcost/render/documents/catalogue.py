@@ -1,4 +1,4 @@
-"""The catalogue of shipped architectures as a document."""
+"""Document of the shipped architectures (``convcost list``)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One architecture: names, year of its reference, input without the batch, parameters and multiply-accumulates."""
+    """One architecture: names, year of its reference, input shapes without the batch, parameters and MACs."""
 
     name: str
     title: str
@@ -26,7 +26,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def entry(report: Report) -> Entry:
-    """What the catalogue says of one network."""
+    """The entry of one network."""
     about, totals = report.about, report.totals
     inputs = {name: shape[1:] for name, shape in report.settings.input_shapes.items()}
     return Entry(
@@ -41,11 +41,11 @@ def entry(report: Report) -> Entry:
 
 
 def catalogue_document(entries: Sequence[Entry]) -> Document:
-    """The catalogue, families in the order of their first year."""
+    """The table of entries, with families ordered by their first year."""
     first: dict[str, int] = {}
-    for found in entries:
-        first[found.family] = min(first.get(found.family, 9999), found.year or 9999)
-    ordered = sorted(entries, key=lambda found: (first[found.family], found.family, found.year or 9999))
+    for item in entries:
+        first[item.family] = min(first.get(item.family, 9999), item.year or 9999)
+    ordered = sorted(entries, key=lambda item: (first[item.family], item.family, item.year or 9999))
     columns = (
         Column("name", "Name"), Column("family", "Family"), Column("year", "Year", "plain"),
         Column("input", "Input", "shape"), Column("params", "Params", "count"), Column("macs", "MACs", "count"),
@@ -53,5 +53,5 @@ def catalogue_document(entries: Sequence[Entry]) -> Document:
     lines = tuple(
         Line((e.name, e.family, e.year, next(iter(e.input_shapes.values())), e.params, e.macs)) for e in ordered
     )
-    count = f"{len(lines)} architecture{'' if len(lines) == 1 else 's'}; batch 1. convcost analyze NAME shows one."
+    count = f"{len(lines)} architecture{'' if len(lines) == 1 else 's'}; batch 1. To see one: convcost analyze NAME."
     return Document((Sheet("", columns, lines), Paragraph(count)))

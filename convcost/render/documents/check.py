@@ -1,4 +1,4 @@
-"""A check as a document: a line for each source, then what was found, with the layers behind it."""
+"""Document of a check: one line per source, then the findings with the layers that changed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 WORDS = {"ok": "ok", "differs": "differs", "error": "error"}
 QUIET = 20
-"""Above so many sources, those that are fine are counted and not listed."""
+"""With more sources than this, sources without findings are counted but not listed."""
 
 
 def check_document(report: CheckReport, verbose: bool = False) -> Document:
-    """What ``convcost check`` shows; ``verbose``: every source and every layer."""
+    """The output of ``convcost check``; ``verbose``: all sources and all changed layers."""
     parts: list[Paragraph | Sheet] = []
     listed = [x for x in report.sources if verbose or len(report.sources) <= QUIET or x.status != "ok"]
     if listed:
@@ -47,13 +47,13 @@ def _table(sources: Sequence[Checked]) -> Sheet:
 
 def _finding(finding: Finding, verbose: bool, source: str = "") -> Iterator[Paragraph | Sheet]:
     yield Paragraph(line(finding, source), "note" if finding.kind == "note" else "error")
-    # Behind a note the layers are allowed to be what they are: its message names a few.
+    # The changes of a note are allowed, so its message names only a few layers.
     if finding.changes and (verbose or finding.kind != "note"):
         yield changes_sheet(finding.changes, verbose)
 
 
 def line(finding: Finding, source: str = "") -> str:
-    """A finding in one line, its place first: ``convcost.toml:4: net.yaml: params is 2 (allowed is at most 1)``."""
+    """A finding in one line, starting with its position, such as ``convcost.toml:4: net.yaml: params is 2 ...``."""
     message = finding.message
     place = f"{finding.where}: " if finding.where else ""
     kind = f"{finding.kind}: " if finding.kind == "note" else ""
@@ -75,7 +75,7 @@ def verdict(report: CheckReport) -> str:
     if report.updated is not None:
         return f"{words}. {_written(report)}"
     if "differs" in states and report.lock:
-        words += "; to accept the present figures, run convcost check --update"
+        words += "; to accept the current figures, run convcost check --update"
     return words + "."
 
 

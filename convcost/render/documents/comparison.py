@@ -1,4 +1,4 @@
-"""Networks side by side as a document: figures, ratios, and where parameters and work are."""
+"""Document of a comparison of networks: figures, ratios, and shares of convolutions and linear layers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SPLIT = ("params", "macs", "activation_bytes")
 
 
 def comparison_document(comparison: Comparison) -> Document:
-    """What ``convcost compare`` shows."""
+    """The output of ``convcost compare``."""
     sheets = (_figures("", "main", comparison), *further(comparison).values())
     return Document((*sheets, *(Paragraph(text) for text in notes(comparison))))
 
 
 def further(comparison: Comparison) -> dict[str, Sheet]:
-    """The tables behind the first one: memory, measured figures, ratios, convolutions and linear layers."""
+    """The tables after the first one: memory, measured figures, ratios, convolutions and linear layers."""
     sheets = {"memory": _figures("Memory", "memory", comparison)}
     for table in ("measured", "further"):
         if any(quantity.table == table for quantity in comparison.quantities.values()):
@@ -53,7 +53,7 @@ def comparison_rows(comparison: Comparison) -> Document:
 
 
 def _figures(title: str, table: str, comparison: Comparison) -> Sheet:
-    """The quantities of a table that any of the networks has; the best of each stands out."""
+    """The quantities of a table that at least one network has; the best value of each is highlighted."""
     networks, quantities = comparison.networks, comparison.quantities
     keys = [key for key, each in quantities.items() if each.table == table]
     keys = [key for key in keys if any(row.figures[key] is not None for row in networks)]
@@ -75,7 +75,7 @@ def _ratios(comparison: Comparison) -> Sheet:
 
 
 def _split(networks: Sequence[Compared]) -> Sheet:
-    """Shares as numbers that stay where the terminal is narrow: they are what this sheet is about."""
+    """Shares as text, because share columns are dropped on a narrow terminal."""
     headings = {"params": "Params", "macs": "MACs", "activation_bytes": "Memory"}
     columns = [Column("name", "Network", "word")]
     columns += [
@@ -94,7 +94,7 @@ def _split(networks: Sequence[Compared]) -> Sheet:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """Sources of published errors, settings, what the figures mean, and why some are missing."""
+    """Sources of published errors, settings, definitions of the figures, and reasons for missing figures."""
     networks, quantities = comparison.networks, comparison.quantities
     found = []
     for row in networks:
@@ -109,7 +109,7 @@ def notes(comparison: Comparison) -> list[str]:
         found.append(f"Input {next(iter(settings))}.")
     else:
         found += [f"Input of {', '.join(names)}: {text}." for text, names in settings.items()]
-    found.append("FLOPs = 2 x MACs + other operations. Activations: bytes of the outputs that are allocated.")
+    found.append("FLOPs = 2 x MACs + other operations. Activations: bytes of the allocated outputs.")
     peak, training = quantities["peak_memory"], quantities["peak_training_memory"]
     found.append(f"{peak.heading}: {peak.about}. {training.heading}: {training.about}.")
     found += [f"{each.heading}: {each.about}." for each in quantities.values() if each.table in ("measured", "further")]

@@ -1,4 +1,4 @@
-"""A diff as a document: what changes, with its cost, and the totals before and after."""
+"""Document of a diff: the changes with their costs, and the totals before and after."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from ...analysis.comparison.diff import Diff, Side
 
 MANY = 60
-"""Lines of changes that are shown, unless all are asked for."""
+"""Maximum number of changes shown without ``verbose``."""
 ALIKE = 3
-"""So many equal blocks in a row, or more, are shown as one line."""
+"""At least this many equal consecutive blocks are shown as one line."""
 
 KINDS: tuple[Kind, ...] = ("inserted", "removed", "changed", "moved", "resized")
 _QUANTITIES = ("params", "macs", "activation_bytes")
 
 Group = tuple["Change", ...]
-"""Changes that are shown as one line: a layer, or a block with all of its layers."""
+"""Changes shown as one line: a layer, or a block with all of its layers."""
 
 
 def difference_document(diff: Diff, verbose: bool = False, style: str = "iec") -> Document:
-    """What ``convcost compare A B --layers`` shows; ``verbose``: every layer, none folded."""
+    """The output of ``convcost compare A B --layers``; ``verbose``: one line per layer."""
     parts: list[Paragraph | Sheet] = [Paragraph(headline(diff, style), "headline")]
     if diff.changes:
         parts.append(changes_sheet(diff.changes, verbose))
@@ -37,7 +37,7 @@ def difference_document(diff: Diff, verbose: bool = False, style: str = "iec") -
 
 
 def difference_rows(diff: Diff) -> Document:
-    """Every change in one sheet, for CSV."""
+    """All changes in one sheet, for CSV."""
     keys = ("kind", "before", "after", "block", "op", "fields", "where")
     columns = [Column(key, "") for key in keys]
     columns += [Column(f"{key}_{side}", "", "plain") for key in _QUANTITIES for side in ("before", "after")]
@@ -50,7 +50,7 @@ def difference_rows(diff: Diff) -> Document:
 
 
 def headline(diff: Diff, style: str) -> str:
-    """Both networks, and the difference in one sentence."""
+    """The two networks and their difference in one sentence."""
     before, after = diff.before, diff.after
     names = f"{before.title} -> {after.title}" if before.title != after.title else _sides(before, after)
     if not diff.changes:
@@ -77,7 +77,7 @@ def _step(before: int, after: int, style: str) -> str:
 
 
 def _follows(change: Change) -> bool:
-    """True for a layer that only sees other sizes, at no other number of parameters."""
+    """True for a layer whose input size changed but whose number of parameters did not."""
     return change.kind == "resized" and change.params[0] == change.params[1]
 
 
@@ -85,7 +85,7 @@ def _follows(change: Change) -> bool:
 
 
 def changes_sheet(changes: Sequence[Change], verbose: bool) -> Sheet:
-    """A line for each layer or block that changes, with what it adds or takes away. The lines add up to the last."""
+    """One line per changed layer or block, with the change of each quantity; the last line is the sum."""
     known = all(change.activation_bytes is not None for change in changes)
     quantities = _QUANTITIES if known else _QUANTITIES[:2]
     columns = (
@@ -114,7 +114,7 @@ def _delta(changes: Sequence[Change], quantity: str) -> int:
 
 
 def _groups(changes: Sequence[Change], verbose: bool) -> Iterator[Group]:
-    """Layers of one block together, and then equal blocks in a row."""
+    """Group the layers of a block, and then equal consecutive blocks."""
     if verbose:
         yield from ((change,) for change in changes)
         return
@@ -170,7 +170,7 @@ def fields_text(change: Change) -> str:
 
 
 def totals_sheet(diff: Diff) -> Sheet:
-    """Both networks as a whole."""
+    """The totals of both networks."""
     before, after = diff.before.totals, diff.after.totals
     columns = (
         Column("quantity", "Total"), Column("before", "Before", "word"), Column("after", "After", "word"),
@@ -195,8 +195,8 @@ def _exact(value: int, memory: bool) -> str:
 
 
 def notes(diff: Diff, verbose: bool) -> Iterator[str]:
-    """How much is the same, and the inputs if they are not."""
-    same = f"{_layers(diff.same)} {'is' if diff.same == 1 else 'are'} the same in both"
+    """The number of identical layers, and the inputs if they differ."""
+    same = f"{_layers(diff.same)} {'is' if diff.same == 1 else 'are'} identical"
     if not diff.renamed:
         yield f"{same}."
     elif verbose:

@@ -1,4 +1,4 @@
-"""Explanations as a document: one sheet per layer."""
+"""Document of explanations, with one sheet per layer, and the parser of ``--op`` fields."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from ...ops.base import ExplanationStep
 
 MAX_VALUE = 18
-"""Characters of a field's value on the command line: numbers stay below 10^18."""
+"""Maximum length of a field's value on the command line, so that numbers are below 10^18."""
 
 _COLUMNS = (
     Column("label", ""),
     Column("formula", "Formula"),
-    Column("substitution", "With numbers"),
+    Column("substitution", "With values"),
     Column("value", "Value", "word"),
 )
 
@@ -27,19 +27,19 @@ _COLUMNS = (
 def explanation_document(explanations: Sequence[Explanation]) -> Document:
     """One sheet for each layer, with its warnings below it."""
     parts: list[Paragraph | Sheet] = []
-    for found in explanations:
-        fields = ", ".join(f"{name}={_field(value)}" for name, value in found.fields.items())
-        shapes = " + ".join(map(units.shape, found.input_shapes)) or "nothing"
-        results = ", ".join(map(units.shape, found.output_shapes))
-        parts.append(Paragraph(f"{found.name}: {found.op}({fields}), {shapes} -> {results}", "headline"))
-        parts.append(Sheet("", _COLUMNS, tuple(Line(step_cells(step)) for step in found.steps)))
-        parts += [Paragraph(text, "warning") for text in found.warnings]
+    for layer in explanations:
+        fields = ", ".join(f"{name}={_field(value)}" for name, value in layer.fields.items())
+        shapes = " + ".join(map(units.shape, layer.input_shapes)) or "nothing"
+        results = ", ".join(map(units.shape, layer.output_shapes))
+        parts.append(Paragraph(f"{layer.name}: {layer.op}({fields}), {shapes} -> {results}", "headline"))
+        parts.append(Sheet("", _COLUMNS, tuple(Line(step_cells(step)) for step in layer.steps)))
+        parts += [Paragraph(text, "warning") for text in layer.warnings]
     return Document(tuple(parts))
 
 
 def step_cells(step: ExplanationStep) -> tuple[str, str, str, str]:
-    """What a step is about, its formula, the formula with numbers, and its value, as texts."""
-    # Spaces around the signs, so that a narrow terminal breaks lines between the numbers.
+    """Label, formula, formula with values, and value of a step, as texts."""
+    # With spaces around the signs, a narrow terminal breaks lines between the numbers.
     formula, substitution = (text.replace("*", " * ") for text in (step.formula, step.substitution))
     return step.label, formula, substitution, _value(step)
 
@@ -63,20 +63,20 @@ def _field(value: Any) -> str:
 
 
 def op_fields(words: Sequence[str]) -> dict[str, object]:
-    """``["out_channels=96", "padding=1x2"]`` as fields: numbers, truth values, 1x2 or 1,2 as tuples, else the word.
+    """``["out_channels=96", "padding=1x2"]`` as fields: numbers, booleans, tuples (1x2 or 1,2) or text.
 
     Raises:
         UsageError: a word without '=', or a field given twice.
     """
-    found: dict[str, object] = {}
+    fields: dict[str, object] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name:
             raise UsageError(f"{word!r} is not a field; write NAME=VALUE, such as kernel_size=3")
-        if name in found:
+        if name in fields:
             raise UsageError(f"the field {name!r} is given twice")
-        found[name] = _parsed(value)
-    return found
+        fields[name] = _parsed(value)
+    return fields
 
 
 def _parsed(text: str) -> object:

@@ -47,7 +47,7 @@ def _one(found: Fit, style: str) -> Parts:
     if found.fits:
         text = f"{title}: batch {found.batch:,} of {shapes} fits; {size(found.margin_bytes, style)} remain free."
     else:
-        missing = size(-found.margin_bytes, style) if found.margin_bytes < 0 else "a piece in one"
+        missing = size(-found.margin_bytes, style) if found.margin_bytes < 0 else "a contiguous piece"
         batch = memory.report.settings.batch
         text = f"{title}: does NOT fit, not even batch {batch:,} of {shapes}; {missing} is missing."
     room = found.room

@@ -1,4 +1,4 @@
-"""Layers folded into blocks by their paths: which lines a table shows, and which layers stand behind each."""
+"""Groups layers into blocks by their paths: the lines of a table, and the layers that each line covers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import msgspec
 from ...errors import UsageError
 
 AUTOMATIC_LINES = 60
-"""Without a depth, blocks are folded until the table has at most this many lines."""
+"""If no depth is given, blocks are collapsed until the table has at most this many lines."""
 
 Path = tuple[str, ...]
 
 
 class Fold(msgspec.Struct, frozen=True):
-    """One line: its ``segment`` of the path, its nesting, and the positions of the layers that it stands for.
+    """One line of a table: its ``segment`` of the path, nesting level, and layers ``start`` to ``stop``.
 
     ``leaf`` is False for a block.
     """
@@ -28,10 +28,10 @@ class Fold(msgspec.Struct, frozen=True):
 
 
 def folded(paths: Sequence[Path], depth: int | None = None) -> list[Fold]:
-    """The lines of layers with these paths, in order; every block stands before its inside.
+    """The lines for layers with these paths, in order; a block precedes its contents.
 
     Args:
-        depth: fold blocks below this level; None: as deep as fits ``AUTOMATIC_LINES``.
+        depth: collapse blocks below this level; None: the deepest level with at most ``AUTOMATIC_LINES`` lines.
 
     Raises:
         UsageError: a depth below 1.
@@ -47,12 +47,12 @@ def folded(paths: Sequence[Path], depth: int | None = None) -> list[Fold]:
 
 
 def _count(paths: Sequence[Path], depth: int) -> int:
-    """How many lines a depth gives: every distinct prefix of a name, up to that level."""
+    """Number of lines at a depth: the distinct prefixes of the paths up to that level."""
     return len({path[:level] for path in paths for level in range(1, min(depth, len(path)) + 1)})
 
 
 def _fold(paths: Sequence[Path], start: int, stop: int, level: int, depth: int, lines: list[Fold]) -> None:
-    """One line per run of layers with the same segment at ``level``, and its inside below it while ``depth`` allows."""
+    """Append one line per run of layers with the same segment at ``level``, each followed by its contents."""
     while start < stop:
         path = paths[start]
         segment = path[level]

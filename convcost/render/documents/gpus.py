@@ -1,4 +1,4 @@
-"""The GPUs that ship as a document."""
+"""Document of the shipped GPUs (``convcost list --gpus``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def gpus_document(gpus: Sequence[Gpu]) -> Document:
     lines = tuple(Line((gpu.id, gpu.year, *(gpu.figure(column.key) for column in columns[2:]))) for gpu in gpus)
     count = (
         f"{len(lines)} GPU{'' if len(lines) == 1 else 's'}. BF16 and FP32: dense peak rates in FLOP/s, BF16 on tensor "
-        "cores with float32 sums. Memory is what is built in; programs can have less. -f json has all figures, each "
-        "with its source."
+        "cores with accumulation in float32. Memory: installed memory; less is available to programs. -f json writes "
+        "all figures with their sources."
     )
     return Document((Sheet("", columns, lines), Paragraph(count)))

@@ -1,4 +1,4 @@
-"""Reports as documents that a repository would commit: they say which command made them."""
+"""Documents of Markdown reports, which end with the command that generates them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def network_report(
     roofline: Roofline | None = None,
     measured: Sequence[Paragraph | Sheet | Curve] = (),
 ) -> Document:
-    """The account of one network under its title; ``pictures`` lie beside the document; ``measured`` stands last."""
+    """The report of one network. ``pictures``: images in the same folder. ``measured``: parts of a profile."""
     title = Paragraph(report.about.title or report.about.name, "title")
     first, *rest = analysis_document(report, convention=convention).parts
     bound = roofline_parts(roofline) if roofline is not None else ()
@@ -33,7 +33,7 @@ def network_report(
 
 
 def comparison_report(reports: Sequence[Report], command: Sequence[str], convention: str | None = None) -> Document:
-    """Networks side by side, then the account of each by group, with its published figures."""
+    """The table of all networks, then the sums by group and the published figures of each."""
     parts: list[Paragraph | Sheet] = [Paragraph(", ".join(report.about.name for report in reports), "title")]
     parts.append(_side_by_side(reports))
     for report in reports:

@@ -1,6 +1,6 @@
 """Memory of a network as a document: the peak, what it consists of, and the timeline.
 
-The labels of the parts stand in ``_WORDS``; docs/memory.md has a table of them.
+The labels of the parts are in ``_WORDS``; docs/memory.md has a table of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WORDS = {
     "optimizer": "optimizer state",
     "gradients": "gradients of weights",
     "inputs": "inputs of the network",
-    "saved": "saved for backward",
+    "saved": "saved for the backward pass",
     "values": "activations and their gradients",
     "transient": "temporary memory of the call",
 }
@@ -40,7 +40,7 @@ def size(value: int, style: str) -> str:
 
 
 def memory_document(memory: Memory, style: str = "iec") -> Document:
-    """The memory of a network as a document of its own."""
+    """The document of a memory record."""
     return Document(tuple(memory_parts(memory, style)))
 
 
@@ -57,7 +57,7 @@ def memory_parts(memory: Memory, style: str = "iec", ideal: bool = True, plain: 
     if memory.unknown:
         shown = ", ".join(memory.unknown[:TOP]) + (", ..." if len(memory.unknown) > TOP else "")
         found.append(
-            Paragraph(f"NOT covered: what autograd saves for {len(memory.unknown)} layers: {shown}", "warning")
+            Paragraph(f"NOT included: tensors that autograd saves for {len(memory.unknown)} layers: {shown}", "warning")
         )
     return found
 

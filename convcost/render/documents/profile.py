@@ -1,4 +1,4 @@
-"""A profile as a document: throughput, phases, layers, the split of time beside that of work, and what to doubt."""
+"""Document of a profile: throughput, phases, layers, shares of time and of MACs, and warnings."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _GROUPS = ("conv", "fc")
 def profile_document(
     profile: Profile, style: str = "iec", depth: int | None = None, plain: bool = False, every: bool = False
 ) -> Document:
-    """What ``convcost profile`` shows.
+    """The output of ``convcost profile``.
 
     Args:
-        depth: fold blocks below this level; None: as deep as fits. ``plain``: percentages in place of bars.
-        every: the layers of every run that has times of layers; otherwise of the last one.
+        depth: collapse blocks below this level; None: as deep as fits. ``plain``: percentages instead of bars.
+        every: show the layers of all runs that have times of layers, not only of the last one.
     """
     parts: Parts = [Paragraph(headline(profile), "headline"), runs_sheet(profile)]
     training = [run for run in profile.measured if len(run.phases) > 1]
@@ -50,7 +50,7 @@ def profile_document(
         if not run.measured
     ]
     if profile.interrupted:
-        parts.append(Paragraph("interrupted: what is above was measured, the rest was not", "warning"))
+        parts.append(Paragraph("interrupted: the remaining settings were not measured", "warning"))
     return Document(tuple(parts))
 
 
@@ -73,7 +73,7 @@ def _speed(value: float) -> str:
 
 
 def runs_sheet(profile: Profile) -> Sheet:
-    """Every setting with its times and throughput."""
+    """All settings with their times and throughput."""
     several = _what_varies(profile.runs)
     columns = [
         Column("batch", "Batch", "plain"), *([Column("setting", "Setting")] if several else []),
@@ -147,7 +147,7 @@ def _layers(found: LayerSummary, depth: int | None, plain: bool, style: str) -> 
 
 
 def layer_sheet(found: LayerSummary, depth: int | None, plain: bool, title: str) -> Sheet:
-    """Each layer's time, rates, and what it reaches of the measured ceiling."""
+    """Time and rates of each layer, and the share of the measured peak rate that it reaches."""
     both = found.in_place and found.alone
     sheets = found.totals.datasheet_bound_ns is not None
     columns = [
@@ -176,7 +176,7 @@ def layer_sheet(found: LayerSummary, depth: int | None, plain: bool, title: str)
 
 
 def _percent(value: float | None) -> str | None:
-    """With one decimal; like shares, only nothing is 0.0."""
+    """With one decimal; only zero is shown as 0.0."""
     return None if value is None else units.share(value, 1).removesuffix("%") if value < 0.5 else f"{100 * value:.1f}"
 
 
@@ -185,7 +185,7 @@ def _whole(value: float | None) -> int | None:
 
 
 def group_sheet(found: LayerSummary, words: str) -> Sheet:
-    """The split of parameters, of MACs and of time."""
+    """Shares of parameters, MACs and time by group."""
     columns = (
         Column("group", "Group"), Column("layers", "Layers", "plain"), Column("params%", "Params", "share"),
         Column("macs%", "MACs", "share"), Column("bytes%", "Traffic", "share"), Column("time_ns", "Time", "duration"),
@@ -206,7 +206,7 @@ def group_sheet(found: LayerSummary, words: str) -> Sheet:
 
 
 def contrast(found: LayerSummary) -> str:
-    """Shares of parameters, MACs and time by group. They are seldom in the same layers."""
+    """Shares of parameters, MACs and time by group. They are usually in different layers."""
     totals, said = found.totals, []
     names = {"conv": "convolutions", "fc": "fully connected layers"}
     for group in (*_GROUPS, "other"):
@@ -260,7 +260,7 @@ def ceilings_sheet(profile: Profile) -> Sheet:
             continue
         mode = "" if top.tf32 is None else " (TF32)" if top.tf32 else " (no TF32)"
         what = {"matmul": "matrix products", "conv": "convolutions"}.get(top.what, "")
-        name = "bytes of memory" if top.what == "copy" else f"FLOPs of {what}, {top.dtype}{mode}"
+        name = "memory, bytes" if top.what == "copy" else f"{what}, FLOPs, {top.dtype}{mode}"
         lines.append(Line((name, int(top.per_s), top.shape)))
     return Sheet("", columns, tuple(lines))
 
@@ -298,7 +298,7 @@ def meaning(profile: Profile) -> list[str]:
 
 
 def versus_sheet(names: Sequence[str], rows: Sequence[Versus]) -> Sheet:
-    """The settings that several profiles have: median times, and ratios to the first that has one."""
+    """Settings that several profiles share: median times, and ratios to the first profile that has a time."""
     columns = [Column("setting", "Setting")]
     for name in names:
         columns += [Column(name, name, "duration"), Column(f"{name}_ratio", "", "ratio")]
@@ -313,7 +313,7 @@ def versus_sheet(names: Sequence[str], rows: Sequence[Versus]) -> Sheet:
 
 
 def origin(name: str, profile: Profile) -> str:
-    """Where a profile's figures come from, in one sentence."""
+    """Device, clock and date of a profile, in one sentence."""
     where = profile.environment
     return f"{name}: measured on {where.device_name} with {where.clock}, {where.started}, torch {_torch(where)}."
 
@@ -323,9 +323,9 @@ def _torch(where: Environment) -> str:
 
 
 def profile_rows(profile: Profile) -> Document:
-    """One row for each setting and one for each of its layers, for spreadsheets; without a time where it failed.
+    """One row per setting and one per layer of each setting, for CSV; without a time if the run failed.
 
-    FLOPs of a training step are those of the whole step, as the time is.
+    FLOPs and time of a training step are those of the whole step.
     """
     columns = (
         Column("setting", "Setting"), Column("batch", "Batch", "plain"), Column("name", "Layer"),

@@ -1,4 +1,4 @@
-"""A roofline as a document: the bound, where it lies, the ceilings behind it, and what it takes for granted."""
+"""Document of a roofline: the bound, its layers and groups, the peak rates, and the assumptions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Parts = list[Paragraph | Sheet | Curve]
 ROOFS: Mapping[Roof, str] = {
     "conv": "convolutions", "matmul": "matrix products", "vector": "other operations",
 }  # fmt: skip
-"""What each rate is for, in words."""
+"""The operations that each rate applies to, in words."""
 
 _QUANTITIES = (
     Column("intensity", "FLOPs/B", "number"), Column("compute_ns", "Compute", "duration"),
@@ -28,7 +28,7 @@ _NAMES = {"conv": "Convolutions", "fc": "Fully connected layers", "attention": "
 
 
 def roofline_document(roofline: Roofline) -> Document:
-    """The roofline by itself."""
+    """The document of a roofline record."""
     return Document(tuple(roofline_parts(roofline)))
 
 
@@ -39,12 +39,12 @@ def roofline_parts(
     order: Sequence[int] | None = None,
     plain: bool = False,
 ) -> Parts:
-    """Headline, layers, groups, ceilings, and what the bound takes for granted.
+    """Headline, layers, groups, peak rates, and the assumptions of the bound.
 
     Args:
-        depth: fold blocks below this level; None: as deep as fits.
-        order: positions of layers, which are then shown by themselves in this order.
-        plain: percentages in place of bars.
+        depth: collapse blocks below this level; None: as deep as fits.
+        order: positions of layers, which are then listed in this order without blocks.
+        plain: percentages instead of bars.
     """
     found: Parts = [Paragraph(headline(roofline, style), "headline")]
     found += [Paragraph(text) for text in contrast(roofline)]
@@ -66,7 +66,7 @@ def headline(roofline: Roofline, style: str = "iec") -> str:
 
 
 def contrast(roofline: Roofline) -> list[str]:
-    """Shares of parameters, MACs and time by group. They are seldom in the same layers."""
+    """Shares of parameters, MACs and time by group. They are usually in different layers."""
     totals = roofline.totals
     if not totals.bound_ns:
         return []
@@ -87,7 +87,7 @@ def contrast(roofline: Roofline) -> list[str]:
 def layer_sheet(
     roofline: Roofline, depth: int | None = None, order: Sequence[int] | None = None, plain: bool = False
 ) -> Sheet:
-    """The bound of each layer, nested by block, or in an ``order`` of positions."""
+    """The bound of each layer, nested by block, or for the positions in ``order``."""
     columns = (Column("name", "Layer"), *_QUANTITIES, Column("bound%", "", "share", not plain), _LIMIT)
     layers, whole = roofline.layers, roofline.totals
 
@@ -130,7 +130,7 @@ def group_sheet(roofline: Roofline) -> Sheet:
 
 
 def ceiling_sheet(roofline: Roofline) -> Sheet:
-    """The peak rates that the bound is computed with, and where each comes from."""
+    """The peak rates that the bound is computed with, and their origin."""
     columns = (
         Column("ceiling", "Peak rate"), Column("rate", "Per second", "rate"), Column("ridge", "Ridge point", "number"),
         Column("figure", "Origin"),
@@ -157,7 +157,7 @@ def meaning(roofline: Roofline) -> list[str]:
 
 
 def with_bounds(sheet: Sheet, roofline: Roofline) -> Sheet:
-    """A flat table of layers with what the roofline has of each behind the other columns."""
+    """A flat table of layers with the roofline's columns appended."""
     by_name = {layer.name: layer for layer in roofline.layers}
     columns = (*sheet.columns, *_QUANTITIES, _LIMIT)
     lines = [

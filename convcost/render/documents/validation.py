@@ -1,4 +1,4 @@
-"""Validations as a document: a table of agreement, and what differs."""
+"""Document of validations: a table of results, the differences, and the known rules that explain them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ...measure.validation.results import Check, Difference, Validation
 
 SHOWN = 5
-"""Differences of one check that are shown, unless all are asked for."""
+"""Maximum number of differences shown per check without ``verbose``."""
 
 _KINDS = {"agrees": "agrees", "explained": "agrees", "differs": "differs", "not run": "unchecked"}
 _WEIGHTS = ("params", "buffers", "weight bytes")
@@ -20,7 +20,7 @@ _MEMORY = ("activation bytes",)
 
 
 def validation_document(validations: Sequence[Validation], verbose: bool = False) -> Document:
-    """One network check by check, or several with a line each; then what differs, and what rules explain."""
+    """All checks of one network, or one line per network; then the differences and their explanations."""
     parts: list[Paragraph | Sheet] = []
     if len(validations) > 1:
         parts.append(_networks(validations))
@@ -42,7 +42,7 @@ def _one(found: Validation) -> list[Paragraph | Sheet]:
     words = f"{found.name} on {found.device}, {inputs}, {found.dtype}, {found.mode}: {found.layers} layers; {versions}."
     columns = (
         Column("quantity", "Quantity"), Column("witness", "Against"), Column("status", "Result", "word"),
-        Column("equal", "Equal", "word"), Column("ours", "convcost", "plain"), Column("theirs", "There", "plain"),
+        Column("equal", "Equal", "word"), Column("ours", "convcost", "plain"), Column("theirs", "Reference", "plain"),
     )  # fmt: skip
     lines = tuple(
         Line((check.quantity, check.witness, check.status, _equal(check), _figure(check.ours), _figure(check.theirs)),
@@ -87,7 +87,7 @@ def _short(name: str) -> str:
 
 
 def _worst(checks: Sequence[Check]) -> str:
-    """The worst result in few letters: how many layers differ, or how many a rule explains."""
+    """The worst result in short form: the number of layers that differ, or that a rule explains."""
     differing = sum(len(check.differences) for check in checks)
     if differing:
         return f"{differing} diff"
@@ -127,7 +127,7 @@ def _explanations(found: Validation) -> Iterable[Paragraph]:
             )
             yield Paragraph(
                 f"{check.witness}: {part.theirs:,} where convcost has {part.ours:,} in {layers}: {part.reason}. "
-                "Its figures are exactly what this rule gives."
+                "Its figures are equal to the result of this rule."
             )
 
 

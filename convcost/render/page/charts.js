@@ -1,8 +1,8 @@
-/* Charts: drawn one after another while nothing else is to do, so that the page answers from the start. */
+/* Charts are drawn one after another while the browser is idle, so that the page responds from the start. */
 const settings = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]] };
 const idle = window.requestIdleCallback || ((act) => setTimeout(act, 30));
 
-/* A phone has room for fewer names, for smaller circles, and for a legend only where no table says what the colours mean. */
+/* On a narrow screen: fewer tick labels, smaller circles, and no legend if a table shows the colours. */
 function fitted(layout, width) {
   const { tickvals, ticktext } = layout.xaxis || {};
   const few = ticktext ? Math.ceil((tickvals.length * 15) / width) : 1;
@@ -11,11 +11,11 @@ function fitted(layout, width) {
   return { ...layout, xaxis: { ...layout.xaxis, tickvals: kept(tickvals), ticktext: kept(ticktext) } };
 }
 
-/* The traces with what the first view says of them; a key with a dot is a change to a part that is there already. */
+/* The traces with the attributes of the first view; a key with a dot changes part of an existing attribute. */
 const whole = ({ figure, views }) =>
   figure.data.map((trace, place) => ({ ...trace, ...Object.fromEntries(Object.entries(views[0]?.traces[place] || {}).filter(([key]) => !key.includes("."))) }));
 
-/* Draws a chart; gives what shows another look at it. */
+/* Draws a chart; resolves to a function that switches its view. */
 function drawBars(plot, chart) {
   const layout = fitted(chart.figure.layout, plot.clientWidth);
   if (plot.clientWidth <= 560 && chart.key === "split") layout.showlegend = false;

@@ -25,7 +25,7 @@ _HEADS = (
     "Network", "Input", "Parameters", "Weights", "MACs", "FLOPs", "Activations", "Depth", "Top-1 error", "Top-5 error",
 )  # fmt: skip
 _KEYS = ("", "params", "", "macs", "flops", "activation_bytes", "", *ERRORS)
-"""The quantities of the columns behind the name, of which the best may stand out."""
+"""The quantities of the columns after the name, whose best values are highlighted."""
 
 
 def comparison_page(
@@ -40,8 +40,7 @@ def comparison_page(
 ) -> str:
     """The page as text; arguments as for ``report_page``.
 
-    ``compared`` adds what ``convcost compare`` shows: memory, ratios, where the work is;
-    ``measured`` what saved profiles say.
+    ``compared`` adds the tables of ``convcost compare``; ``measured`` adds figures of saved profiles.
     """
     drawn = tuple(charts or charts_of(ComparisonRecords(reports)))
     names = [row.name for row in compared.networks] if compared else [report.about.name for report in reports]
@@ -65,7 +64,7 @@ def comparison_page(
 
 
 def _compared(found: Comparison) -> Iterator[tuple[str, str, str]]:
-    """The further tables of a comparison as sections, the notes behind the last."""
+    """The further tables of a comparison as sections; the last one ends with the notes."""
     said = "".join(f"<p>{escape(text)}</p>" for text in notes(found))
     for key, sheet in further(found).items():
         drawn = f'<div class="wide">{table(sheet)}</div>'
@@ -73,7 +72,7 @@ def _compared(found: Comparison) -> Iterator[tuple[str, str, str]]:
 
 
 def _summary(reports: Sequence[Report]) -> str:
-    """The least and the most of each quantity, in one sentence."""
+    """The minimum and maximum of each quantity, in one sentence."""
     parts = []
     for key, name, unit in (
         ("params", "Parameters", "count"), ("macs", "MACs", "count"), ("activation_bytes", "activations", "bytes"),
@@ -91,7 +90,7 @@ def _table(reports: Sequence[Report], names: Sequence[str], best: Mapping[str, t
     heads = "".join(f'<th scope="col">{head}</th>' for head in _HEADS)
     rows = "".join(_row(report, name, best) for report, name in zip(reports, names, strict=True))
     return (
-        '<div class="wide"><table class="networks sortable"><caption class="unseen">The networks side by side</caption>'
+        '<div class="wide"><table class="networks sortable"><caption class="unseen">Comparison of networks</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

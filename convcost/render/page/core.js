@@ -4,7 +4,7 @@ const $ = (id) => document.getElementById(id);
 const esc = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const mark = (name) => performance.mark(name);
 
-/* A number is a place in the list of distinct integers; its texts were made where all texts of numbers are made. */
+/* A number is an index into the list of distinct integers, whose texts were formatted in Python. */
 const BYTES = new Set(["activation_bytes", "weight_bytes", "bytes_read", "bytes_written"]);
 const numberText = (place, quantity) => data.numbers[BYTES.has(quantity) ? "bytes" : "count"][place];
 const numberHtml = (place, quantity) => {
@@ -14,7 +14,7 @@ const numberHtml = (place, quantity) => {
 let exactly = false;
 const shown = (short, exact) => (exactly ? exact.replace(" bytes", "") : short);
 
-/* Every <data> with a title swaps its short text and its digits. */
+/* Each <data> with a title toggles between its short text and all digits. */
 $("exact").addEventListener("click", () => {
   exactly = !exactly;
   $("exact").setAttribute("aria-pressed", exactly);

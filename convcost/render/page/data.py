@@ -1,4 +1,4 @@
-"""What a page's script reads: columns of layers, arithmetic, diagram and charts, as plain data without repetition."""
+"""The data that a page's script reads: columns of layers, arithmetic, diagram and charts, without duplicates."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ QUANTITIES = (
 
 
 class Numbers:
-    """Distinct integers in ascending order with their texts: the page refers to them by place.
+    """Distinct integers in ascending order with their texts; the page refers to them by index.
 
-    So a number becomes text in one place only, is exact whatever its size, and sorts by its place.
+    So numbers are formatted in Python only, are exact whatever their size, and sort by index.
     """
 
     def __init__(self, values: Iterable[int]) -> None:
@@ -104,7 +104,7 @@ def _field(layer: LayerRecord) -> str:
 
 
 def chart_data(charts: Sequence[Chart]) -> list[dict[str, Any]]:
-    """The charts that there are, as the script draws them."""
+    """The charts that have a figure, in the form that the script reads."""
     return [
         {
             "key": chart.key,
@@ -117,7 +117,7 @@ def chart_data(charts: Sequence[Chart]) -> list[dict[str, Any]]:
 
 
 def _without_first_view(chart: Chart) -> dict[str, Any] | None:
-    """The figure without what its first view says again: the script puts it back."""
+    """The figure without the attributes that its first view repeats; the script adds them again."""
     if chart.figure is None or not chart.views or not chart.views[0].traces:
         return chart.figure
     traces = [

@@ -1,4 +1,4 @@
-/* The architecture: boxes to open, choose and move between, drawn anew from the layout whenever one opens or closes. */
+/* The architecture diagram: boxes can be opened, selected and navigated; it is redrawn when a box opens or closes. */
 function drawDiagram() {
   const { blocks, inputs } = data.diagram;
   const layers = data.layers;
@@ -42,7 +42,7 @@ function drawDiagram() {
     return `<g class="${classes}" role="treeitem" tabindex="-1" data-box="${index}" aria-label="${esc(elide(label, 200))}"${state} transform="translate(${x.toFixed(1)} ${y.toFixed(1)})">${face}${fold}${head}${rest}${spread ? inside(item, false) : ""}</g>`;
   }
 
-  /* Lines first, so that boxes lie on them. */
+  /* Lines are drawn first, so that boxes cover them. */
   function inside(laid, root) {
     const { items, segments } = laid;
     const bottom = (item) => (item.kind === "lane" ? item.y + item.row : item.y + item.h);

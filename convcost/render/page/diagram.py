@@ -1,7 +1,7 @@
-"""The layered layout of a network's diagram: which boxes stand in which row, and where lines run.
+"""The layered layout of a network's diagram: the boxes in each row, and the paths of the lines.
 
-Every block is laid out on its own, so that a page may open and close blocks without asking again: sizes in pixels are
-the page's business. A line over several rows runs in a lane, one for each value, that its readers branch off.
+Each block is laid out separately, so that a page can open and close blocks; the script computes sizes in pixels.
+A line across several rows runs in a lane, one per value, from which the readers of the value branch off.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from ...analysis.report import Report
 
 MAX_LANES = 20_000
-"""Places in lanes of one block. Beyond, long lines run straight: nobody could follow them anyway."""
+"""Maximum number of lane items in one block. Above it, long lines are drawn straight."""
 
 OPEN_BOXES = 48
-"""Boxes that a fresh page shows before it opens one example of each kind of block."""
+"""Maximum number of boxes shown initially, before one example of each kind of block is opened."""
 
 Item = tuple[str, int]
 """("child", index), ("in", position), ("out", position) or ("lane", number)."""
@@ -77,7 +77,7 @@ class Level:
         self.segments.append((begin, end, value))
 
     def _rows(self) -> list[list[int]]:
-        """Items by row, in the order of a walk that follows execution first and lanes last: lanes nest outside."""
+        """Items by row, in depth-first order with lanes last, so that lanes are outside of the boxes."""
         after: list[list[int]] = [[] for _ in self.items]
         before = [0] * len(self.items)
         for begin, end, _ in self.segments:
@@ -100,7 +100,7 @@ class Level:
 
 
 def _outside(sources: Sequence[Iterable[int]], start: int, stop: int) -> list[int]:
-    """What layers ``start`` to ``stop`` read of others, each once."""
+    """The values that layers ``start`` to ``stop`` read from other layers, without duplicates."""
     return list(dict.fromkeys(p for layer in range(start, stop) for p in sources[layer] if not start <= p < stop))
 
 
@@ -110,7 +110,7 @@ def diagram(report: Report, root: LayerBlock | None = None) -> dict[str, Any]:
     ``blocks`` are all blocks, the network first; each has its ``label``, its ``group``, the layers ``start`` to
     ``stop`` and, unless it is a single layer, ``kids`` (indices of blocks), ``items``, ``rows`` and ``segments`` as
     ``Level`` makes them.
-    ``open`` are the blocks that a fresh page shows open.
+    ``open`` are the blocks that are open initially.
     """
     root = root or block_tree(report)
     sources = [[source for source, _ in layer.node.inputs] for layer in report.layers]
@@ -153,7 +153,7 @@ def opened(report: Report, blocks: Sequence[dict[str, Any]]) -> list[int]:
         boxes = [box for box in boxes if box not in closed] + inside
     kinds = set()
     for box in sorted(boxes):
-        # A stage that stays closed is opened if its blocks are few, so that there is an example inside it.
+        # A closed stage with few blocks is opened, so that it shows an example of its blocks.
         found = [box]
         if blocks[box]["times"] and len(blocks[box]["kids"]) <= OPEN_BOXES // 2:
             found = [box, *blocks[box]["kids"]]

@@ -1,4 +1,4 @@
-"""The page, or the Markdown, that lists the reports of a folder."""
+"""The index of a folder of reports, as an HTML page or as Markdown."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 _HEADS = (
     "Network", "Year", "Input", "Params", "Weights (MB)", "Weights (MiB)", "Activations", "MACs", "Top-1 error",
-    "Top-5 error", "Differing claims",
+    "Top-5 error", "Published figures that differ",
 )  # fmt: skip
 
 
 def file_name(name: str) -> str:
-    """A network's name as a file's, without suffix."""
+    """The file name for a network, without suffix."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:80].strip(".-") or "network"
 
 
 def differing(report: Report) -> str:
-    """How many of a network's published figures differ: "2 of 11"."""
+    """Number of published figures that differ: "2 of 11"."""
     checked = [claim for claim in report.published if claim.verdict != "unchecked"]
     return f"{sum(1 for claim in checked if claim.verdict == 'differs')} of {len(checked)}" if checked else ""
 
 
 def master_rows(reports: Sequence[Report]) -> list[list[str]]:
-    """The master table's cells behind the name, as texts."""
+    """The cells of the master table after the name, as texts."""
     rows = []
     for report in reports:
         totals = report.totals
@@ -62,19 +62,19 @@ def master_table(reports: Sequence[Report], links: Sequence[str]) -> str:
 
 
 def markdown_index(reports: Sequence[Report], links: Sequence[str]) -> str:
-    """The list of reports as a Markdown file of its own."""
+    """The list of reports as a Markdown file."""
     return f"# Reports\n\n{master_table(reports, links)}\n"
 
 
 def html_index(reports: Sequence[Report], links: Sequence[str], assets: str | None = None) -> str:
-    """The list of reports as a page of its own; ``assets``: the folder of its style and scripts, None: in the page."""
+    """The list of reports as a page. ``assets``: folder of style and scripts; None: they are in the page."""
     heads = "".join(f'<th scope="col">{head}</th>' for head in _HEADS)
     rows = "".join(map(_row, reports, links, master_rows(reports)))
     table = (
         '<div class="wide"><table class="networks sortable"><caption class="unseen">All networks</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
-    head = f"<header><p class='kicker'>convcost</p><h1>What {len(reports)} networks cost</h1></header>"
+    head = f"<header><p class='kicker'>convcost</p><h1>Costs of {len(reports)} networks</h1></header>"
     sections = [("networks", "All networks", table)]
     return page("Costs of networks", sections, head, {"charts": []}, Assets(folder=assets or ""))
 

@@ -1,7 +1,7 @@
-/* The table of layers (its rows are grids, so the roles of a table are said in words): sorted, filtered by text and group, summed over what is shown. */
+/* The table of layers (its rows are CSS grids, so the ARIA roles are explicit): sorting, filters by text and group, sums over the visible layers. */
 const COLUMNS = [
   ["name", "Layer"], ["op", "Op"], ["output", "Output"], ["params", "Params"], ["macs", "MACs"],
-  ["flops", "FLOPs"], ["activation_bytes", "Activations"], ["bytes_read", "Read"], ["bytes_written", "Written"], ["field", "Field"],
+  ["flops", "FLOPs"], ["activation_bytes", "Activations"], ["bytes_read", "Read"], ["bytes_written", "Written"], ["field", "Receptive field"],
 ];
 const summed = (key) => data.quantities.includes(key);
 

@@ -1,8 +1,8 @@
-/* From rows and lanes to places in pixels. Blocks are laid out from the inside out, so that closing one is cheap. */
+/* Computes positions in pixels from rows and lanes. Blocks are laid out from the inside out, so closing one is cheap. */
 const BOX = { w: 236, h: 46 }, PILL = { w: 170, h: 24 }, PORT = { w: 10, h: 8 }, LANE = { w: 14, h: 0 };
 const GAP_X = 22, GAP_Y = 26, PAD = 14, HEAD = 30, SWEEPS = 10;
 
-/* Places as near as possible to where neighbours want them, in order and apart: isotonic regression by pooling. */
+/* Positions as close as possible to the wanted ones, in order and without overlap: isotonic regression by pooling. */
 function settle(wanted, weights, widths) {
   const offsets = [];
   let at = 0;
@@ -84,6 +84,6 @@ function layOut(blocks, open, index, root = true) {
   }
   return { index, items, ports, segments: block.segments, w: width, h: y - GAP_Y + (root ? 8 : PAD + 8) };
 }
-/* Where a value leaves or enters a box, from its middle: at its port if the box is open. */
+/* Offset from the centre of a box at which a value leaves or enters it; the port if the box is open. */
 const leaves = (item, value) => item.ports?.out[value] ?? 0;
 const enters = (item, value) => item.ports?.in[value] ?? 0;

@@ -46,11 +46,11 @@ def report_page(
 
     Args:
         explanations: of every layer, in order.
-        command: the words of the command that makes this page.
+        command: the words of the command that generates this page.
         assets: where style and scripts are.
         version: of convcost.
-        charts: in place of those that the report gives by itself.
-        roofline: what stands beside its chart.
+        charts: the charts to draw; default: those of the report.
+        roofline: its text and tables are shown beside its chart.
         measured: a profile, in a section of its own.
     """
     drawn = {chart.key: chart for chart in charts or charts_of(NetworkRecords(report))}
@@ -87,6 +87,6 @@ def _warnings(report: Report) -> list[str]:
     """The report's warnings, and operators that are not counted."""
     coverage = report.coverage
     missing = [
-        f"NOT counted, because there is no cost rule: {name} ({times} times)" for name, times in coverage.unmodelled
+        f"Not counted, because there is no cost rule: {name} ({times} times)" for name, times in coverage.unmodelled
     ]
     return [*missing, *report.warnings]

@@ -1,4 +1,4 @@
-"""Parts of pages as HTML: cards, claims, charts, conventions. All text is escaped here."""
+"""Sections of pages as HTML: totals, published figures, charts, conventions. All text is escaped here."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def reference(report: Report) -> str:
 
 
 def cards(report: Report) -> str:
-    """The totals, large."""
+    """The totals, as large figures."""
     totals = report.totals
     found = [
         ("Parameters", number(totals.params), f"{totals.buffers:,} buffers"),
@@ -70,7 +70,7 @@ def settings(report: Report) -> str:
 
 
 def chart_html(chart: Chart) -> str:
-    """The place where the script draws a chart, or why there is none."""
+    """The element in which the script draws a chart, or the reason why there is none."""
     if chart.figure is None:
         said = f"{chart.title}: not shown, because {chart.missing}."
         return f'<p class="hint" data-missing="{chart.key}">{escape(said)}</p>'
@@ -90,13 +90,13 @@ def chart_html(chart: Chart) -> str:
 
 
 def roofline_html(roofline: Roofline, chart: str) -> str:
-    """The bound in words, its ``chart``, its groups and ceilings, and what it takes for granted."""
+    """The bound in words, its ``chart``, groups, peak rates and assumptions."""
     said, meant = (
         "".join(f"<p>{escape(text)}</p>" for text in texts)
         for texts in ((bound(roofline), *contrast(roofline)), meaning(roofline))
     )
     groups = table(group_sheet(roofline), "groups", "The bound by group of layers")
-    ceilings = table(ceiling_sheet(roofline), "groups", "Ceilings")
+    ceilings = table(ceiling_sheet(roofline), "groups", "Peak rates")
     return f'{said}{chart}<div class="wide">{groups}</div><div class="wide">{ceilings}</div>{meant}'
 
 

@@ -1,4 +1,4 @@
-/* Tables whose heads sort: numbers by their exact integers, largest first; texts in the order of letters. */
+/* Sortable tables: numbers by exact value, largest first; text alphabetically. */
 const sortKey = (cell) => {
   const number = cell.querySelector("data");
   if (!number) return cell.dataset.key || cell.textContent;
@@ -26,7 +26,7 @@ function sortable(table, onSort) {
       else {
         const way = next === "ascending" ? 1 : -1;
         const keyed = rows.map((row) => [sortKey(row.cells[column]), row]);
-        /* What has no number stands last, whichever way. */
+        /* Cells without a number are last in both directions. */
         keyed.sort(([a], [b]) => (a === "" || b === "" ? (a === "") - (b === "") : way * compare(a, b)));
         rows.splice(0, rows.length, ...keyed.map(([, row]) => row));
       }

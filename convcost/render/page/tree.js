@@ -1,7 +1,7 @@
-/* The treemap, drawn here from the same figure that plotly would draw: it answers in a blink, and works by keyboard. */
+/* The treemap, drawn from the plotly figure without plotly: it is faster, and works by keyboard. */
 const MOST_BOXES = 160, HEAD_HEIGHT = 20, BAR_HEIGHT = 34;
 
-/* Boxes of these areas, as square as they come: rows along the shorter side, after Bruls, Huizing and van Wijk. */
+/* Boxes of these areas, as square as possible: rows along the shorter side (Bruls, Huizing and van Wijk). */
 function squarify(values, x, y, w, h) {
   const found = [];
   let rest = values.reduce((sum, value) => sum + value, 0), at = 0;

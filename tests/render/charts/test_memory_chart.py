@@ -26,7 +26,7 @@ def test_the_memory_timeline_marks_its_peak():
     assert peak["customdata"] == [
         "<b>peak</b>: 45 bytes = 45 B<br>backward, b<br>30 B  output of b<br>15 B  weight of a"
     ]
-    assert chart.note == "Training: at most 45 bytes at once, in the backward of b."
+    assert chart.note == "Training: peak memory 45 bytes, in the backward of b."
     assert chart.views == ()
 
 
@@ -42,8 +42,7 @@ def test_memory_has_a_view_for_each_run():
     for trace, first in zip(chart.figure["data"], chart.views[0].traces, strict=True):
         assert {key: trace[key] for key in first} == first
     assert chart.note == (
-        "Inference: at most 10 bytes at once, in the forward of a. "
-        "Step: at most 90 bytes at once, in the optimizer's step."
+        "Inference: peak memory 10 bytes, in the forward of a. Step: peak memory 90 bytes, in the optimizer step."
     )
 
 
@@ -69,7 +68,7 @@ def test_runs_without_a_record_say_why():
         MemoryRun("inference", [step("a", "forward", 10)]),
         MemoryRun("step", missing="it was captured in eval mode"),
     )
-    assert memory_chart(known, unknown).note.endswith(" Left out, step: it was captured in eval mode.")
+    assert memory_chart(known, unknown).note.endswith(" Not shown, step: it was captured in eval mode.")
     assert memory_chart(unknown).missing == "step: it was captured in eval mode"
     assert memory_chart(MemoryRun("inference")).missing == "inference: the memory record has no points"
     assert memory_chart().missing == "its memory over time is not known"
