@@ -57,8 +57,8 @@ class BlockDefinition(msgspec.Struct, eq=False):
 
     def too_many(self, count: int) -> str:
         """The message for a row of more arguments than parameters."""
-        names = f" ({', '.join(self.parameters)})" if self.parameters else ""
-        return f"block {self.name!r} takes {len(self.parameters) or 'no'} argument{'' if len(self.parameters) == 1 else 's'}{names}, but {count} {'was' if count == 1 else 'were'} given"
+        takes = f"takes {len(self.parameters)}: {', '.join(self.parameters)}" if self.parameters else "takes none"
+        return f"block {self.name!r} is given {count} argument{'' if count == 1 else 's'} and {takes}"
 
     def missing(self, parameter: str) -> str:
         """The message for a parameter that is given no value."""
