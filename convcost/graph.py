@@ -1,4 +1,7 @@
-"""The graph that every source gives and every analysis takes: nodes with an op and their inputs, in order."""
+"""The graph: nodes with an op and their inputs, in execution order. Every source returns one, every analysis takes one.
+
+What an op computes or costs belongs to the op, and where a graph comes from to its source.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,19 @@ from .tensor import Tensor, Weight
 
 Input = TypeVar("Input")
 Reference = tuple[int, int]
-"""(node, output): a node's position and which of its outputs; position -1 is the graph's first input, -2 the second."""
+"""(node, output): a node's position and the number of its output; positions -1, -2, ... are the graph's inputs."""
 
 
 OWN, GIVEN = -1, -2
-"""Owners of a node's weights that are no other node: the node itself, and the graph's values."""
+"""Values of ``Node.owner`` that are no position: the node owns its weights, or values of the graph are its weights."""
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
-    """One operation at its place.
+    """One operation in a graph.
 
     ``name`` is a path, ``conv3_1.conv_bn_2.conv2d_1``. ``owner`` is the position of the node whose weights this one
-    uses, ``OWN`` for its own, ``GIVEN`` if values in the graph are its weights: they stand in ``inputs`` behind the
-    op's own, in the order of the op's weights. ``where`` is the place in the source that it was written at.
+    uses, ``OWN`` for its own, ``GIVEN`` if values of the graph are its weights: these follow the op's inputs in
+    ``inputs``, in the order of the op's weights. ``where`` is the line and column of the source that defines the node.
     """
 
     name: str
@@ -38,28 +41,20 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     where: Where | None = None
 
     def own_inputs(self, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
-        """Those of ``inputs`` that the op's rules see: without weights that are values of the graph."""
+        """The ``inputs`` of the op itself, without weights that are values of the graph."""
         return inputs[: self.op.arity[0]] if self.owner == GIVEN else inputs
 
 
 CLAIM_QUANTITIES = (
     "params", "weights", "macs", "flops", "activation_bytes", "elements", "output_shape", "connections", "depth",
 )  # fmt: skip
-"""What published figures may be about; ``analysis.claims`` has a rule for each."""
+"""The quantities of published figures; ``analysis.claims`` has a rule for each."""
 CLAIM_CONVENTIONS = ("with_input", "conv_and_fc", "conv", "fc")
-"""Which layers a published figure counts, if not all."""
-
-
-CLAIM_QUANTITIES = (
-    "params", "weights", "macs", "flops", "activation_bytes", "elements", "output_shape", "connections", "depth",
-)  # fmt: skip
-"""What published figures may be about; ``analysis.claims`` has a rule for each."""
-CLAIM_CONVENTIONS = ("with_input", "conv_and_fc", "conv", "fc")
-"""Which layers a published figure counts, if not all."""
+"""The layers that a published figure counts, if it does not count all of them."""
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A published figure, as printed: ``quantity`` of the whole network or of one ``layer``."""
+    """A published figure as printed in its ``source``: a ``quantity`` of the whole network or of one ``layer``."""
 
     quantity: str
     value: str | tuple[int, ...]
@@ -70,7 +65,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a network is called and where it comes from. Nothing here enters a calculation."""
+    """The name and origin of a network. No calculation uses them."""
 
     name: str
     title: str = ""
@@ -82,21 +77,21 @@ class About(msgspec.Struct, frozen=True):
 
     @property
     def year(self) -> int | None:
-        """The year of publication, if it is known."""
+        """The year of publication; None if it is unknown."""
         year = self.reference.get("year")
         return year if isinstance(year, int) else None
 
     def error(self, kind: str) -> float | None:
-        """The published error in percent, "top1_error" or "top5_error"; None if there is none."""
+        """The published "top1_error" or "top5_error" in percent; None if none is published."""
         error = self.accuracy.get(kind)
         return error if isinstance(error, (int, float)) else None
 
 
 class Allocation(msgspec.Struct, frozen=True, gc=False):
-    """An allocation of a run: its ``bytes``, and a ``label`` that says which layer made it.
+    """An allocation of a run: its ``bytes``, and a ``label`` with the name of the layer that made it.
 
-    ``born`` and ``died`` are the numbers of the events that allocated and freed it. ``died`` is None for inputs, which
-    the caller holds, and for outputs.
+    ``born`` and ``died`` are the numbers of the events that allocated and freed it. ``died`` is None for outputs and
+    for inputs, which the caller does not free.
     """
 
     bytes: int
@@ -106,36 +101,36 @@ class Allocation(msgspec.Struct, frozen=True, gc=False):
 
 
 class Observation(Protocol):
-    """The run of the network that a graph stands for: its allocations, recorded already or when they are asked for."""
+    """A run of the network that a graph describes. Its allocations may be recorded on first access."""
 
     @property
     def allocations(self) -> tuple[Allocation, ...]:
-        """The allocations in order."""
+        """The allocations of the run, in order."""
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
-    """An observation that is complete."""
+    """An observation whose allocations are recorded already."""
 
     allocations: tuple[Allocation, ...]
 
 
 class Graph:
-    """A network as a list of nodes in order of execution. It does not change after it is made.
+    """A network as a list of nodes in execution order. It is immutable.
 
     Args:
         nodes: in execution order; a node reads only graph inputs and earlier nodes.
-        inputs: name and tensor of each input, at batch 1 where ``batch_free``.
-        outputs: what the network returns, as references; default: the first output of the last node.
+        inputs: name and tensor of each input, with batch 1 if ``batch_free``.
+        outputs: references to the values that the network returns; default: the first output of the last node.
         about: name, title, reference, claims.
-        batch_free: True if the batch enters at analysis (specs); False if the shapes are fixed (captures).
-        check: False if the caller knows that the graph is in order.
-        mode: "eval" or "train" if the graph holds for one of them only (captures).
-        dtype: that of the parameters, if it is fixed (captures).
-        repeats: first position of each run of repetitions that is written as one, and the position after its last.
+        batch_free: True if the analysis sets the batch size (specs); False if the shapes are fixed (captures).
+        check: False skips the check of the order of the nodes.
+        mode: "eval" or "train" if the graph is valid for that mode only (captures).
+        dtype: the dtype of the parameters, if it is fixed (captures).
+        repeats: (start, end) of each run of repetitions that the source writes once; ``end`` is exclusive.
         observation: a run of the network, if it was captured in evaluation mode. It holds no module.
 
     Raises:
-        OpError: if a node reads something that does not come before it, or a name occurs twice.
+        OpError: a node reads a value that does not come before it, or two nodes have the same name.
     """
 
     nodes: tuple[Node, ...]
@@ -176,13 +171,13 @@ class Graph:
             _check_order(self.nodes, len(self.inputs), self.outputs)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a graph does not change after it is made; {name!r} cannot be set")
+        raise AttributeError(f"a graph is immutable; {name!r} cannot be set")
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"a graph does not change after it is made; {name!r} cannot be deleted")
+        raise AttributeError(f"a graph is immutable; {name!r} cannot be deleted")
 
     def renamed(self, name: str) -> Graph:
-        """The same network under another name; this one stays as it is."""
+        """A copy of the graph with another name."""
         graph = Graph.__new__(Graph)
         vars(graph).update(vars(self), about=msgspec.structs.replace(self.about, name=name))
         return graph
@@ -201,15 +196,15 @@ class Graph:
         """The allocations of a run, in order; None if no run was observed (specs, captures in training mode).
 
         Raises:
-            SourceError: the module, which ran when it was captured, does not run again.
+            SourceError: the captured module fails when it is run again.
         """
         return self.observation.allocations if self.observation is not None else None
 
     @cached_property
     def scopes(self) -> list[tuple[int, ...]]:
-        """For each node, the ends of the blocks and runs of repetitions that it lies in, from the outside in.
+        """For each node, the blocks and runs of repetitions that contain it, from the outermost to the innermost.
 
-        Each is given by two numbers in a row: the first position in it and the last.
+        Each is two consecutive numbers: its first and its last position.
         """
         ends: dict[int, list[tuple[int, int]]] = {}
         open_blocks: list[tuple[str, int]] = []
@@ -228,7 +223,8 @@ class Graph:
         for start, end in self.repeats:
             ends.setdefault(start, []).append((start, end - 1))
         result: list[tuple[int, ...]] = []
-        around: list[tuple[int, tuple[int, ...]]] = [(len(self.nodes), ())]  # open ones by their ends, each in the last
+        # A stack of the open scopes: the last position of each, and all scopes up to it.
+        around: list[tuple[int, tuple[int, ...]]] = [(len(self.nodes), ())]
         for position in range(len(self.nodes)):
             while around[-1][0] < position:
                 around.pop()
@@ -245,7 +241,7 @@ class Graph:
 
     @cached_property
     def depth(self) -> int:
-        """Convolutions and linear layers on the longest path, as the papers count "layers"."""
+        """Convolutions and linear layers on the longest path, as papers count layers."""
         reached: list[int] = []
         for node in self.nodes:
             inputs = node.inputs
@@ -258,7 +254,7 @@ class Graph:
 
     @cached_property
     def weights(self) -> dict[str, Weight]:
-        """Every distinct weight tensor by its full name, ``conv1.weight``; shared weights stand once."""
+        """Every weight tensor by its full name, ``conv1.weight``; shared weights occur once."""
         return {
             f"{node.name}.{weight.name}": weight
             for node in self.nodes
@@ -267,10 +263,10 @@ class Graph:
         }
 
     def find(self, name: str) -> range:
-        """Positions of the layer called ``name``, or of all layers of the block or repetition called so.
+        """Positions of the layer ``name``, or of all layers of the block or repetition ``name``.
 
         Raises:
-            OpError: if no layer or block has this name; the message has the nearest spelling.
+            OpError: no layer or block has this name; the message suggests the most similar one.
         """
         if name in self.index:
             return range(self.index[name], self.index[name] + 1)
@@ -300,4 +296,4 @@ def _check_order(nodes: Sequence[Node], inputs: int, outputs: Sequence[Reference
     if len({node.name for node in nodes}) != len(nodes):
         seen: set[str] = set()
         twice = next(node.name for node in nodes if node.name in seen or seen.add(node.name))  # type: ignore[func-returns-value]
-        raise OpError(f"two layers are called {twice!r}")
+        raise OpError(f"two layers have the name {twice!r}")

@@ -1,4 +1,7 @@
-"""Tensors without values: shapes and dtypes, and the parameters and buffers of layers."""
+"""Tensors without values: shapes and dtypes, and the parameters and buffers of layers.
+
+A new dtype is a row of ``ITEM_BYTES``.
+"""
 
 from __future__ import annotations
 
@@ -27,38 +30,38 @@ ITEM_BYTES: dict[str, int] = {
     "uint8": 1,
     "bool": 1,
 }
-"""Bytes of one element, by PyTorch's name of the dtype."""
+"""Bytes of one element for each dtype, named as in PyTorch."""
 
 FLOATING = tuple(dtype for dtype in ITEM_BYTES if dtype.startswith(("float", "bfloat")))
 """The floating-point dtypes."""
 
 COMPUTABLE = tuple(dtype for dtype in FLOATING if ITEM_BYTES[dtype] > 1)
-"""The floating-point dtypes that PyTorch's layers compute in; float8 is a format of storage. An input or a constant in
-one of these takes the dtype that the network is analysed in."""
+"""The floating-point dtypes in which PyTorch's layers compute; float8 is only a storage format. The analysis converts
+inputs and constants of these dtypes to the dtype of the network."""
 
 
 class Tensor(msgspec.Struct, frozen=True, gc=False):
-    """A value: its shape with the batch dimension first, (N, C, H, W), and its dtype by PyTorch's name."""
+    """A value: its shape, batch dimension first as in (N, C, H, W), and its dtype, named as in PyTorch."""
 
     shape: Shape
     dtype: str = "float32"
 
     @property
     def elements(self) -> int:
-        """Number of scalars."""
+        """Number of elements."""
         return prod(self.shape)
 
     @property
     def bytes(self) -> int:
-        """Bytes of the values, without any allocator's rounding."""
+        """Bytes of the elements, without rounding by an allocator."""
         return prod(self.shape) * ITEM_BYTES[self.dtype]
 
 
 class Weight(msgspec.Struct, frozen=True, gc=False):
     """A tensor that belongs to a layer: a learnable parameter or a buffer.
 
-    ``kind`` is PyTorch's distinction: "parameter" (learned) or "buffer" (kept, not learned).
-    ``dtype`` None follows the model's dtype; integers keep their own.
+    ``kind`` is "parameter" (learned) or "buffer" (not learned), as in PyTorch.
+    ``dtype`` None means the dtype of the model; integer tensors state their own.
     """
 
     name: str
@@ -68,5 +71,5 @@ class Weight(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def elements(self) -> int:
-        """Number of scalars."""
+        """Number of elements."""
         return prod(self.shape)

@@ -1,4 +1,4 @@
-"""A graph does not change after it is made."""
+"""A graph is immutable."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ def test_nothing_can_be_set_or_deleted():
         del graph.nodes
 
 
-def test_what_it_is_made_from_may_change_later():
+def test_changing_the_arguments_later_does_not_change_it():
     lenet = convcost.load("lenet5")
     nodes, inputs, repeats = [*lenet.nodes], [*lenet.inputs], [(0, 2)]
     graph = Graph(nodes, inputs, repeats=repeats)
-    for given in (nodes, inputs, repeats):
-        given.clear()
+    for argument in (nodes, inputs, repeats):
+        argument.clear()
     assert (graph.nodes, graph.inputs, graph.repeats) == (lenet.nodes, lenet.inputs, ((0, 2),))
 
 
-def test_a_renamed_graph_is_another_one():
+def test_renamed_returns_a_copy():
     graph = convcost.load("lenet5")
     title = graph.about.title
-    other = graph.renamed("mine")
-    assert (graph.about.name, other.about.name) == ("lenet5", "mine")
-    assert (other.about.title, other.nodes, other.depth) == (title, graph.nodes, graph.depth)
+    renamed = graph.renamed("mine")
+    assert (graph.about.name, renamed.about.name) == ("lenet5", "mine")
+    assert (renamed.about.title, renamed.nodes, renamed.depth) == (title, graph.nodes, graph.depth)
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda graph: pickle.loads(pickle.dumps(graph))])
 def test_it_can_be_copied_and_pickled(again):
     graph = convcost.load("lenet5")
-    other = again(graph)
-    assert (other.nodes, other.about, other.index) == (graph.nodes, graph.about, graph.index)
+    copied = again(graph)
+    assert (copied.nodes, copied.about, copied.index) == (graph.nodes, graph.about, graph.index)
     with pytest.raises(AttributeError):
-        other.about = graph.about
+        copied.about = graph.about

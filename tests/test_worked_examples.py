@@ -105,7 +105,7 @@ def test_seven_with_stride_three_does_not_fit():
     assert size.value == 2
     (warning,) = report.warnings
     assert "the last row and the last column of the input are never read" in warning
-    assert "(7 + 0 - 3) / 3 is not whole" in warning
+    assert "(7 + 0 - 3) / 3 is not an integer" in warning
     assert steps(report)["never read at the end"].value == 7 - (1 * 3 + 3) == 1
     # (7 + 2P - 3) / 3 is whole for P = 1: 6 / 3.
     assert steps(report)["paddings that fit"].value == "1"
@@ -247,7 +247,7 @@ def test_224_without_padding_does_not_fit():
     """(224 - 11) / 4 + 1 = 54.25. The 55 that the paper prints needs 227, or a padding."""
     report = single("conv2d", (3, 224, 224), out_channels=96, kernel_size=11, stride=4)
     (warning,) = report.warnings
-    assert "(224 + 0 - 11) / 4 is not whole" in warning
+    assert "(224 + 0 - 11) / 4 is not an integer" in warning
     assert steps(report)["never read at the end"].value == 224 - (53 * 4 + 11) == 1
     # 224 + 2P - 11 is odd for every P, and so never a multiple of 4.
     assert steps(report)["paddings that fit"].value == "none"

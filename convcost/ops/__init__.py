@@ -1,4 +1,7 @@
-"""Every op convcost knows, one class each, by families. Importing this package fills the registry."""
+"""The ops, one class each, in one module per family. Importing this package fills the registry.
+
+A new module must be imported here.
+"""
 
 from __future__ import annotations
 
@@ -57,10 +60,10 @@ __all__ = [
 
 
 def ready(op: Op, inputs: Tensors) -> Op:
-    """``op`` bound to what arrives and checked against it: its other rules can be asked.
+    """``op`` bound to ``inputs`` and checked against them, so that its other rules can be called.
 
     Raises:
-        OpError: too few or too many inputs, or inputs that the op refuses.
+        OpError: too few or too many inputs, or inputs that the op does not accept.
     """
     least, most = op.arity
     if len(inputs) < least or (most is not None and len(inputs) > most):

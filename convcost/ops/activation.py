@@ -1,4 +1,7 @@
-"""Activations; their costs stand in ``counts``. Source: PyTorch's torch.nn.functional, unless noted."""
+"""Activation functions. Source: torch.nn.functional, unless noted.
+
+A new activation is a class here and a row of ``flop_counts.PER_ELEMENT`` with its operations.
+"""
 
 from __future__ import annotations
 
@@ -31,21 +34,21 @@ from .layout import axis
 
 
 class _Activation(Op, frozen=True):
-    """A function of each element: any shape -> the same shape."""
+    """An elementwise function: any shape -> the same shape."""
 
     group: ClassVar[Group] = "activation"
     keeps = INPUT
 
     @property
-    def _line(self) -> str:
-        """Its line in the table of counts."""
+    def _row(self) -> str:
+        """The key of its row in ``PER_ELEMENT``."""
         return self.op
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return inputs
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
-        return {"activation": PER_ELEMENT[self._line].count(inputs[0].elements)}
+        return {"activation": PER_ELEMENT[self._row].count(inputs[0].elements)}
 
 
 class _InPlace(_Activation, frozen=True, kw_only=True):
@@ -57,19 +60,19 @@ class _InPlace(_Activation, frozen=True, kw_only=True):
         return (IN_PLACE if self.inplace else FRESH,)
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        # Where the gradient is a function of the input, autograd copies it before it is overwritten.
+        # The gradient is computed from the input, so autograd copies the input before it is overwritten.
         return Saved(extra=(inputs[0],)) if self.inplace else INPUT
 
 
 class _ByResult(_InPlace, frozen=True, kw_only=True):
-    """An activation whose gradient is a function of its result."""
+    """An activation whose gradient is computed from its output."""
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return OUTPUT
 
 
 class _ByEither(_InPlace, frozen=True, kw_only=True):
-    """An activation whose gradient is a function of its input, and of its result where that has replaced the input."""
+    """An activation whose gradient is computed from its input, or from its output if that overwrote the input."""
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         return OUTPUT if self.inplace else INPUT
@@ -94,7 +97,7 @@ class Relu6(_InPlace, frozen=True):
 
 @register
 class LeakyRelu(_ByEither, frozen=True):
-    """x where positive, else negative_slope*x (0.01)."""
+    """x if x > 0, else negative_slope*x."""
 
     op = "leaky_relu"
     nn_class = "LeakyReLU"
@@ -104,7 +107,7 @@ class LeakyRelu(_ByEither, frozen=True):
 
 @register
 class Elu(_ByEither, frozen=True):
-    """x where positive, else alpha*(exp(x) - 1). Source: arXiv 1511.07289."""
+    """x if x > 0, else alpha*(exp(x) - 1). Source: arXiv 1511.07289."""
 
     op = "elu"
     nn_class = "ELU"
@@ -114,7 +117,7 @@ class Elu(_ByEither, frozen=True):
 
 @register
 class Selu(_ByEither, frozen=True):
-    """elu with fixed constants. Source: arXiv 1706.02515."""
+    """elu, scaled by a constant, with a fixed alpha. Source: arXiv 1706.02515."""
 
     op = "selu"
     nn_class = "SELU"
@@ -138,7 +141,7 @@ class Tanh(_ByResult, frozen=True):
 
 @register
 class ScaledTanh(_Activation, frozen=True):
-    """LeNet-5's amplitude*tanh(slope*x), 1.7159 and 2/3. Source: LeCun et al. 1998."""
+    """amplitude*tanh(slope*x), the activation of LeNet-5. Source: LeCun et al. 1998."""
 
     op = "scaled_tanh"
 
@@ -146,7 +149,7 @@ class ScaledTanh(_Activation, frozen=True):
     slope: float = 0.6666666666666666
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        return Saved(extra=outputs)  # the tanh, before it is scaled
+        return Saved(extra=outputs)  # the tanh before the scaling
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
         return outputs[0].bytes
@@ -178,7 +181,7 @@ class Mish(_InPlace, frozen=True):
 
 @register
 class Gelu(_Activation, frozen=True):
-    """x*Phi(x), by erf, or with ``approximate: tanh`` by a tanh of a cubic. Source: arXiv 1606.08415."""
+    """x*Phi(x), computed with erf, or with ``approximate: tanh`` with a tanh. Source: arXiv 1606.08415."""
 
     op = "gelu"
     nn_class = "GELU"
@@ -186,13 +189,13 @@ class Gelu(_Activation, frozen=True):
     approximate: Literal["none", "tanh"] = "none"
 
     @property
-    def _line(self) -> str:
+    def _row(self) -> str:
         return "gelu_tanh" if self.approximate == "tanh" else "gelu"
 
 
 @register
 class Softplus(_Activation, frozen=True):
-    """log(1 + exp(beta*x))/beta; above ``threshold`` PyTorch returns x, which the count leaves out."""
+    """log(1 + exp(beta*x))/beta. PyTorch returns x where beta*x > ``threshold``; the count ignores this."""
 
     op = "softplus"
     nn_class = "Softplus"
@@ -204,7 +207,7 @@ class Softplus(_Activation, frozen=True):
 
 @register
 class Hardtanh(_InPlace, frozen=True):
-    """min(max(x, min_val), max_val), -1 and 1."""
+    """min(max(x, min_val), max_val)."""
 
     op = "hardtanh"
     nn_class = "Hardtanh"
@@ -236,7 +239,7 @@ class Hardswish(_InPlace, frozen=True):
 
 @register
 class Prelu(_Activation, frozen=True):
-    """x where positive, else w*x, with one learned w for all channels or one for each (N, C, ...). arXiv 1502.01852."""
+    """x if x > 0, else w*x, with one learned w for all channels, or one for each (N, C, ...). arXiv 1502.01852."""
 
     op = "prelu"
     nn_class = "PReLU"
@@ -253,7 +256,9 @@ class Prelu(_Activation, frozen=True):
         shape = inputs[0].shape
         channels = shape[1] if len(shape) > 1 else 1
         if self.num_parameters not in (1, channels):
-            raise OpError(f"{self.op}: num_parameters is {self.num_parameters}, must be 1 or the {channels} channels")
+            raise OpError(
+                f"{self.op}: num_parameters is {self.num_parameters}, expected 1 or {channels}, the number of channels"
+            )
 
     def weights(self) -> tuple[Weight, ...]:
         return (Weight("weight", (self.num_parameters,)),)
@@ -262,7 +267,7 @@ class Prelu(_Activation, frozen=True):
 class _Softmax(_Activation, frozen=True):
     """exp(x)/sum(exp(x)) over one dimension: any shape -> the same shape.
 
-    Per row of n: n - 1 comparisons for the maximum, n subtractions of it, n exps, n - 1 additions, n divisions.
+    For each row of n values: n - 1 comparisons for the maximum, n subtractions, n exps, n - 1 additions, n divisions.
     """
 
     autocast = "float32"
@@ -280,7 +285,7 @@ class _Softmax(_Activation, frozen=True):
         return {"activation": PER_ELEMENT[self.line].count(x.elements, rows)}
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        # Over channels, or the features of (N, L, C), each position stays for itself.
+        # A softmax over channels, or over the features of (N, L, C), does not mix positions.
         rank = len(inputs[0].shape)
         return GLOBAL if rank > 3 and self.dim % rank > 1 else POINT
 
@@ -295,7 +300,7 @@ class Softmax(_Softmax, frozen=True):
 
 @register
 class AttentionSoftmax(_Softmax, frozen=True):
-    """The softmax inside attention, booked there: any shape -> the same shape."""
+    """The softmax of attention, reported in the group attention: any shape -> the same shape."""
 
     op = "attention_softmax"
     nn_class = "Softmax"
@@ -313,10 +318,9 @@ class LogSoftmax(_Softmax, frozen=True):
 
 @register
 class Maxout(_Activation, frozen=True):
-    """The maximum of each ``pieces`` neighbours along ``dim``: (N, C, ...) -> (N, C/pieces, ...). arXiv 1302.4389."""
+    """The maximum of each ``pieces`` values along ``dim``: (N, C, ...) -> (N, C/pieces, ...). arXiv 1302.4389."""
 
     op = "maxout"
-
     keeps = Saved(inputs=(0,), outputs=(0,))
 
     pieces: Positive

@@ -1,4 +1,4 @@
-"""Max pooling to a given size. Source: nn.AdaptiveMaxPool1d, 2d and 3d."""
+"""Max pooling to a given output size. Source: nn.AdaptiveMaxPool1d, 2d and 3d."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .pool import AdaptivePool, indices_bytes, with_indices
 
 
 class AdaptiveMaxPool(AdaptivePool, frozen=True):
-    """Max pooling to a size; with ``return_indices`` the second output says where each maximum was."""
+    """Max pooling to a given size; with ``return_indices`` the second output holds the index of each maximum."""
 
     return_indices: bool = False
 
@@ -28,7 +28,7 @@ class AdaptiveMaxPool(AdaptivePool, frozen=True):
 
 @register
 class AdaptiveMaxPool1d(AdaptiveMaxPool, frozen=True):
-    """1-D max pooling to a size: (N, C, L) -> (N, C, output_size)."""
+    """1-D max pooling to a given output size: (N, C, L) -> (N, C, output_size)."""
 
     op = "adaptive_max_pool1d"
     nn_class = "AdaptiveMaxPool1d"
@@ -37,7 +37,7 @@ class AdaptiveMaxPool1d(AdaptiveMaxPool, frozen=True):
 
 @register
 class AdaptiveMaxPool2d(AdaptiveMaxPool, frozen=True):
-    """2-D max pooling to a size: (N, C, H, W) -> (N, C, *output_size)."""
+    """2-D max pooling to a given output size: (N, C, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_max_pool2d"
     nn_class = "AdaptiveMaxPool2d"
@@ -46,7 +46,7 @@ class AdaptiveMaxPool2d(AdaptiveMaxPool, frozen=True):
 
 @register
 class AdaptiveMaxPool3d(AdaptiveMaxPool, frozen=True):
-    """3-D max pooling to a size: (N, C, D, H, W) -> (N, C, *output_size)."""
+    """3-D max pooling to a given output size: (N, C, D, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_max_pool3d"
     nn_class = "AdaptiveMaxPool3d"

@@ -1,4 +1,7 @@
-"""Attention, written out as the ops that PyTorch's math path runs. Source: arXiv 1706.03762; nn.MultiheadAttention."""
+"""Attention, as the ops that PyTorch's math backend runs. Source: arXiv 1706.03762; nn.MultiheadAttention.
+
+The names of the parts occur in the names of layers, so a rename changes every report.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ _QKV: Heads = (("q", 0), ("k", 0), ("v", 0))
 class CausalMask(Op, frozen=True):
     """Adds -inf, in place, to the logits (..., L, S) of all keys that come after their query.
 
-    The addition is work; building the mask, which is the same for every image, is only launches.
+    The addition counts as work. Building the mask, which is the same for every image, counts only as kernel launches.
     """
 
     op = "causal_mask"
@@ -82,7 +85,7 @@ class CausalMask(Op, frozen=True):
 
 
 def attend(heads: Heads, depth: int, dropout_p: float = 0.0, is_causal: bool = False) -> list[Part]:
-    """softmax(q k^T / sqrt(depth)) v. Queries and keys are each scaled by the root of the factor, as PyTorch does."""
+    """softmax(q k^T / sqrt(depth)) v. As in PyTorch, queries and keys are each multiplied by depth**-0.25."""
     q, k, v = heads
     factor = depth**-0.25
     parts = [
@@ -103,8 +106,8 @@ def attend(heads: Heads, depth: int, dropout_p: float = 0.0, is_causal: bool = F
 class ScaledDotProductAttention(Composite, frozen=True):
     """softmax(q k^T / sqrt(E)) v for q (..., L, E), k (..., S, E), v (..., S, Ev) -> (..., L, Ev).
 
-    Two matrix products of L*S*E and L*S*Ev multiply-accumulates for each head. ``is_causal`` adds a mask, and changes
-    no multiply-accumulates. Source: F.scaled_dot_product_attention, math backend.
+    Two matrix products of L*S*E and L*S*Ev multiply-accumulates for each head. ``is_causal`` adds a mask, but no
+    multiply-accumulates. Source: F.scaled_dot_product_attention, math backend.
     """
 
     op = "scaled_dot_product_attention"
@@ -126,7 +129,7 @@ class ScaledDotProductAttention(Composite, frozen=True):
         if q[-1] != k[-1]:
             raise OpError(f"{self.op} of {shapes}: queries have width {q[-1]}, keys {k[-1]}")
         if k[-2] != v[-2]:
-            raise OpError(f"{self.op} of {shapes}: there are {k[-2]} keys and {v[-2]} values")
+            raise OpError(f"{self.op} of {shapes}: got {k[-2]} keys and {v[-2]} values")
         if not q[:-2] == k[:-2] == v[:-2]:
             raise OpError(f"{self.op} of {shapes}: the dimensions before tokens and width must be equal")
 
@@ -137,10 +140,10 @@ class ScaledDotProductAttention(Composite, frozen=True):
 
 @register
 class MultiheadAttention(Composite, frozen=True):
-    """Attention in ``num_heads`` slices of the width, (N, L, E) -> (N, L, E), batch first.
+    """Multi-head attention with ``num_heads`` heads of width E/num_heads: (N, L, E) -> (N, L, E), batch first.
 
     One input: self-attention, with one projection to 3*E. Three inputs q, k, v, all of width E: three projections.
-    Either way 4*E*E weights and 4*E biases. Source: nn.MultiheadAttention(batch_first=True, need_weights=False).
+    Both have 4*E*E weights and 4*E biases. Source: nn.MultiheadAttention(batch_first=True, need_weights=False).
     """
 
     op = "multihead_attention"
@@ -159,22 +162,22 @@ class MultiheadAttention(Composite, frozen=True):
     def check(self, inputs: Tensors) -> None:
         shapes = ", ".join(times(x.shape) for x in inputs)
         if len(inputs) == 2:
-            raise OpError(f"{self.op} takes one input, or three (q, k, v), got 2: {shapes}")
+            raise OpError(f"{self.op} takes one input or three (q, k, v), got 2: {shapes}")
         if any(len(x.shape) != 3 for x in inputs):
             raise OpError(f"{self.op} needs (N, tokens, width), got {shapes}")
         self._check_width([x.shape[-1] for x in inputs])
         if len({x.shape[0] for x in inputs}) > 1:
             raise OpError(f"{self.op} of {shapes}: the batch (dimension 0) must be equal")
         if len(inputs) == 3 and inputs[1].shape[1] != inputs[2].shape[1]:
-            raise OpError(f"{self.op} of {shapes}: there are {inputs[1].shape[1]} keys and {inputs[2].shape[1]} values")
+            raise OpError(f"{self.op} of {shapes}: got {inputs[1].shape[1]} keys and {inputs[2].shape[1]} values")
 
     def _check_width(self, widths: list[int]) -> None:
-        width = self.embed_dim or widths[0]
-        for arriving in widths:
-            if arriving != width:
-                raise OpError(f"{self.op} was built for width {width}, {arriving} arrive")
-        if width % self.num_heads:
-            raise OpError(f"{self.op}: {self.num_heads} heads do not divide the width {width}")
+        embed_dim = self.embed_dim or widths[0]
+        for width in widths:
+            if width != embed_dim:
+                raise OpError(f"{self.op} was built for width {embed_dim}, got {width}")
+        if embed_dim % self.num_heads:
+            raise OpError(f"{self.op}: the width {embed_dim} must be divisible by num_heads {self.num_heads}")
 
     def parts(self, inputs: Tensors) -> tuple[Part, ...]:
         width = inputs[0].shape[-1]
@@ -184,7 +187,7 @@ class MultiheadAttention(Composite, frozen=True):
         parts += attend(_QKV, depth)
         parts += [
             Part("heads_last", Permute((0, 2, 1, 3)), (("mixed", 0),)),
-            Part("copied", Contiguous(), (("heads_last", 0),)),  # no view puts the heads side by side
+            Part("copied", Contiguous(), (("heads_last", 0),)),  # no view can merge the permuted heads
             Part("merged", Reshape((0, 0, width)), (("copied", 0),)),
             Part("out_proj", Linear(width, bias=self.bias), (("merged", 0),)),
         ]
@@ -196,13 +199,13 @@ class MultiheadAttention(Composite, frozen=True):
             Part("in_proj", Linear(3 * width, bias=self.bias), (("input", 0),)),
             Part("split", Unflatten(-1, (3, self.num_heads, depth)), (("in_proj", 0),)),
             Part("heads_first", Permute((2, 0, 3, 1, 4)), (("split", 0),)),
-            Part("qkv", Contiguous(), (("heads_first", 0),)),  # PyTorch copies them apart
+            Part("qkv", Contiguous(), (("heads_first", 0),)),  # PyTorch makes this copy
         ]
         parts += [Part(name, Select(0, index), (("qkv", 0),)) for index, name in enumerate("qkv")]
         return parts
 
     def _apart(self, width: int, depth: int) -> list[Part]:
-        """A projection each for q, k and v, viewed as (N, heads, tokens, depth)."""
+        """One projection for each of q, k and v, viewed as (N, heads, tokens, depth)."""
         parts = []
         for index, name in enumerate("qkv"):
             parts += [

@@ -1,6 +1,9 @@
-"""What an op is, and the registry that knows all of them."""
+"""The base class of all ops, the records that its rules return, and the registry of ops.
 
-# Annotations are not put off here: msgspec would work out those of ``Op`` once more for each class.
+A rule that holds for one op only belongs to the class of that op.
+"""
+
+# No ``from __future__ import annotations`` here: msgspec would evaluate the annotations of ``Op`` again for each class.
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
@@ -16,22 +19,22 @@ NonNegative = Annotated[int, msgspec.Meta(ge=0)]
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 # A union of a constrained int and a *fixed-length* tuple corrupts memory in msgspec 0.18 to 0.22; tuples of any
-# length are sound, so lengths are checked by the op.
+# length do not, so each op checks the lengths.
 Sizes = Positive | tuple[Positive, ...]
 """One positive integer for all spatial dimensions, or one for each."""
 Margins = NonNegative | tuple[NonNegative, ...]
-"""Like Sizes, and 0 is allowed."""
+"""Like Sizes, but 0 is allowed."""
 
 Group = Literal["conv", "fc", "attention", "norm", "activation", "pool", "other"]
 GROUPS: tuple[Group, ...] = ("conv", "fc", "attention", "norm", "activation", "pool", "other")
 
 Tensors = tuple[Tensor, ...]
 Counts = Mapping[str, int]
-"""Elementary operations by kind; the kinds are listed in ``ops.counts.KINDS``."""
+"""Elementary operations by kind; the kinds are ``flop_counts.KINDS``."""
 
 
 class Placement(msgspec.Struct, frozen=True, gc=False):
-    """Where an output lives: in ``fresh`` memory, as a ``view`` of an input, or ``in_place`` on it."""
+    """The memory of an output: newly allocated (``fresh``), or an input's (a ``view``, or overwritten ``in_place``)."""
 
     kind: Literal["fresh", "view", "in_place"]
     input: int = 0
@@ -43,12 +46,12 @@ IN_PLACE = Placement("in_place")
 
 
 class Reach(msgspec.Struct, frozen=True, gc=False):
-    """Which input positions one output position depends on, for the receptive field.
+    """The input positions on which one output position depends, for the receptive field.
 
     ``kind``: "point" (the same position), "window" (per spatial dimension a kernel extent, stride and padding before;
-    ``up`` is the stride of a transposed convolution or the factor of an enlargement), "global" (all positions),
-    "permute" (dimensions reordered by ``dims``), "merge" (positions folded into other dimensions), or "unknown"
-    (not followed, shown as such).
+    ``up`` is the stride of a transposed convolution or the factor of an upsampling), "global" (all positions),
+    "permute" (dimensions reordered by ``dims``), "merge" (positions merged into other dimensions), or "unknown"
+    (not modelled, reported as unknown).
     """
 
     kind: Literal["point", "window", "global", "permute", "merge", "unknown"]
@@ -66,14 +69,15 @@ UNKNOWN = Reach("unknown")
 
 
 Kernels = Literal["cuda", "cpu", "meta"]
-"""Whose kernels run: they differ in what they keep. Meta tensors take the CPU's, with attention written out."""
+"""The backend whose kernels run. Backends save different tensors; "meta" is the CPU with attention in separate ops."""
 
 
 class Saved(msgspec.Struct, frozen=True, gc=False):
-    """What autograd keeps of a call for its backward pass.
+    """The tensors that autograd saves in a call for the backward pass.
 
-    ``inputs`` and ``outputs`` by number, each with all of the memory that it lies in; ``extra`` are tensors that nobody
-    else sees: statistics, indices, masks, copies. Parameters and buffers are kept anyway and not named.
+    ``inputs`` and ``outputs`` are numbers of saved inputs and outputs; the whole storage of each is retained. ``extra``
+    are tensors that only autograd references: statistics, indices, masks, copies. Parameters and buffers are not
+    listed, since they exist in any case.
     """
 
     inputs: tuple[int, ...] = ()
@@ -100,10 +104,10 @@ class ExplanationStep(msgspec.Struct, frozen=True):
 
 
 class Op(msgspec.Struct, frozen=True, gc=False):
-    """An operation: its fields are its schema, its methods are its rules.
+    """An operation: its fields are those of the spec language, its methods are its rules.
 
-    A subclass gives its fields (PyTorch's names, defaults and meanings) and overrides what differs from the
-    defaults below. ``outputs`` and ``work`` have no default: an op without them cannot be made.
+    A subclass defines its fields (with PyTorch's names, defaults and meanings) and overrides the rules that differ from
+    the defaults below. ``outputs`` and ``work`` have no default: an op without them cannot be registered.
 
     ``inputs`` is always a tuple of tensors, in the order of the node's inputs.
     """
@@ -111,55 +115,54 @@ class Op(msgspec.Struct, frozen=True, gc=False):
     op: ClassVar[str]
     group: ClassVar[Group] = "other"
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
-    """Smallest and largest number of inputs; None: any number."""
+    """Smallest and largest number of inputs; a largest number of None means no limit."""
     autocast: ClassVar[AutocastClass] = "keep"
-    """How mixed precision treats it: PyTorch's table of CUDA autocast."""
+    """The class of the op in PyTorch's table of CUDA autocast."""
     cudnn: ClassVar[bool] = False
-    """True if its multiply-accumulates are cuDNN's, whose float32 may be TF32 unless somebody forbids it."""
+    """True if cuDNN computes its multiply-accumulates, which use TF32 for float32 unless TF32 is disabled."""
     modelled: ClassVar[bool] = True
-    """False for operators without a rule: they are named in a report's coverage."""
+    """False for operators without a rule; the coverage in a report names them."""
     nn_class: ClassVar[str] = ""
-    """The class of torch.nn that it is in PyTorch, if that takes all fields of the bound op by their names."""
+    """The class of torch.nn for this op, if its constructor takes all fields of the bound op by name."""
     method: ClassVar[str] = ""
-    """The method of torch.Tensor that it is in PyTorch, with all fields by their names; with ``inplace``, ``method_``.
-    """
+    """The method of torch.Tensor for this op, if it takes all fields by name; with ``inplace`` it is ``method_``."""
     keeps: ClassVar[Saved | None] = None
-    """What autograd keeps of every call; an op without it has a rule ``saved``."""
+    """The tensors that autograd saves in every call; an op without it overrides ``saved``."""
     passes_gradient: ClassVar[bool] = True
-    """False if its results need no gradient, whatever its inputs do."""
+    """False if its outputs need no gradient even if its inputs do."""
     input_dtype: ClassVar[str] = "float32"
-    """The dtype of its input where nobody says another; an embedding reads int64 indices."""
+    """The default dtype of its input; an embedding reads int64 indices."""
     inferred_fields: ClassVar[tuple[str, ...]] = ()
-    """The fields that ``bind`` takes over from what arrives, such as ``in_channels``. Layers that differ in these alone
-    differ because of the layers before them: a comparison calls them resized, and not changed."""
+    """The fields that ``bind`` infers from the inputs, such as ``in_channels``. Layers that differ only in these differ
+    because of the layers before them: a comparison lists them as resized, not as changed."""
     merges_branches: ClassVar[bool] = False
-    """True if the spec writer may write it as the ``merge`` of branches."""
+    """True if an exported spec may use the op as the ``merge`` of branches."""
     within_attention: ClassVar[bool] = False
-    """True if it may stand between the matrix products and the softmax of attention: it scales, masks or moves."""
+    """True if it can lie between the matrix products and the softmax of attention: it scales, masks or moves values."""
     abbreviation: ClassVar[str] = ""
-    """What it is called in the name of a short block (``conv_bn_relu``). Default: ``op``."""
+    """Its name within the name of a short block (``conv_bn_relu``). Default: ``op``."""
 
     @property
     def reported_group(self) -> Group:
-        """The group that its figures are booked in. Default: its own."""
+        """The group in which its figures are reported. Default: ``group``."""
         return self.group
 
     def bind(self, inputs: Tensors) -> "Op":
-        """The op with the sizes it takes over when it is built (``in_channels``), as a PyTorch module has them.
+        """The op with the sizes that it infers from its inputs (``in_channels``), as a PyTorch module has them.
 
         Args:
-            inputs: what arrives, with any batch size.
+            inputs: the input tensors, with any batch size.
 
         Raises:
-            OpError: if what arrives cannot be used, or contradicts a size that was written down.
+            OpError: the op does not accept the inputs, or they contradict a size given in a field.
         """
         return self
 
     def check(self, inputs: Tensors) -> None:
-        """Refuse inputs that the op cannot take. Raises OpError with the numbers that clash."""
+        """Check the inputs. Raises OpError with the numbers in conflict if the op does not accept them."""
 
     def outputs(self, inputs: Tensors) -> Tensors:
-        """Shapes and dtypes of the outputs; pure arithmetic, after ``check`` has passed."""
+        """Shapes and dtypes of the outputs, for inputs that pass ``check``."""
         raise NotImplementedError
 
     def weights(self) -> tuple[Weight, ...]:
@@ -167,96 +170,97 @@ class Op(msgspec.Struct, frozen=True, gc=False):
         return ()
 
     def macs(self, inputs: Tensors, outputs: Tensors) -> int:
-        """Multiply-accumulates."""
+        """The number of multiply-accumulates."""
         return 0
 
     @property
     def uncounted(self) -> str:
-        """Why the counters of PyTorch and fvcore count none of its multiply-accumulates. Default "": they count all."""
+        """The reason why PyTorch's and fvcore's counters count none of its MACs. Default "": they count all."""
         return ""
 
     def torch_flops(self, inputs: Tensors, outputs: Tensors) -> int:
-        """What torch.utils.flop_counter counts for it. Default: 2 for each multiply-accumulate."""
+        """The FLOPs that torch.utils.flop_counter reports. Default: 2 for each multiply-accumulate."""
         return 0 if self.uncounted else 2 * self.macs(inputs, outputs)
 
     def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
-        """What fvcore 0.1.5 counts for it. Default: 1 for each multiply-accumulate."""
+        """The FLOPs that fvcore 0.1.5 reports. Default: 1 for each multiply-accumulate."""
         return 0 if self.uncounted else self.macs(inputs, outputs)
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
-        """Elementary operations that are not multiply-accumulates, by kind. ``{}`` says: none."""
+        """Elementary operations other than multiply-accumulates, by kind; ``{}`` if there are none."""
         raise NotImplementedError
 
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
-        """Where each output lives. Default: one fresh output."""
+        """The memory of each output. Default: one fresh output."""
         return (FRESH,)
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved | None:
-        """What autograd keeps of a call in training, whose result needs a gradient. Default: ``keeps``.
+        """The tensors that autograd saves in a training call whose output needs a gradient. Default: ``keeps``.
 
         Args:
             needs: for each input, whether it needs a gradient.
-            kernels: whose.
+            kernels: the backend.
 
         Returns:
-            None if it is not known: a memory report names the op.
+            None if they are unknown; a memory report names the op.
         """
         return self.keeps
 
     def gradient_in_result(self, inputs: Tensors, outputs: Tensors) -> tuple[bool, ...]:
-        """For each input, whether its gradient lies in that of the only result, so that backward allocates nothing.
+        """For each input, whether its gradient lies in the memory of the output's, so that backward allocates none.
 
-        Default: where the result is a view of all elements of the first input. A view of a part gets zeros around it.
+        Default: True if the output is a view of all elements of the first input. The gradient of a partial view is
+        copied into zeros.
         """
         view = self.placement(inputs, True)[0].kind == "view"
         return tuple([view and x.elements == outputs[0].elements for x in inputs])
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
-        """Most bytes that a call holds at once beside its inputs, outputs and weights, where no gradient is wanted.
+        """Peak bytes of the temporary tensors of a call without gradients, beside inputs, outputs and weights.
 
-        These are values that PyTorch makes on the way; workspaces inside a kernel are not among them. Default: 0.
+        Workspaces inside a kernel are not included. Default: 0.
         """
         return 0
 
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
-        """Bytes of the inputs that are read, weights not included. Default: all of every input."""
+        """Bytes that are read from the inputs, without weights. Default: all bytes of every input."""
         return sum(tensor.bytes for tensor in inputs)
 
     def weights_read(self, inputs: Tensors, weight_bytes: int) -> int:
-        """Bytes of the weights and buffers that are read, of ``weight_bytes`` in all. Default: all."""
+        """Bytes that are read from the weights and buffers, out of ``weight_bytes``. Default: all."""
         return weight_bytes
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        """Kernels that eager PyTorch starts for it on CUDA; a library call counts as one. Default: 1."""
+        """Kernels that eager PyTorch launches on CUDA; a library call counts as one. Default: 1."""
         return 1
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        """How positions of the output depend on positions of the input."""
+        """The input positions on which an output position depends. Default: the same position."""
         return POINT
 
     def connection_count(self, inputs: Tensors, outputs: Tensors) -> int:
-        """Connections as LeCun counts them: every weighted input of every output, and its bias."""
+        """Connections as LeCun et al. 1998 count them: for each output, its weighted inputs and its bias."""
         return self.macs(inputs, outputs) + self.work(inputs, outputs, False).get("bias", 0)
 
     def warnings(self, inputs: Tensors) -> tuple[str, ...]:
-        """What a user should know although it is no error."""
+        """Sentences about the layer that the user should know, although it is valid."""
         return ()
 
     def training_warnings(self, inputs: Tensors) -> tuple[str, ...]:
-        """What a user should know who wants to train."""
+        """Sentences about the layer that the user should know before training."""
         return ()
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
-        """The arithmetic of the output shape, the parameters and the MACs with the numbers filled in."""
+        """The arithmetic of the output shape, parameters and MACs, as formulas with the numbers substituted."""
         return ()
 
     def to_torch(self) -> Any:
-        """The bound op as a PyTorch module (``torch.nn.Module``), made on PyTorch's default device.
+        """The bound op as a PyTorch module (``torch.nn.Module``) on PyTorch's default device.
 
-        Its ``forward`` takes the node's inputs one by one and returns a tensor or a tuple of tensors. Its own
-        parameters and buffers have the names and shapes of ``weights()``. It is built from the fields alone and asks
-        none of the rules above, so that PyTorch is an independent check on them. It works on any device, in training
-        and evaluation. Default: what ``nn_class`` or ``method`` says.
+        Its ``forward`` takes the node's inputs as separate arguments and returns a tensor or a tuple of tensors. Its
+        parameters and buffers have the names and shapes of ``weights()``. It is built from the fields alone and calls
+        none of the rules above, so that PyTorch is an independent check of them. It works on any device, in training
+        and evaluation. Default: ``nn_class`` or ``method``.
         """
         from .torch_modules import layers
 
@@ -265,7 +269,7 @@ class Op(msgspec.Struct, frozen=True, gc=False):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One op inside a composite: ``inputs`` are ("input", k) or (name of an earlier part, output)."""
+    """One op of a composite: each of ``inputs`` is ("input", k) or (name of an earlier part, number of its output)."""
 
     name: str
     op: Op
@@ -273,12 +277,12 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Composite(Op, frozen=True, gc=False):
-    """An op that is written as one layer and executed as several: it has parts in place of rules."""
+    """An op that a spec writes as one layer and that runs as several ops: it defines parts in place of rules."""
 
-    keeps = NOTHING  # its parts do
+    keeps = NOTHING  # its parts declare what they save
 
     def parts(self, inputs: Tensors) -> tuple[Part, ...]:
-        """The ops that it stands for, in order of execution; the last one gives the output."""
+        """The ops that replace it, in execution order; the output of the last one is the output."""
         raise NotImplementedError
 
     def outputs(self, inputs: Tensors) -> Tensors:
@@ -297,25 +301,25 @@ OpClass = TypeVar("OpClass", bound=type[Op])
 
 
 def register(cls: OpClass) -> OpClass:
-    """Class decorator: enter an op under its ``op`` name.
+    """Class decorator that registers an op under its ``op`` name.
 
     Raises:
-        TypeError: if the name is taken; if the class has no PyTorch module, or no rule for ``outputs``, ``work`` or
-            what autograd keeps; or if ``inferred_fields`` names a field that it does not have.
+        TypeError: the name is taken; the class has no PyTorch module, or no rule for ``outputs``, ``work`` or the
+            tensors that autograd saves; or ``inferred_fields`` names a field that the class does not have.
     """
     for rule in ("outputs", "work"):
         if getattr(cls, rule) is getattr(Op, rule):
-            raise TypeError(f"{cls.__name__} has no rule {rule!r}; an op that costs nothing says so in code")
+            raise TypeError(f"{cls.__name__} has no rule {rule!r}; an op without cost must define it too")
     if cls.keeps is None and cls.saved is Op.saved:
-        raise TypeError(f"{cls.__name__} does not say what autograd keeps: it needs keeps, or a rule 'saved'")
+        raise TypeError(f"{cls.__name__} does not declare what autograd saves: it needs keeps, or a rule 'saved'")
     if cls.to_torch is Op.to_torch and not (cls.nn_class or cls.method):
         raise TypeError(
             f"{cls.__name__} has no PyTorch module: it needs an nn_class, a method, or a to_torch of its own"
         )
     if not set(cls.inferred_fields) <= set(cls.__struct_fields__):
-        raise TypeError(f"{cls.__name__} lacks some of its inferred_fields {cls.inferred_fields}")
+        raise TypeError(f"{cls.__name__} has no field for some of its inferred_fields {cls.inferred_fields}")
     if cls.op in REGISTRY:
-        raise TypeError(f"an op {cls.op!r} is registered already: {REGISTRY[cls.op].__name__}")
+        raise TypeError(f"op {cls.op!r} is already registered: {REGISTRY[cls.op].__name__}")
     REGISTRY[cls.op] = cls
     return cls
 
@@ -324,7 +328,7 @@ def make(name: str, fields: Mapping[str, object]) -> Op:
     """An op from its name and fields.
 
     Raises:
-        OpError: unknown op or field, missing field, wrong type or size.
+        OpError: unknown op or field, missing field, wrong type, or a value out of range.
     """
     cls = REGISTRY.get(name)
     if cls is None:
@@ -344,27 +348,27 @@ def make(name: str, fields: Mapping[str, object]) -> Op:
 
 def unknown_field(cls: type[Op], field: str) -> str:
     """The message for a field that an op does not have."""
-    known = cls.__struct_fields__
-    allowed = f"allowed: {', '.join(known)}" if known else "it has no fields"
-    return f"{cls.op} has no field {field!r}{nearest(field, known)} ({allowed})"
+    fields = cls.__struct_fields__
+    allowed = f"allowed: {', '.join(fields)}" if fields else "it has no fields"
+    return f"{cls.op} has no field {field!r}{nearest(field, fields)} ({allowed})"
 
 
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list", "str": "a text"}
 
 
 def _readable(message: str, cls: type[Op], fields: Mapping[str, object]) -> str:
-    """msgspec's 'Expected `int` >= 1, got `str` - at `$.kernel_size`' in plain words, field and value first."""
+    """msgspec's 'Expected `int` >= 1, got `str` - at `$.kernel_size`', rewritten to begin with field and value."""
     problem, _, path = message.partition(" - at `$.")
     field = re.split(r"[`.\[]", path)[0]
-    shown = f"{cls.op}: {field} is {as_written(fields.get(field))}"
+    value = f"{cls.op}: {field} is {as_written(fields.get(field))}"
     if problem.startswith("Invalid enum value"):
-        known = _texts(next(known.type for known in msgspec.structs.fields(cls) if known.name == field))
-        return f"{shown}, expected {', '.join(known)}{nearest(str(fields[field]), known)}"
+        choices = _texts(next(each.type for each in msgspec.structs.fields(cls) if each.name == field))
+        return f"{value}, expected {', '.join(choices)}{nearest(str(fields[field]), choices)}"
     kinds, _, bounds = problem.partition(", got ")[0].removeprefix("Expected `").partition("`")
-    return f"{shown}, expected {' or '.join(_KINDS.get(kind, kind) for kind in kinds.split(' | '))}{bounds}"
+    return f"{value}, expected {' or '.join(_KINDS.get(kind, kind) for kind in kinds.split(' | '))}{bounds}"
 
 
 def _texts(kind: object) -> list[str]:
-    """The texts that a field's type allows."""
+    """The strings that the type of a field allows."""
     inner = get_args(kind)
     return [text for part in inner for text in ([part] if isinstance(part, str) else _texts(part))]

@@ -1,4 +1,7 @@
-"""Normalisation of channels, with running statistics. Source: PyTorch's nn.BatchNorm*, InstanceNorm*."""
+"""Normalisation of each channel: batch and instance norm. Source: nn.BatchNorm*, nn.InstanceNorm*.
+
+Norms without running statistics are in ``norm.py``.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ from .windows import need_rank
 
 
 class _ChannelNorm(AffineNorm, frozen=True):
-    """Normalisation of each channel of (N, C, *spatial), with running statistics that replace the input's own in eval.
+    """Normalisation of each channel of (N, C, *spatial), which can track running statistics.
 
-    Statistics are taken in training, and in eval where none are tracked.
+    The statistics of the input are computed in training, and in evaluation if none are tracked.
     """
 
     inferred_fields = ("num_features",)
@@ -47,10 +50,10 @@ class _ChannelNorm(AffineNorm, frozen=True):
     def check(self, inputs: Tensors) -> None:
         need_rank(self.op, inputs[0], self.rank)
         if self.num_features not in (None, inputs[0].shape[1]):
-            raise OpError(f"{self.op} was built for {self.num_features} channels, {inputs[0].shape[1]} arrive")
+            raise OpError(f"{self.op} was built for {self.num_features} channels, got {inputs[0].shape[1]}")
 
     def _sets(self, x: Tensor) -> int:
-        """How many means (and variances) there are."""
+        """The number of means, and of variances."""
         raise NotImplementedError
 
     def weights(self) -> tuple[Weight, ...]:
@@ -96,11 +99,11 @@ class _BatchNorm(_ChannelNorm, frozen=True):
         return Saved(inputs=(0,), extra=statistics_of(inputs[0], self._sets(inputs[0])))
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
-        # Their place is taken in evaluation too on the meta device, and nowhere else.
+        # In evaluation only the meta device allocates the batch statistics.
         return 8 * self._sets(inputs[0]) if kernels == "meta" or train or not self.track_running_stats else 0
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        # cuDNN does all in one call; the batch counter is an addition of its own.
+        # One cuDNN call, and in training the addition to num_batches_tracked.
         return 1 + (train and self.track_running_stats)
 
     def training_warnings(self, inputs: Tensors) -> tuple[str, ...]:
@@ -165,12 +168,12 @@ class _InstanceNorm(_ChannelNorm, frozen=True):
         work = super().work(inputs, outputs, train)
         if not (train and self.track_running_stats):
             return work
-        # The running statistics of the images are averaged over the batch.
+        # PyTorch averages the running statistics of the images over the batch.
         batch, channels = inputs[0].shape[:2]
         return {"normalisation": work["normalisation"] + count("mean", 2 * batch * channels, 2 * channels)}
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        # The weight is repeated for the batch, as are the running statistics.
+        # PyTorch repeats the weight and the running statistics for each image.
         x, sets = inputs[0], self._sets(inputs[0])
         repeated = (Tensor((sets,), x.dtype),) * (self.affine + 2 * self.track_running_stats)
         return Saved(inputs=(0,), extra=statistics_of(x, sets) + repeated)
@@ -180,7 +183,7 @@ class _InstanceNorm(_ChannelNorm, frozen=True):
         return 4 * vectors * self._sets(inputs[0])
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        # Batch norm with N*C channels: vectors are repeated for the batch, running ones averaged and copied back.
+        # Batch norm on N*C channels: the vectors are repeated; then the running ones are averaged and copied back.
         tracked = self.track_running_stats
         return 1 + 2 * self.affine + 2 * tracked + 4 * (train and tracked)
 

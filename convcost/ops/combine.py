@@ -1,4 +1,4 @@
-"""Ops on several values, and sums over one: addition and its kin, concatenation, product, mean. Source: PyTorch."""
+"""Ops that combine several inputs: arithmetic, concatenation, matrix product; and scaling. Source: PyTorch."""
 
 from __future__ import annotations
 
@@ -31,64 +31,63 @@ _INTEGERS = ("bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int
 
 
 def counted(key: str, elements: int, groups: int = 0) -> Counts:
-    """The work of ``elements`` values by the table of counts; nothing at all is ``{}``."""
+    """The work on ``elements`` values by row ``key`` of ``PER_ELEMENT``; ``{}`` if it is 0."""
     entry = PER_ELEMENT[key]
     number = entry.count(elements, groups)
     return {entry.kind: number} if number else {}
 
 
 def kind_of(dtype: str) -> int:
-    """0 for truth values, 1 for integers, 2 for floating-point, 3 for complex numbers: what PyTorch promotes by."""
+    """The rank of a dtype in PyTorch's type promotion: 0 bool, 1 integer, 2 floating-point, 3 complex."""
     return int(dtype != "bool") if dtype in _INTEGERS else 3 if dtype.startswith("complex") else 2
 
 
 def promoted(tensors: Tensors) -> str:
-    """The dtype of a result as PyTorch promotes it: that of the highest kind among them, and its widest.
+    """The dtype to which PyTorch promotes ``tensors``: the widest dtype of the highest kind.
 
-    A tensor without dimensions only matters if it is of a higher kind than all others: float32 values and a float64
-    scalar stay float32.
+    A tensor without dimensions counts only if its kind is higher than that of all others: float32 values and a float64
+    scalar give float32.
     """
     dtypes = {tensor.dtype for tensor in tensors}
     if len(dtypes) == 1:
         return dtypes.pop()
-    wide = {tensor.dtype for tensor in tensors if tensor.shape}
-    if wide:
-        highest = max(map(kind_of, wide))
-        # A complex scalar makes floating-point values complex and leaves them as wide as they are.
-        dtypes = wide | {"complex64" if highest == 2 else dtype for dtype in dtypes if kind_of(dtype) > highest}
+    dimensioned = {tensor.dtype for tensor in tensors if tensor.shape}
+    if dimensioned:
+        highest = max(map(kind_of, dimensioned))
+        # A complex scalar makes floating-point values complex but does not widen them.
+        dtypes = dimensioned | {"complex64" if highest == 2 else dtype for dtype in dtypes if kind_of(dtype) > highest}
     return _widest(dtypes)
 
 
 def _widest(dtypes: set[str]) -> str:
     highest = max(map(kind_of, dtypes))
-    found = {dtype for dtype in dtypes if kind_of(dtype) == highest}
+    candidates = {dtype for dtype in dtypes if kind_of(dtype) == highest}
     if highest == 3:
         return "complex128" if dtypes & {"complex128", "float64"} else "complex64"
-    if len(found) == 1:
-        return found.pop()
-    if highest == 2:  # float16 and bfloat16 hold each other's values only in float32
-        return "float64" if "float64" in found else "float32"
-    return "int16" if found == {"uint8", "int8"} else max(found, key=_INTEGERS.index)
+    if len(candidates) == 1:
+        return candidates.pop()
+    if highest == 2:  # float32 is the narrowest dtype that can represent both float16 and bfloat16
+        return "float64" if "float64" in candidates else "float32"
+    return "int16" if candidates == {"uint8", "int8"} else max(candidates, key=_INTEGERS.index)
 
 
 def broadcast(op: str, shapes: tuple[Shape, ...]) -> Shape:
-    """The common shape of several, aligned at their last dimensions. Raises OpError naming the two that clash."""
+    """The shape to which ``shapes`` broadcast. Raises OpError naming two shapes that cannot be broadcast."""
     result = shapes[0]
     for shape in shapes[1:]:
         rank = max(len(result), len(shape))
-        one, other = ((1,) * (rank - len(each)) + each for each in (result, shape))
-        for at, (a, b) in enumerate(zip(one, other, strict=True)):
+        pairs = list(zip(*((1,) * (rank - len(each)) + each for each in (result, shape)), strict=True))
+        for dim, (a, b) in enumerate(pairs):
             if a != b and 1 not in (a, b):
-                counting = "" if len(result) == len(shape) else f" (of {rank}, aligned at the last)"
-                raise OpError(
-                    f"{op}: {times(result)} and {times(shape)} clash in dimension {at}{counting}: {a} and {b}"
-                )
-        result = tuple(b if a == 1 else a for a, b in zip(one, other, strict=True))
+                aligned = "" if len(result) == len(shape) else f" (of {rank}, aligned at the last)"
+                both = f"{times(result)} and {times(shape)}"
+                raise OpError(f"{op}: {both} cannot be broadcast: dimension {dim}{aligned} is {a} and {b}")
+        result = tuple(b if a == 1 else a for a, b in pairs)
     return result
 
 
 class _Elementwise(Op, frozen=True):
-    """One operation between all inputs, from left to right, which are broadcast to a common shape."""
+    """A binary operation over all inputs, from left to right, broadcast to a common shape."""
 
     arity = (2, None)
     keeps = NOTHING
@@ -133,11 +132,10 @@ class _Arithmetic(_Elementwise, frozen=True):
         if not self.inplace:
             return
         if result.shape != first.shape:
-            raise OpError(
-                f"{self.op}: the result {times(result.shape)} does not fit in place of the first, {times(first.shape)}"
-            )
+            shapes = f"{times(result.shape)} in the first input, {times(first.shape)}"
+            raise OpError(f"{self.op}: inplace cannot store the result {shapes}")
         if kind_of(result.dtype) > kind_of(first.dtype):
-            raise OpError(f"{self.op}: a result of {result.dtype} does not fit in place of {first.dtype}")
+            raise OpError(f"{self.op}: inplace cannot store a {result.dtype} result in {first.dtype}")
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return (inputs[0] if self.inplace else self._result(inputs),)
@@ -147,28 +145,28 @@ class _Arithmetic(_Elementwise, frozen=True):
 
 
 class _Product(_Arithmetic, frozen=True):
-    """A product or quotient: what it keeps of each step from left to right."""
+    """A product or quotient, whose factors autograd saves at each step from left to right."""
 
     quotient: ClassVar[bool] = False
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        kept: set[int] = set()
+        saved_inputs: set[int] = set()
         extra: list[Tensor] = []
         left, needed = inputs[0], needs[0]
         for k, x in enumerate(inputs[1:], 1):
             step = product((left, x), (needed, needs[k]), self.inplace, self.quotient)
             extra += step.extra
-            kept |= {k} & {k * place for place in step.inputs}
-            if 0 in step.inputs:  # the first input, or a product that nobody else sees
-                kept |= {0} if k == 1 else set()
+            saved_inputs |= {k} & {k * place for place in step.inputs}
+            if 0 in step.inputs:  # the first input, or an intermediate product
+                saved_inputs |= {0} if k == 1 else set()
                 extra += [left] if k > 1 else []
             left, needed = self._result((left, x)), needed or needs[k]
-        return Saved(inputs=tuple(sorted(kept)), extra=tuple(extra))
+        return Saved(inputs=tuple(sorted(saved_inputs)), extra=tuple(extra))
 
 
 @register
 class Add(_Arithmetic, frozen=True):
-    """Adds its inputs, broadcast to one shape: the end of a residual block."""
+    """Adds its inputs, broadcast to one shape, as at the end of a residual block."""
 
     op = "add"
 
@@ -178,25 +176,25 @@ class Add(_Arithmetic, frozen=True):
 
 @register
 class Sub(_Arithmetic, frozen=True):
-    """Subtracts from the first input all others, broadcast to one shape."""
+    """Subtracts all other inputs from the first, broadcast to one shape."""
 
     op = "sub"
 
     def gradient_in_result(self, inputs: Tensors, outputs: Tensors) -> tuple[bool, ...]:
-        # What is subtracted gets the negative.
+        # The gradient of a subtracted input is negated, which needs new memory.
         return tuple([not k and x.shape == outputs[0].shape for k, x in enumerate(inputs)])
 
 
 @register
 class Mul(_Product, frozen=True):
-    """Multiplies its inputs, broadcast to one shape: (N, C, H, W) with (N, C, 1, 1) scales channels."""
+    """Multiplies its inputs, broadcast to one shape; (N, C, 1, 1) scales the channels of (N, C, H, W)."""
 
     op = "mul"
 
 
 @register
 class Div(_Product, frozen=True):
-    """Divides the first input by all others, broadcast to one shape; integers give float32."""
+    """Divides the first input by all others, broadcast to one shape; integer inputs give float32."""
 
     op = "div"
     quotient = True
@@ -208,7 +206,7 @@ class Div(_Product, frozen=True):
 
 @register
 class Maximum(_Elementwise, frozen=True):
-    """The largest of its inputs at each place, broadcast to one shape."""
+    """The elementwise maximum of its inputs, broadcast to one shape."""
 
     op = "maximum"
 
@@ -219,7 +217,7 @@ class Maximum(_Elementwise, frozen=True):
 
 @register
 class Concat(Op, frozen=True):
-    """Joins its inputs along ``dim`` (default 1: channels); all other dimensions are equal. Source: torch.cat."""
+    """Concatenates along ``dim`` (default 1: channels); all other dimensions must be equal. Source: torch.cat."""
 
     op = "concat"
     keeps = NOTHING
@@ -237,12 +235,14 @@ class Concat(Op, frozen=True):
             if len(shape) != len(first):
                 clash = f"{len(first)} and {len(shape)} dimensions"
             else:
-                found = (d for d in range(len(first)) if d != at and first[d] != shape[d])
-                if (dim := next(found, None)) is None:
+                unequal = (d for d in range(len(first)) if d != at and first[d] != shape[d])
+                if (dim := next(unequal, None)) is None:
                     continue
-                clash = f"dimension {dim} is {first[dim]} and {shape[dim]}"
+                clash = f"{first[dim]} and {shape[dim]} in dimension {dim}"
             shapes = ", ".join(times(each.shape) for each in inputs)
-            raise OpError(f"{self.op} of {shapes} along dimension {at}: the others must be equal, but {clash}")
+            raise OpError(
+                f"{self.op} of {shapes} along dimension {at}: all other dimensions must be equal, got {clash}"
+            )
 
     def outputs(self, inputs: Tensors) -> Tensors:
         shape = inputs[0].shape
@@ -253,11 +253,11 @@ class Concat(Op, frozen=True):
         return {}
 
     def gradient_in_result(self, inputs: Tensors, outputs: Tensors) -> tuple[bool, ...]:
-        return (True,) * len(inputs)  # each a part of it
+        return (True,) * len(inputs)  # each is a slice of the gradient of the output
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         at = axis(self.op, inputs[0].shape, self.dim)
-        label, formula = ("channels", "C_1 + C_2 + ...") if at == 1 else (f"dimension {at}", "sum of the inputs'")
+        label, formula = ("channels", "C_1 + C_2 + ...") if at == 1 else (f"dimension {at}", "sum over the inputs")
         return (ExplanationStep(label, formula, " + ".join(str(x.shape[at]) for x in inputs), outputs[0].shape[at]),)
 
     def to_torch(self) -> Any:
@@ -271,8 +271,8 @@ class Matmul(Op, frozen=True):
     """Matrix product over the last two dimensions, (..., M, K) times (..., K, N) -> (..., M, N).
 
     ``transpose_b`` takes (..., N, K) as the second, as attention multiplies queries by keys. The leading dimensions
-    are broadcast. ``learned`` says that one of the two is made of parameters alone, which makes it a linear layer: it
-    is booked there. Source: torch.matmul.
+    are broadcast. ``learned`` is true if one operand is computed from parameters only: the product is then reported in
+    the group fc, as a linear layer. Source: torch.matmul.
     """
 
     op = "matmul"
@@ -330,7 +330,7 @@ class Matmul(Op, frozen=True):
 
 @register
 class Scale(Op, frozen=True):
-    """Multiplies every element by the number ``factor``; nothing is learned."""
+    """Multiplies every element by the constant ``factor``."""
 
     op = "scale"
     keeps = NOTHING

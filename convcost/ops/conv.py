@@ -1,4 +1,7 @@
-"""Convolution and transposed convolution in 1, 2 and 3 dimensions. Source: PyTorch's nn.Conv*, arXiv 1603.07285."""
+"""Convolution in 1, 2 and 3 dimensions. Source: PyTorch's nn.Conv*, arXiv 1603.07285.
+
+The arithmetic that it shares with pooling is in ``windows.py``.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ from .windows import (
 
 
 class Convolution(Op, frozen=True):
-    """What a convolution and its transpose share: a bound number of input channels, a bias, and groups."""
+    """Base of convolution and transposed convolution, with the check of channels and groups."""
 
     group = "conv"
     autocast = "low"
@@ -51,21 +54,21 @@ class Convolution(Op, frozen=True):
 
     def _bound_channels(self, x: Tensor, channels: int | None, out_channels: int, groups: int) -> int:
         need_rank(self.op, x, self.rank)
-        arriving = x.shape[1]
-        if channels is not None and channels != arriving:
-            raise OpError(f"{self.op} was built for {channels} input channels, {arriving} arrive")
-        if arriving % groups or out_channels % groups:
+        in_channels = x.shape[1]
+        if channels is not None and channels != in_channels:
+            raise OpError(f"{self.op} was built for {channels} input channels, got {in_channels}")
+        if in_channels % groups or out_channels % groups:
             raise OpError(
-                f"{self.op}: groups {groups} must divide both {arriving} input channels and "
+                f"{self.op}: groups {groups} must divide both {in_channels} input channels and "
                 f"{out_channels} output channels"
             )
-        return arriving
+        return in_channels
 
 
 class _Conv(Convolution, frozen=True):
     """Convolution over (N, C, *spatial) with zero padding.
 
-    ``padding`` is a number, one for each dimension, "same" (stride 1 only) or "valid". ``groups`` = channels makes it
+    ``padding`` is one number, one per dimension, "same" (stride 1 only) or "valid". With ``groups`` = channels it is
     depthwise. ``connections`` lists, for each output channel, the input channels that it reads (LeNet-5's C3).
     """
 
@@ -86,20 +89,20 @@ class _Conv(Convolution, frozen=True):
         if self.connections is not None:
             self._check_connections(channels)
         if self.padding == "same" and any(axis.stride != 1 for axis in self._window):
-            raise OpError(f"{self.op}: padding 'same' needs stride 1, got stride {self.stride}; PyTorch refuses it too")
+            raise OpError(f"{self.op}: padding 'same' requires stride 1, as in PyTorch, got stride {self.stride}")
         return msgspec.structs.replace(self, in_channels=channels)
 
     def _check_connections(self, channels: int) -> None:
         table = self.connections or ()
         if self.groups != 1:
-            raise OpError(f"{self.op}: a connection table and groups {self.groups} exclude each other")
+            raise OpError(f"{self.op}: connections requires groups 1, got groups {self.groups}")
         if len(table) != self.out_channels:
             raise OpError(f"{self.op}: connections has {len(table)} rows for {self.out_channels} output channels")
         for output, row in enumerate(table):
             if not row or len(set(row)) != len(row) or max(row) >= channels:
                 raise OpError(
                     f"{self.op}: connections of output channel {output} are {list(row)}; "
-                    f"each must be one of the {channels} input channels 0 to {channels - 1}, once"
+                    f"expected distinct numbers of the {channels} input channels 0 to {channels - 1}"
                 )
 
     @property
@@ -123,35 +126,35 @@ class _Conv(Convolution, frozen=True):
         return spread(self.kernel_size, self.rank, "kernel_size")
 
     def _pairs(self) -> int:
-        """Connected pairs of an input and an output channel."""
+        """The number of connected pairs of an input and an output channel."""
         if self.connections is not None:
             return sum(map(len, self.connections))
         return (self.in_channels or 0) // self.groups * self.out_channels
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         x = inputs[0]
-        if self.connections is not None:  # the channels of each set of rows are copied side by side
+        if self.connections is not None:  # input channels are copied for each run of equal rows
             sets = [row for row, _ in groupby(self.connections)]
             return Saved(extra=tuple(Tensor((x.shape[0], len(row), *x.shape[2:]), x.dtype) for row in sets))
         uneven = [abs(axis.after - axis.before) for axis in self._window]
         if not any(uneven):
             return INPUT
-        # More padding on one side: that is set around a copy.
-        sizes = (size + more for size, more in zip(x.shape[2:], uneven, strict=True))
+        # PyTorch first copies the input with the extra padding of the wider side.
+        sizes = (size + extra for size, extra in zip(x.shape[2:], uneven, strict=True))
         return Saved(extra=(Tensor((*x.shape[:2], *sizes), x.dtype),))
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
         extra = self.saved(inputs, outputs, (True,), kernels).extra
         if self.connections is None:
             return sum(x.bytes for x in extra)
-        # Set by set: the channels of the set before, those of this one, and the results so far.
+        # At each run of equal rows: the channels of the previous run, those of this one, and the results so far.
         rows = [len(list(rows)) for _, rows in groupby(self.connections)]
         results = [outputs[0].bytes * count // len(self.connections) for count in rows]
-        most = before = made = 0
-        for chosen, result in zip(extra, results, strict=True):
-            most = max(most, before + made + chosen.bytes, made + chosen.bytes + result)
-            before, made = chosen.bytes, made + result
-        return max(most, before + 2 * made) - made
+        peak = previous = finished = 0
+        for channels, result in zip(extra, results, strict=True):
+            peak = max(peak, previous + finished + channels.bytes, finished + channels.bytes + result)
+            previous, finished = channels.bytes, finished + result
+        return max(peak, previous + 2 * finished) - finished
 
     def weights(self) -> tuple[Weight, ...]:
         kernel = self._kernel
@@ -166,14 +169,14 @@ class _Conv(Convolution, frozen=True):
         return batch * prod(spatial) * self._pairs() * prod(self._kernel)
 
     def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
-        # It has no formula for the operator behind padding "same" and "valid".
+        # fvcore has no formula for the operator that runs padding "same" and "valid".
         return 0 if isinstance(self.padding, str) else self.macs(inputs, outputs)
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         return {"bias": outputs[0].elements} if self.bias else {}
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        # cuDNN's convolution is followed by an addition of the bias.
+        # The bias is added after cuDNN's convolution.
         return 1 + self.bias
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
@@ -215,18 +218,18 @@ class _Conv(Convolution, frozen=True):
         return tuple(steps)
 
     def _fit_steps(self, x: Tensor, y: Tensor) -> list[ExplanationStep]:
-        """Where the window does not fit: what is never read, and the paddings with which it would fit."""
+        """If the windows do not end at the edge: the positions never read, and the paddings that avoid this."""
         for size, result, axis in zip(x.shape[2:], y.shape[2:], self._window, strict=True):
             if (size + axis.before + axis.after - axis.extent) % axis.stride == 0:
                 continue
-            missed = unread(size, axis, result)
-            reason = "" if missed else "padding only"
-            fits = fitting_paddings(size, axis.extent, axis.stride)
-            would = ", ".join(map(str, fits)) or "none"
-            wanted = f"({size} + 2P - {axis.extent}) % {axis.stride} = 0" + ("" if fits else " for no P")
+            unread_positions = unread(size, axis, result)
+            reason = "" if unread_positions else "padding only"
+            paddings = fitting_paddings(size, axis.extent, axis.stride)
+            condition = f"({size} + 2P - {axis.extent}) % {axis.stride} = 0" + ("" if paddings else " for no P")
+            value = ", ".join(map(str, paddings)) or "none"
             return [
-                ExplanationStep("never read at the end", "N - last position read", reason, missed),
-                ExplanationStep("paddings that fit", "(N + 2P - K) % S = 0", wanted, would, ""),
+                ExplanationStep("never read at the end", "N - last position read", reason, unread_positions),
+                ExplanationStep("paddings that fit", "(N + 2P - K) % S = 0", condition, value, ""),
             ]
         return []
 

@@ -24,9 +24,9 @@ from .windows import spread
 
 
 class _ConvTranspose(Convolution, frozen=True):
-    """Transposed convolution: each input position spreads a kernel over the output.
+    """Transposed convolution: each input position adds a scaled kernel to the output.
 
-    Its multiply-accumulates count over the *input* positions, since every input value meets every kernel value once.
+    Its multiply-accumulates are counted over *input* positions: each input value is multiplied by every kernel value.
     """
 
     abbreviation = "up_conv"
@@ -74,7 +74,7 @@ class _ConvTranspose(Convolution, frozen=True):
         self._bound_channels(inputs[0], self.in_channels, self.out_channels, self.groups)
         if min(self._spatial(inputs[0])) < 1:
             result = "x".join(map(str, self._spatial(inputs[0])))
-            raise OpError(f"{self.op}: the output would be {result}; padding {self.padding} removes all of it")
+            raise OpError(f"{self.op}: the output would be {result}; padding {self.padding} is too large")
 
     def outputs(self, inputs: Tensors) -> Tensors:
         x = inputs[0]

@@ -1,4 +1,4 @@
-"""Learned values that are looked up, added or multiplied with: embeddings, tokens, layer scale."""
+"""Layers that look up, prepend, add or multiply by learned values: embeddings, tokens, layer scale."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from .layout import axis
 
 @register
 class Embedding(Op, frozen=True):
-    """A row of a table for each index: integers (N, ...) -> (N, ..., embedding_dim). Source: nn.Embedding.
+    """Looks up a row of a table for each index: integers (N, ...) -> (N, ..., embedding_dim). Source: nn.Embedding.
 
-    Only the rows that are selected are read, and the indices.
+    Only the indices and the selected rows are read.
     """
 
     op = "embedding"
@@ -45,7 +45,7 @@ class Embedding(Op, frozen=True):
 
     def check(self, inputs: Tensors) -> None:
         if inputs[0].dtype not in ("int64", "int32"):
-            raise OpError(f"{self.op} looks up integers (int64 or int32), got {inputs[0].dtype}")
+            raise OpError(f"{self.op} needs integers (int64 or int32), got {inputs[0].dtype}")
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return (Tensor((*inputs[0].shape, self.embedding_dim)),)
@@ -66,10 +66,10 @@ class Embedding(Op, frozen=True):
 
 @register
 class Parameter(Op, frozen=True):
-    """A learned tensor of ``shape`` as a value, without input: no batch dimension is added. Source: nn.Parameter.
+    """A learned tensor of ``shape`` as a value; it has no inputs and no batch dimension. Source: nn.Parameter.
 
-    Its output is the weight itself: a view of input -1, which stands for the weight. ``feeds`` is the group that its
-    scalars are booked in: that of the convolutions or linear layers whose weight is made from it, if there are such.
+    The output is the weight itself: a view of input -1, which denotes the weight. ``feeds`` is the group in which its
+    parameters are reported: that of the convolutions or linear layers whose weight is computed from it, if any.
     """
 
     op = "parameter"
@@ -96,7 +96,7 @@ class Parameter(Op, frozen=True):
         return (Placement("view", -1),)
 
     def weights_read(self, inputs: Tensors, weight_bytes: int) -> int:
-        return 0  # by the op that takes it as an input
+        return 0  # the op that takes it as an input reads it
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         return 0
@@ -116,7 +116,7 @@ class Parameter(Op, frozen=True):
 
 
 def _tokens(op: str, x: Tensor) -> tuple[int, int]:
-    """L and C of (N, L, C)."""
+    """L and C of (N, L, C). Raises OpError for any other shape or dtype."""
     if len(x.shape) != 3:
         raise OpError(f"{op} needs (N, tokens, width), got {len(x.shape)} dimensions: {times(x.shape)}")
     if x.dtype not in FLOATING:
@@ -126,11 +126,11 @@ def _tokens(op: str, x: Tensor) -> tuple[int, int]:
 
 @register
 class ClassToken(Op, frozen=True):
-    """Sets one learned token before the others: (N, L, C) -> (N, L + 1, C). Source: arXiv 2010.11929."""
+    """Prepends one learned token: (N, L, C) -> (N, L + 1, C). Source: arXiv 2010.11929."""
 
     op = "class_token"
     keeps = NOTHING
-    autocast = "float32"  # its weight stays float32, and so the result is promoted
+    autocast = "float32"  # its weight stays float32, which promotes the result
     inferred_fields = ("embed_dim",)
 
     embed_dim: Positive | None = None
@@ -142,7 +142,7 @@ class ClassToken(Op, frozen=True):
     def check(self, inputs: Tensors) -> None:
         width = _tokens(self.op, inputs[0])[1]
         if self.embed_dim not in (None, width):
-            raise OpError(f"{self.op} was built for width {self.embed_dim}, {width} arrive")
+            raise OpError(f"{self.op} was built for width {self.embed_dim}, got {width}")
 
     def outputs(self, inputs: Tensors) -> Tensors:
         batch, tokens, width = inputs[0].shape
@@ -169,14 +169,14 @@ class ClassToken(Op, frozen=True):
 
 @register
 class PositionEmbedding(Op, frozen=True):
-    """Adds a learned (1, L, C) to (N, L, C). Source: arXiv 2010.11929.
+    """Adds a learned tensor (1, L, C) to (N, L, C). Source: arXiv 2010.11929.
 
-    It is built for L tokens, and so for one resolution.
+    L is fixed when the op is built, so the network accepts one resolution only.
     """
 
     op = "position_embedding"
     keeps = NOTHING
-    autocast = "float32"  # its weight stays float32, and so the result is promoted
+    autocast = "float32"  # its weight stays float32, which promotes the result
     inferred_fields = ("tokens", "embed_dim")
 
     tokens: Positive | None = None
@@ -189,9 +189,9 @@ class PositionEmbedding(Op, frozen=True):
     def check(self, inputs: Tensors) -> None:
         tokens, width = _tokens(self.op, inputs[0])
         if self.tokens not in (None, tokens):
-            raise OpError(f"{self.op} was built for {self.tokens} tokens, {tokens} arrive")
+            raise OpError(f"{self.op} was built for {self.tokens} tokens, got {tokens}")
         if self.embed_dim not in (None, width):
-            raise OpError(f"{self.op} was built for width {self.embed_dim}, {width} arrive")
+            raise OpError(f"{self.op} was built for width {self.embed_dim}, got {width}")
 
     def outputs(self, inputs: Tensors) -> Tensors:
         return (inputs[0],)
@@ -214,14 +214,14 @@ class PositionEmbedding(Op, frozen=True):
 
 @register
 class LayerScale(Op, frozen=True):
-    """Multiplies dimension ``dim`` (default 1: channels) by learned factors that begin at ``init``.
+    """Multiplies along dimension ``dim`` (default 1: channels) by learned factors, initialised to ``init``.
 
-    ``shape`` is that of the factors, (C, 1, 1) for (N, C, H, W), bound when it is built. Source: arXiv 2103.17239.
+    ``shape``, that of the factors, is inferred: (C, 1, 1) for (N, C, H, W). Source: arXiv 2103.17239.
     """
 
     op = "layer_scale"
     keeps = INPUT
-    autocast = "float32"  # its weight stays float32, and so the result is promoted
+    autocast = "float32"  # its weight stays float32, which promotes the result
 
     init: float = 1e-6
     dim: int = 1
@@ -230,7 +230,7 @@ class LayerScale(Op, frozen=True):
     def _shape(self, x: Tensor) -> Shape:
         at = axis(self.op, x.shape, self.dim)
         if at == 0:
-            raise OpError(f"{self.op}: dimension 0 of {times(x.shape)} is the batch and cannot be scaled")
+            raise OpError(f"{self.op}: dim 0 of {times(x.shape)} is the batch, which cannot be scaled")
         return (x.shape[at], *(1,) * (len(x.shape) - 1 - at))
 
     def bind(self, inputs: Tensors) -> Op:
@@ -241,7 +241,7 @@ class LayerScale(Op, frozen=True):
         shape = self._shape(inputs[0])
         if self.shape not in (None, shape):
             raise OpError(
-                f"{self.op} was built with factors of {times(self.shape or ())}, what arrives needs {times(shape)}"
+                f"{self.op} was built with factors of shape {times(self.shape or ())}, the input needs {times(shape)}"
             )
 
     def outputs(self, inputs: Tensors) -> Tensors:

@@ -1,7 +1,8 @@
-"""What elementary operations cost: the one table of every count that is not a multiply-accumulate.
+"""The table of elementary operations per element: every count that is not a multiply-accumulate.
 
 An addition, subtraction, multiplication, division, comparison, exp, log, sqrt, erf or power of one element is one
-FLOP. Sign changes, copies and moves are none. A reduction of n values is n - 1 operations.
+FLOP. Sign changes, copies and moves count as 0. A reduction of n values is n - 1 operations.
+An op that computes has its row here and refers to it in its rule ``work``.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import msgspec
 
 KINDS: tuple[str, ...] = ("bias", "normalisation", "activation", "pooling", "elementwise")
-"""What the operations are for; the keys of an op's ``work``."""
+"""The purposes of operations; the keys of an op's ``work``."""
 
 Operations = tuple[tuple[str, int], ...]
 
 
 class PerElement(msgspec.Struct, frozen=True, gc=False):
-    """The cost of an op per element, and once per group of elements where it works on groups (rows, windows, channels).
+    """The cost of an op per element, and ``once`` per group of elements (a row, a window, a channel).
 
-    ``once`` is -1 where a reduction of n values needs only n - 1 operations.
+    An entry of -1 in ``once`` makes a reduction of n values n - 1 operations.
     """
 
     kind: str
@@ -83,7 +84,7 @@ PER_ELEMENT: dict[str, PerElement] = {
     ),
     "hardsigmoid": _activation("min(max(x + 3, 0), 6)/6", ("add", 1), ("compare", 2), ("divide", 1)),
     "hardswish": _activation("x*hardsigmoid(x)", ("add", 1), ("compare", 2), ("divide", 1), ("multiply", 1)),
-    # Activations on groups: once per row, once per output.
+    # Activations on groups: softmax once per row, maxout once per output.
     "softmax": _activation(
         "exp(x - max)/sum(exp(x - max))",
         ("compare", 1), ("subtract", 1), ("exp", 1), ("add", 1), ("divide", 1),
@@ -95,7 +96,7 @@ PER_ELEMENT: dict[str, PerElement] = {
         once=(("compare", -1), ("add", -1), ("log", 1)),
     ),
     "maxout": _activation("max of the pieces", ("compare", 1), once=(("compare", -1),)),
-    # Pooling, per value in a window and once per window. Padding counts as values.
+    # Pooling, per value in a window and once per window. Padding is counted as values.
     "max_pool": PerElement("pooling", "max of the window", (("compare", 1),), (("compare", -1),)),
     "avg_pool": PerElement("pooling", "sum of the window / its size", (("add", 1),), (("add", -1), ("divide", 1))),
     "subsample2d": PerElement("pooling", "w*sum of the window", (("add", 1),), (("add", -1), ("multiply", 1))),
@@ -124,7 +125,7 @@ PER_ELEMENT: dict[str, PerElement] = {
         "x/(k + alpha*(sum(x*x)/size))^beta", ("add", 1),
         once=(("multiply", 1), ("add", -1), ("divide", 1), ("multiply", 1), ("add", 1), ("power", 1), ("divide", 1)),
     ),
-    # Elementwise; a sum or mean once per output, dropout once per mask value. Several inputs: for each after the first.
+    # Elementwise, for each input after the first; sums and means once per output, dropout once per mask value.
     "add": _binary("a + b", "add"),
     "sub": _binary("a - b", "subtract"),
     "mul": _binary("a*b", "multiply"),
@@ -172,7 +173,7 @@ POINTWISE: dict[str, int] = {
     **dict.fromkeys(("silu", "hardswish", "hardsigmoid"), 4),
     **dict.fromkeys(("tanh", "gelu"), 5),
 }  # fmt: skip
-"""Operations on one element of PyTorch's pointwise operators without a class here; one that is not named counts 1."""
+"""Operations per element of PyTorch's pointwise operators that have no class here; operators not listed count 1."""
 
 REDUCING: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("sum", "amax", "amin", "max", "min", "argmax", "argmin", "prod", "all", "any", "nansum"), (1, -1)),
@@ -188,5 +189,5 @@ REDUCING: dict[str, tuple[int, int]] = {
     "linalg_vector_norm": (2, 0),
     "logcumsumexp": (3, 0),
 }
-"""Operations of PyTorch's reductions, per value that enters and per result: var takes 2 additions, a subtraction and a
-multiplication for each of n values; n - 1 additions and a division make a mean."""
+"""Operations of PyTorch's reductions, per input value and per result: var takes 2 additions, a subtraction and a
+multiplication for each of n values; a mean takes n - 1 additions and a division."""

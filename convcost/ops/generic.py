@@ -1,7 +1,7 @@
-"""PyTorch's operators as they were called, where a class of its own would say no more: what a capture keeps.
+"""Ops for the operators of a captured network that have no class of their own.
 
-Each holds the operator's name, its arguments ("$0" stands for the first input) and, where no rule gives them, the
-shapes that it had. Source: PyTorch's native_functions.yaml, whose tags say what is pointwise and what reduces.
+Each holds the operator's name, its arguments ("$0" is the first input) and, if no rule computes them, the recorded
+output shapes. Source: PyTorch's native_functions.yaml, whose tags mark pointwise operators and reductions.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from .flop_counts import POINTWISE, REDUCING
 from .saved_tensors import by_function, indices
 
 Argument = Any
-"""None, a truth value, a number, a text ("$0": the first input; "torch.int64": a dtype), or a tuple of such."""
+"""None, a bool, a number, a string ("$0": the first input; "torch.int64": a dtype), or a tuple of these."""
 
 
 class _Called(Op, frozen=True, kw_only=True):
-    """An operator and its arguments; ``keywords`` are pairs of a name and a value."""
+    """A call of an operator; ``keywords`` are pairs of a name and a value."""
 
     arity = (0, None)
 
@@ -46,7 +46,7 @@ class _Called(Op, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """``add`` of ``aten.add_.Tensor``."""
+        """The short name of the operator: ``add`` for ``aten.add_.Tensor``."""
         return self.function.partition(".")[2].partition(".")[0].strip("_")
 
     def to_torch(self) -> Any:
@@ -62,7 +62,7 @@ class _Called(Op, frozen=True, kw_only=True):
 
 
 class _Recorded(_Called, frozen=True, kw_only=True):
-    """An operator whose outputs are known from a call; a dtype "" follows the inputs as PyTorch promotes them."""
+    """An operator with recorded outputs; a dtype of "" is the dtype to which PyTorch promotes the inputs."""
 
     results: tuple[Tensor, ...]
     places: ClassVar[Placement] = FRESH
@@ -78,10 +78,10 @@ class _Recorded(_Called, frozen=True, kw_only=True):
 
 
 class _Pointwise(_Called, frozen=True, kw_only=True):
-    """One function of the elements at the same place of all inputs, which are broadcast to a common shape.
+    """A pointwise function of all inputs, broadcast to a common shape.
 
-    A result ``dtype`` "" is what PyTorch promotes the inputs to. An operation on one element counts as in the table of
-    counts; one that is not listed there counts 1.
+    A result ``dtype`` of "" is the dtype to which PyTorch promotes the inputs. Operations per element are those of
+    ``POINTWISE``, 1 if the operator is not listed.
     """
 
     arity = (1, None)
@@ -107,7 +107,7 @@ class _Pointwise(_Called, frozen=True, kw_only=True):
 
 @register
 class Elementwise(_Pointwise, frozen=True, kw_only=True):
-    """A function of each element, of one or several inputs that are broadcast to one shape."""
+    """A pointwise function of one or more inputs, broadcast to one shape."""
 
     op = "elementwise"
     within_attention = True
@@ -115,7 +115,7 @@ class Elementwise(_Pointwise, frozen=True, kw_only=True):
 
 @register
 class Compare(_Pointwise, frozen=True, kw_only=True):
-    """A truth value for each element, of inputs that are broadcast to one shape."""
+    """A pointwise comparison of inputs broadcast to one shape; its result is bool."""
 
     op = "compare"
 
@@ -124,27 +124,29 @@ class Compare(_Pointwise, frozen=True, kw_only=True):
 
 @register
 class Reduce(_Recorded, frozen=True, kw_only=True):
-    """One value from many: amax, var, norm, argmax, cumsum and their kin, counted as in the table of counts."""
+    """A reduction or scan such as amax, var, norm, argmax or cumsum."""
 
     op = "reduce"
     arity = (1, None)
 
     def check(self, inputs: Tensors) -> None:
         if self.name not in REDUCING or not self.results:
-            known = f"one of {', '.join(REDUCING)}{nearest(self.name, REDUCING)}"
-            raise OpError(f"{self.function!r} is no reduction with a result that is counted: {known}")
-        made = self.results[0].elements
-        if REDUCING[self.name][1] < 0 and made > inputs[0].elements:
-            raise OpError(f"{self.function} made {made} values, and gets no more than {inputs[0].elements}")
+            supported = f"{', '.join(REDUCING)}{nearest(self.name, REDUCING)}"
+            raise OpError(f"{self.function!r} is not a supported reduction with a result; supported: {supported}")
+        elements = self.results[0].elements
+        if REDUCING[self.name][1] < 0 and elements > inputs[0].elements:
+            raise OpError(
+                f"{self.function} has {elements} result values, more than the {inputs[0].elements} of its input"
+            )
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
-        each, once = REDUCING[self.name]
-        return {"elementwise": each * inputs[0].elements + once * outputs[0].elements}
+        per_input, per_output = REDUCING[self.name]
+        return {"elementwise": per_input * inputs[0].elements + per_output * outputs[0].elements}
 
 
 @register
 class View(_Recorded, frozen=True, kw_only=True):
-    """The same memory read in another way: expand, strided slices, diagonals."""
+    """A view of the input: expand, strided slices, diagonals."""
 
     op = "view"
     arity = (1, None)
@@ -163,7 +165,7 @@ class View(_Recorded, frozen=True, kw_only=True):
 
 @register
 class Contiguous(Op, frozen=True):
-    """A copy of a value in the order of its dimensions: any shape -> the same shape. Source: Tensor.contiguous."""
+    """A contiguous copy: any shape -> the same shape. Source: Tensor.contiguous."""
 
     op = "contiguous"
     keeps = NOTHING
@@ -186,7 +188,7 @@ class Contiguous(Op, frozen=True):
 
 @register
 class Cast(Op, frozen=True):
-    """A copy of a value in another ``dtype``: any shape -> the same shape. Source: Tensor.to."""
+    """A copy with another ``dtype``: any shape -> the same shape. Source: Tensor.to."""
 
     op = "cast"
     keeps = NOTHING
@@ -208,18 +210,18 @@ class Cast(Op, frozen=True):
 
 @register
 class Copy(_Recorded, frozen=True, kw_only=True):
-    """Values moved and not changed: repeat, flip, pad, stack."""
+    """Copies or moves values without changing them: repeat, flip, pad, stack."""
 
     op = "copy"
     within_attention = True
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        return by_function(self.name, False, inputs, outputs, needs) or NOTHING  # values moved
+        return by_function(self.name, False, inputs, outputs, needs) or NOTHING
 
 
 @register
 class Index(_Recorded, frozen=True, kw_only=True):
-    """Values picked or placed by integer indices: index, gather, scatter. What it picks is read, and the indices."""
+    """Reads or writes values at integer indices: index, gather, scatter. Selected values and indices are read."""
 
     op = "index"
     arity = (1, None)
@@ -234,7 +236,7 @@ class Index(_Recorded, frozen=True, kw_only=True):
 
 @register
 class Sort(_Recorded, frozen=True, kw_only=True):
-    """Values in order: sort, topk, median. It counts ceil(log2 n) comparisons for each of n values in a row."""
+    """Sorts or selects by order: sort, topk, median. Counts ceil(log2 n) comparisons per value in rows of n values."""
 
     op = "sort"
     arity = (1, None)
@@ -242,7 +244,7 @@ class Sort(_Recorded, frozen=True, kw_only=True):
     row: NonNegative
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
-        return 8 * inputs[0].elements if self.name == "msort" else 0  # indices, which it does not give
+        return 8 * inputs[0].elements if self.name == "msort" else 0  # msort computes indices but does not return them
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         comparisons = inputs[0].elements * max(self.row - 1, 0).bit_length()
@@ -251,7 +253,7 @@ class Sort(_Recorded, frozen=True, kw_only=True):
 
 @register
 class Write(_Recorded, frozen=True, kw_only=True):
-    """Values written over the first input's: copy_, fill_, zero_, index_put_, random fills."""
+    """Overwrites the first input: copy_, fill_, zero_, index_put_, random fills."""
 
     op = "write"
     arity = (1, None)
@@ -266,7 +268,7 @@ class Write(_Recorded, frozen=True, kw_only=True):
 
 @register
 class Create(_Recorded, frozen=True, kw_only=True):
-    """A value from nothing: zeros, arange, random numbers."""
+    """Creates a tensor: zeros, arange, random numbers."""
 
     op = "create"
     passes_gradient = False
@@ -283,7 +285,7 @@ class Create(_Recorded, frozen=True, kw_only=True):
     def to_torch(self) -> Any:
         if self.arguments or self.name not in ("to", "to_copy"):
             return super().to_torch()
-        # A value that the host had computed was sent to where the network is; what it was is not known.
+        # A tensor that was computed on the host and copied to the device; its values are not recorded.
         from .torch_modules.operator_calls import Sent
 
         return Sent(self.results[0].shape, self.results[0].dtype)
@@ -291,7 +293,7 @@ class Create(_Recorded, frozen=True, kw_only=True):
 
 @register
 class Constant(Op, frozen=True):
-    """A value that exists before the network runs and belongs to no layer: neither parameter nor buffer."""
+    """A tensor that exists before the network runs and is neither a parameter nor a buffer."""
 
     op = "constant"
     arity = (0, 0)
@@ -316,7 +318,7 @@ class Constant(Op, frozen=True):
         return UNKNOWN
 
     def weights_read(self, inputs: Tensors, weight_bytes: int) -> int:
-        return 0  # by the op that takes it as an input
+        return 0  # the op that takes it as an input reads it
 
     def to_torch(self) -> Any:
         from .torch_modules.operator_calls import Kept
@@ -326,9 +328,9 @@ class Constant(Op, frozen=True):
 
 @register
 class Buffer(Constant, frozen=True):
-    """A tensor that a module keeps and does not learn, as a value. Source: nn.Module.register_buffer.
+    """A buffer of a module, used as a value. Source: nn.Module.register_buffer.
 
-    ``feeds`` is the group that it is booked in: that of the layers whose weight it is, if there are such.
+    ``feeds`` is the group in which it is reported: that of the layers whose weight it is, if any.
     """
 
     op = "buffer"
@@ -350,7 +352,7 @@ class Buffer(Constant, frozen=True):
 
 @register
 class Operator(_Recorded, frozen=True, kw_only=True):
-    """An operator that a registered rule counts: see ``convcost.operator_rule``."""
+    """An operator counted by a registered rule: see ``convcost.operator_rule``."""
 
     op = "operator"
 
@@ -364,7 +366,7 @@ class Operator(_Recorded, frozen=True, kw_only=True):
 
     @property
     def uncounted(self) -> str:
-        return f"operator: counted by the rule registered for {self.function}, which it does not know"
+        return f"operator: counted by the rule registered for {self.function}, which this counter does not use"
 
     def macs(self, inputs: Tensors, outputs: Tensors) -> int:
         return self.mac_count
@@ -375,7 +377,7 @@ class Operator(_Recorded, frozen=True, kw_only=True):
 
 @register
 class Unmodelled(_Recorded, frozen=True, kw_only=True):
-    """An operator without a rule: kept with its shapes, named in the coverage, its work not counted."""
+    """An operator without a rule: its shapes are recorded, the coverage names it, its work is not counted."""
 
     op = "unmodelled"
     modelled = False

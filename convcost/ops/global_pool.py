@@ -1,4 +1,4 @@
-"""Pooling of whole maps to one value. Source: arXiv 1312.4400."""
+"""Global pooling: each channel is reduced to one value. Source: arXiv 1312.4400."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from .pool import Pooling
 
 
 class _GlobalPool(Pooling, frozen=True):
-    taken_by: ClassVar[str]
-    """The method of a tensor that takes it."""
+    reduction: ClassVar[str]
+    """The method of torch.Tensor that computes the result."""
 
     keepdim: bool = True
 
     def check(self, inputs: Tensors) -> None:
         if len(inputs[0].shape) < 3:
-            raise OpError(f"{self.op} needs (N, C, ...) with a dimension to pool, got {times(inputs[0].shape)}")
+            raise OpError(
+                f"{self.op} needs (N, C, ...) with at least one spatial dimension, got {times(inputs[0].shape)}"
+            )
 
     def outputs(self, inputs: Tensors) -> Tensors:
         batch, channels, *spatial = inputs[0].shape
@@ -39,23 +41,23 @@ class _GlobalPool(Pooling, frozen=True):
     def to_torch(self) -> Any:
         from .torch_modules.layers import GlobalPool
 
-        return GlobalPool(self.taken_by, self.keepdim)
+        return GlobalPool(self.reduction, self.keepdim)
 
 
 @register
 class GlobalAvgPool(_GlobalPool, frozen=True):
-    """The mean of each map: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``. Source: arXiv 1312.4400."""
+    """The mean of each channel: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``. arXiv 1312.4400."""
 
     op = "global_avg_pool"
     keeps = NOTHING
     counted = "avg_pool"
-    taken_by = "mean"
+    reduction = "mean"
 
 
 @register
 class GlobalMaxPool(_GlobalPool, frozen=True):
-    """The maximum of each map: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``."""
+    """The maximum of each channel: (N, C, ...) -> (N, C, 1, ...), or (N, C) without ``keepdim``."""
 
     op = "global_max_pool"
     keeps = Saved(inputs=(0,), outputs=(0,))
-    taken_by = "amax"
+    reduction = "amax"

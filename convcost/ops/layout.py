@@ -1,4 +1,4 @@
-"""Ops that only change how a value is read: dimensions joined, split, reordered. Source: PyTorch's views."""
+"""Ops that merge, split or reorder dimensions, mostly as views. Source: PyTorch's views."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from .base import (
     register,
 )
 
-Wanted = Annotated[int, msgspec.Meta(ge=-1)]
+SizeOrInfer = Annotated[int, msgspec.Meta(ge=-1)]
 
 
 def axis(op: str, shape: Shape, dim: int) -> int:
-    """``dim`` counted from the front. Raises OpError where ``shape`` has no such dimension."""
+    """``dim`` as a non-negative index. Raises OpError if ``shape`` has no such dimension."""
     if not -len(shape) <= dim < len(shape):
-        raise OpError(f"{op}: there is no dimension {dim} in {times(shape)}, which has {len(shape)}")
+        raise OpError(f"{op}: there is no dimension {dim} in {times(shape)}, which has {len(shape)} dimensions")
     return dim % len(shape)
 
 
 def fill(op: str, sizes: Shape, elements: int, of: str) -> Shape:
-    """``sizes`` with its one -1 worked out, so that they hold ``elements``; ``of`` names what is divided."""
+    """``sizes`` with -1 replaced so that their product is ``elements``; ``of`` names the reshaped part in messages."""
     if sizes.count(-1) > 1:
         raise OpError(f"{op}: only one size can be inferred (-1), got {times(sizes)}")
     known = prod(size for size in sizes if size != -1)
     if (elements % known if -1 in sizes and known else elements - known) or not known:
-        raise OpError(f"{op}: {of} holds {elements:,} elements, which do not fill {times(sizes)} ({known:,})")
+        raise OpError(f"{op}: {of} has {elements:,} elements, which cannot be reshaped to {times(sizes)} ({known:,})")
     return tuple(elements // known if size == -1 else size for size in sizes)
 
 
 class View(Op, frozen=True):
-    """An op without work: its outputs are views of its input."""
+    """Base of the ops without work, whose outputs are views of the input."""
 
     keeps = NOTHING
     within_attention = True
@@ -57,7 +57,7 @@ class View(Op, frozen=True):
         return (Tensor(self._shape(inputs[0].shape), inputs[0].dtype),)
 
     def _shape(self, shape: Shape) -> Shape:
-        """The output's shape. Raises OpError where the input's does not fit."""
+        """The shape of the output. Raises OpError if the op does not accept the input's shape."""
         raise NotImplementedError
 
     def check(self, inputs: Tensors) -> None:
@@ -78,7 +78,7 @@ class View(Op, frozen=True):
 
 @register
 class Identity(View, frozen=True):
-    """Passes its input on unchanged: a name for a place. Source: nn.Identity."""
+    """Returns its input unchanged. Source: nn.Identity."""
 
     op = "identity"
     nn_class = "Identity"
@@ -89,9 +89,9 @@ class Identity(View, frozen=True):
 
 @register
 class Flatten(View, frozen=True):
-    """Joins the dimensions start_dim to end_dim, by default all but the batch: (N, C, H, W) -> (N, C*H*W).
+    """Merges the dimensions start_dim to end_dim, by default all but the batch: (N, C, H, W) -> (N, C*H*W).
 
-    Counted as a view. PyTorch copies where the value was permuted before; strides are not known here.
+    Counted as a view. PyTorch copies an input that was permuted; strides are not modelled.
     """
 
     op = "flatten"
@@ -128,13 +128,13 @@ class Flatten(View, frozen=True):
 
 @register
 class Unflatten(View, frozen=True):
-    """Splits dimension ``dim`` into ``sizes``, one of them -1 or none: (N, 12, L) -> (N, 3, 4, L). nn.Unflatten."""
+    """Splits dimension ``dim`` into ``sizes``, of which one can be -1: (N, 12, L) -> (N, 3, 4, L). nn.Unflatten."""
 
     op = "unflatten"
     method = "unflatten"
 
     dim: int
-    sizes: tuple[Wanted, ...]
+    sizes: tuple[SizeOrInfer, ...]
 
     def _shape(self, shape: Shape) -> Shape:
         at = axis(self.op, shape, self.dim)
@@ -150,22 +150,24 @@ class Unflatten(View, frozen=True):
 
 @register
 class Reshape(View, frozen=True):
-    """Reads the same elements in another shape; 0 keeps the dimension at that place and one -1 is worked out.
+    """Changes the shape; 0 keeps the dimension at that position, and one size can be -1 (inferred).
 
-    ``shape: [0, -1]`` keeps the batch. Counted as a view. PyTorch copies where the value was permuted before;
-    strides are not known here.
+    ``shape: [0, -1]`` keeps the batch. Counted as a view. PyTorch copies an input that was permuted; strides are not
+    modelled.
     """
 
     op = "reshape"
 
-    shape: tuple[Wanted, ...]
+    shape: tuple[SizeOrInfer, ...]
 
     def _shape(self, shape: Shape) -> Shape:
         if 0 in self.shape[len(shape) :]:
             at = self.shape.index(0, len(shape))
-            raise OpError(f"{self.op}: there is no dimension {at} to keep in {times(shape)}, which has {len(shape)}")
-        kept = tuple(shape[at] if size == 0 else size for at, size in enumerate(self.shape))
-        return fill(self.op, kept, prod(shape), times(shape))
+            raise OpError(
+                f"{self.op}: there is no dimension {at} to keep in {times(shape)}, which has {len(shape)} dimensions"
+            )
+        sizes = tuple(shape[at] if size == 0 else size for at, size in enumerate(self.shape))
+        return fill(self.op, sizes, prod(shape), times(shape))
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         before, after = inputs[0].shape, outputs[0].shape
@@ -192,7 +194,8 @@ class Permute(View, frozen=True):
         dims = tuple(axis(self.op, shape, dim) for dim in self.dims)
         if sorted(dims) != list(range(len(shape))):
             raise OpError(
-                f"{self.op} names each of the {len(shape)} dimensions of {times(shape)} once, got {list(self.dims)}"
+                f"{self.op}: dims must name each of the {len(shape)} dimensions of {times(shape)} once, "
+                f"got {list(self.dims)}"
             )
         return dims
 
@@ -205,7 +208,7 @@ class Permute(View, frozen=True):
 
 @register
 class Transpose(View, frozen=True):
-    """Exchanges two dimensions, dim0 and dim1. Source: torch.transpose."""
+    """Swaps the dimensions dim0 and dim1. Source: torch.transpose."""
 
     op = "transpose"
     method = "transpose"
@@ -215,8 +218,8 @@ class Transpose(View, frozen=True):
 
     def _dims(self, shape: Shape) -> Shape:
         dims = list(range(len(shape)))
-        one, other = axis(self.op, shape, self.dim0), axis(self.op, shape, self.dim1)
-        dims[one], dims[other] = other, one
+        first, second = axis(self.op, shape, self.dim0), axis(self.op, shape, self.dim1)
+        dims[first], dims[second] = second, first
         return tuple(dims)
 
     def _shape(self, shape: Shape) -> Shape:
@@ -230,8 +233,8 @@ class Transpose(View, frozen=True):
 class ChannelShuffle(Op, frozen=True):
     """Interleaves the channels of ``groups`` groups, (N, C, ...) -> (N, C, ...): a copy. Source: arXiv 1707.01083.
 
-    With one group, or one channel in each, the channels stay where they are, and the output is a view (on the CPU
-    PyTorch copies then too).
+    With one group, or one channel per group, the order does not change and the output is a view (PyTorch copies on the
+    CPU).
     """
 
     op = "channel_shuffle"
@@ -243,7 +246,9 @@ class ChannelShuffle(Op, frozen=True):
     def check(self, inputs: Tensors) -> None:
         shape = inputs[0].shape
         if len(shape) < 3:
-            raise OpError(f"{self.op} needs (N, C, ...) with positions, got {len(shape)} dimensions: {times(shape)}")
+            raise OpError(
+                f"{self.op} needs (N, C, ...) with spatial dimensions, got {len(shape)} dimensions: {times(shape)}"
+            )
         if shape[1] % self.groups:
             raise OpError(f"{self.op}: {shape[1]} channels cannot be divided into {self.groups} groups")
 
@@ -254,13 +259,13 @@ class ChannelShuffle(Op, frozen=True):
         return {}
 
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
-        return (VIEW,) if self._stays(inputs[0]) else (FRESH,)
+        return (VIEW,) if self._keeps_order(inputs[0]) else (FRESH,)
 
-    def _stays(self, x: Tensor) -> bool:
+    def _keeps_order(self, x: Tensor) -> bool:
         return self.groups in (1, x.shape[1])
 
     def reads(self, inputs: Tensors, outputs: Tensors) -> int:
-        return 0 if self._stays(inputs[0]) else inputs[0].bytes
+        return 0 if self._keeps_order(inputs[0]) else inputs[0].bytes
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        return 0 if self._stays(inputs[0]) else 1
+        return 0 if self._keeps_order(inputs[0]) else 1

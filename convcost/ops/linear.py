@@ -1,4 +1,4 @@
-"""Layers that multiply by a matrix: linear, and LeNet-5's radial-basis output. Source: nn.Linear; LeCun et al. 1998."""
+"""Fully connected layers: linear, bilinear, radial basis. Source: nn.Linear, nn.Bilinear; LeCun et al. 1998."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from .base import (
 
 
 def bound_features(op: str, x: Tensor, features: int | None) -> int:
-    """The last dimension of what arrives, held against ``features`` if that was fixed before."""
+    """The size of the last dimension of ``x``. Raises OpError if ``features`` is another number."""
     if len(x.shape) < 2:
         raise OpError(f"{op} needs (N, ..., features), got {len(x.shape)} dimensions")
     if features is not None and features != x.shape[-1]:
-        raise OpError(f"{op} was built for {features} input features, {x.shape[-1]} arrive")
+        raise OpError(f"{op} was built for {features} input features, got {x.shape[-1]}")
     return x.shape[-1]
 
 
 class _LastDimension(Op, frozen=True):
-    """(N, ..., in_features) -> (N, ..., out_features): every output meets every input of the last dimension."""
+    """(N, ..., in_features) -> (N, ..., out_features): each output depends on all of the last dimension."""
 
     group = "fc"
     inferred_fields = ("in_features",)
@@ -65,7 +65,7 @@ class _LastDimension(Op, frozen=True):
 class Linear(_LastDimension, frozen=True):
     """y = x W^T + b over the last dimension: (N, ..., in_features) -> (N, ..., out_features).
 
-    Every leading dimension counts: a linear layer on (N, 197, 768) does 197 times the work of one on (N, 768).
+    It is applied at every leading index: on (N, 197, 768) it does 197 times the work of (N, 768).
     """
 
     op = "linear"
@@ -117,7 +117,7 @@ class Bilinear(Op, frozen=True):
     in2_features: Positive | None = None
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
-        return outputs[0].bytes if self.bias else 0  # before the bias is added
+        return outputs[0].bytes if self.bias else 0  # the result before the bias is added
 
     def bind(self, inputs: Tensors) -> Op:
         self.check(inputs)
@@ -174,10 +174,10 @@ class Bilinear(Op, frozen=True):
 
 @register
 class Rbf(_LastDimension, frozen=True):
-    """LeNet-5's output: squared distance to fixed codes, (N, in_features) -> (N, out_features).
+    """The output layer of LeNet-5: squared distances to fixed codes, (N, in_features) -> (N, out_features).
 
-    The codes are buffers: nothing is learned. Per pair of input and output: a subtraction, and a square that is
-    accumulated (one multiply-accumulate). Source: LeCun et al. 1998, equation 7.
+    The codes are a buffer, not learned. Per pair of input and output: a subtraction, and a square that is accumulated
+    (one multiply-accumulate). Source: LeCun et al. 1998, equation 7.
     """
 
     op = "rbf"
@@ -193,7 +193,7 @@ class Rbf(_LastDimension, frozen=True):
         return {"elementwise": inputs[0].elements * self.out_features}
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        x = inputs[0]  # the differences, squared
+        x = inputs[0]  # the differences, which are squared
         return Saved(extra=(Tensor((*x.shape[:-1], self.out_features, x.shape[-1]), x.dtype),))
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:

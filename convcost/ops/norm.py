@@ -1,9 +1,9 @@
-"""Normalisation. Source: PyTorch's nn.BatchNorm*, InstanceNorm*, LayerNorm, RMSNorm, GroupNorm, LocalResponseNorm.
+"""Normalisation without running statistics. Source: nn.LayerNorm, RMSNorm, GroupNorm, LocalResponseNorm.
 
 Per element: subtract the mean, multiply by 1/sqrt(var + eps), multiply by gamma, add beta. Per set of statistics: add
 eps, square root, divide. The statistics of m values take 2m additions, m subtractions, m multiplications.
 
-None of them widens the receptive field here: that a statistic is taken over all positions is not followed.
+The receptive field of a norm is one position: the dependence through its statistics is ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .flop_counts import PER_ELEMENT
 
 
 class _Norm(Op, frozen=True):
-    """What normalisations share: an output like the input, and work that the lines of the table add up to."""
+    """Base of the normalisations, whose output has the shape and dtype of the input."""
 
     group = "norm"
 
@@ -29,34 +29,34 @@ class _Norm(Op, frozen=True):
         return inputs
 
 
-def count(line: str, elements: int, groups: int = 0) -> int:
-    """Operations by a line of the table of counts."""
-    return PER_ELEMENT[line].count(elements, groups)
+def count(row: str, elements: int, groups: int = 0) -> int:
+    """Operations by a row of ``PER_ELEMENT``."""
+    return PER_ELEMENT[row].count(elements, groups)
 
 
 def normalised_count(elements: int, sets: int, statistics: bool, weight: bool, bias: bool) -> int:
-    """Operations that normalise ``elements`` by ``sets`` of a mean and a variance, and take these if ``statistics``."""
+    """Operations to normalise by ``sets`` means and variances, and to compute these if ``statistics``."""
     total = count("normalise", elements, sets) + count("statistics", elements, sets) * statistics
     return total + count("norm_weight", elements) * weight + count("norm_bias", elements) * bias
 
 
 def fvcore_norm_flops(x: Tensor, affine: bool, statistics: bool = True) -> int:
-    """What fvcore 0.1.5 counts for a norm: per element 4 with its statistics, 1 without, and 1 more if it is affine."""
+    """The FLOPs that fvcore 0.1.5 reports: per element 4 with its statistics, 1 without, and 1 more if it is affine."""
     return x.elements * ((4 if statistics else 1) + affine)
 
 
 def statistics_of(x: Tensor, sets: int, kinds: int = 2) -> Tensors:
-    """What is kept for each set in ``kinds`` vectors, mean and 1/deviation: in float32 at least."""
+    """The saved statistics (mean, 1/standard deviation): ``kinds`` vectors with a value per set, at least float32."""
     return (Tensor((sets,), "float64" if x.dtype == "float64" else "float32"),) * kinds
 
 
 def affine_weights(shape: Shape, weight: bool, bias: bool) -> tuple[Weight, ...]:
-    """The factors and the offsets, where there are such."""
+    """The weight and the bias, where present."""
     return (Weight("weight", shape),) * weight + (Weight("bias", shape),) * bias
 
 
 def affine_steps(shape: Shape, weight: bool, bias: bool) -> tuple[ExplanationStep, ...]:
-    """The arithmetic of their number."""
+    """The arithmetic of the number of affine parameters."""
     if not weight:
         return ()
     formula, filled = ("2*C", "2*") if bias else ("C", "")
@@ -64,7 +64,7 @@ def affine_steps(shape: Shape, weight: bool, bias: bool) -> tuple[ExplanationSte
 
 
 class AffineNorm(_Norm, frozen=True):
-    """A norm with a factor for each channel, and an offset too unless ``bias`` is false."""
+    """A norm with a weight and, unless ``bias`` is false, a bias per channel."""
 
     @property
     def _has_bias(self) -> bool:
@@ -102,11 +102,10 @@ class _TrailingNorm(_Norm, frozen=True):
         return bound
 
     def check(self, inputs: Tensors) -> None:
-        shape, arriving = self._shape, inputs[0].shape
-        if not shape or arriving[-len(shape) :] != shape:
-            raise OpError(
-                f"{self.op} was built for last dimensions {times(shape) if shape else '()'}, {times(arriving)} arrives"
-            )
+        normalized, shape = self._shape, inputs[0].shape
+        if not normalized or shape[-len(normalized) :] != normalized:
+            expected = times(normalized) if normalized else "()"
+            raise OpError(f"{self.op} was built for last dimensions {expected}, got {times(shape)}")
 
     def _sets(self, x: Tensor) -> int:
         return prod(x.shape[: -len(self._shape)])
@@ -114,9 +113,9 @@ class _TrailingNorm(_Norm, frozen=True):
 
 @register
 class LayerNorm(_TrailingNorm, frozen=True):
-    """Layer normalisation over the last dimensions (default: the last one): (N, ..., *normalized_shape) -> same.
+    """Layer normalisation over the last dimensions (default: the last one), (N, ..., *normalized_shape).
 
-    Statistics and work per element are those of batch norm in training, without running values. arXiv 1607.06450.
+    Its operations are those of batch norm in training, without running statistics. arXiv 1607.06450.
     """
 
     op = "layer_norm"
@@ -154,9 +153,9 @@ class LayerNorm(_TrailingNorm, frozen=True):
 
 @register
 class RmsNorm(_TrailingNorm, frozen=True):
-    """Division by the root mean square over the last dimensions: (N, ..., *normalized_shape) -> same.
+    """Division by the root mean square over the last dimensions, (N, ..., *normalized_shape).
 
-    ``eps`` null is PyTorch's default, the machine epsilon of the dtype. Source: arXiv 1910.07467.
+    ``eps`` null means PyTorch's default, the machine epsilon of the dtype. Source: arXiv 1910.07467.
     """
 
     op = "rms_norm"
@@ -168,9 +167,9 @@ class RmsNorm(_TrailingNorm, frozen=True):
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         x = inputs[0]
         deviations = statistics_of(x, self._sets(x), 1)
-        if kernels == "cuda":  # one kernel does it all
+        if kernels == "cuda":  # a single kernel
             return Saved(inputs=(0,), extra=deviations)
-        # Written out, in float32 at least: the product with the weight keeps its factor.
+        # Separate ops, at least in float32: the product with the weight saves the normalised values.
         wide = (Tensor(x.shape, deviations[0].dtype),)
         normalised = wide * self.elementwise_affine
         if not needs[0]:
@@ -197,7 +196,7 @@ class RmsNorm(_TrailingNorm, frozen=True):
 
 @register
 class GroupNorm(AffineNorm, frozen=True):
-    """Group normalisation: (N, C, ...) -> same, statistics over C/num_groups channels each. arXiv 1803.08494."""
+    """Group normalisation of (N, C, ...), with statistics over groups of C/num_groups channels. arXiv 1803.08494."""
 
     op = "group_norm"
     nn_class = "GroupNorm"
@@ -220,7 +219,7 @@ class GroupNorm(AffineNorm, frozen=True):
         if len(x.shape) < 2:
             raise OpError(f"{self.op} needs (N, C, ...), got {times(x.shape)}")
         if self.num_channels not in (None, x.shape[1]):
-            raise OpError(f"{self.op} was built for {self.num_channels} channels, {x.shape[1]} arrive")
+            raise OpError(f"{self.op} was built for {self.num_channels} channels, got {x.shape[1]}")
         if x.shape[1] % self.num_groups:
             raise OpError(f"{self.op}: num_groups {self.num_groups} must divide the {x.shape[1]} channels")
 
@@ -239,7 +238,7 @@ class GroupNorm(AffineNorm, frozen=True):
         return 8 * inputs[0].shape[0] * self.num_groups
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        # Statistics; with gamma and beta, a kernel that folds all into a factor and an offset; their application.
+        # Statistics; if affine, a combined factor and offset per channel; the normalisation itself.
         return 2 + self.affine
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
@@ -248,15 +247,15 @@ class GroupNorm(AffineNorm, frozen=True):
 
 @register
 class LocalResponseNorm(_Norm, frozen=True):
-    """AlexNet's x/(k + alpha*mean(x^2 over ``size`` neighbouring channels))^beta: (N, C, ...) -> same.
+    """AlexNet's x/(k + alpha*mean(x^2 over ``size`` neighbouring channels))^beta of (N, C, ...).
 
-    As in PyTorch and Caffe alpha is divided by ``size``; the paper does not, and has k = 2. Positions outside of the
-    channels count as values: per element ``size`` + 5 operations. Source: Krizhevsky et al. 2012.
+    PyTorch and Caffe divide alpha by ``size``; the paper does not, and uses k = 2. Padding channels are counted:
+    ``size`` + 5 operations per element. Source: Krizhevsky et al. 2012.
     """
 
     op = "local_response_norm"
     nn_class = "LocalResponseNorm"
-    autocast = "float32"  # by way of its power
+    autocast = "float32"  # autocast runs its pow in float32
 
     size: Positive
     alpha: float = 1e-4
@@ -272,13 +271,13 @@ class LocalResponseNorm(_Norm, frozen=True):
         return {"normalisation": count("local_response_norm", elements * self.size, elements)}
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        # The input, squared and divided; the padded squares, averaged; the sum, of which the power is taken; the power.
+        # The input of the square and the division; the padded squares; the base of the power; the power.
         x = inputs[0]
         padded = Tensor((x.shape[0], x.shape[1] + self.size - 1, *x.shape[2:]), x.dtype)
         return Saved(inputs=(0,), extra=(padded, x, x))
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
-        # Three of: squares, averages, products, sums, powers. Or the squares and the same with zeros around them.
+        # Two temporaries of squares, averages, products, sums and powers at a time; or the padded squares.
         x = inputs[0]
         padded = x.bytes // x.shape[1] * (x.shape[1] + self.size - 1)
         return max(2 * x.bytes, padded)

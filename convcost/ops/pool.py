@@ -1,4 +1,4 @@
-"""Pooling by sliding windows, to an output size, and of whole maps. Source: PyTorch's nn.*Pool*; LeCun et al. 1998."""
+"""Pooling by sliding windows, and average pooling to an output size. Source: PyTorch's nn.*Pool*; LeCun et al. 1998."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ from .windows import (
 
 
 class Pooling(Op, frozen=True):
-    """What all poolings share: every output is reduced from some values of one channel."""
+    """Base of all pooling ops: each output value is reduced from values of one channel."""
 
     group = "pool"
     keeps = INPUT
     counted: ClassVar[str] = "max_pool"
-    """The line of the table of counts."""
+    """The key of its row in ``PER_ELEMENT``."""
 
     def _values(self, inputs: Tensors, outputs: Tensors) -> int:
-        """Values that enter all windows together; overlapping windows read a value several times."""
+        """Values read by all windows together; a value in several windows counts several times."""
         return inputs[0].elements
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
-        line = PER_ELEMENT[self.counted]
-        return {line.kind: line.count(self._values(inputs, outputs), outputs[0].elements)}
+        row = PER_ELEMENT[self.counted]
+        return {row.kind: row.count(self._values(inputs, outputs), outputs[0].elements)}
 
 
 class _Window(Pooling, frozen=True):
-    """Pooling by a sliding window over (N, C, *spatial); the stride is the kernel size unless it is given.
+    """Pooling by a sliding window over (N, C, *spatial); the stride defaults to the kernel size.
 
-    Padding positions in a window count as if they were real, and so do those that ``ceil_mode`` adds at the end.
+    Padding in a window counts as values, and so do the positions that ``ceil_mode`` adds at the end.
     """
 
     rank: ClassVar[int]
@@ -100,13 +100,13 @@ class _Window(Pooling, frozen=True):
             if axis.before > axis.kernel // 2:
                 raise OpError(
                     f"{self.op}: padding {axis.before} is more than half of the kernel size {axis.kernel}; "
-                    f"at most {axis.kernel // 2}, PyTorch refuses it too"
+                    f"PyTorch allows at most {axis.kernel // 2}"
                 )
         return msgspec.structs.replace(self, stride=self.kernel_size) if self.stride is None else self
 
     def check(self, inputs: Tensors) -> None:
         need_rank(self.op, inputs[0], self.rank)
-        # With ceil_mode one window may stick out of an input that is smaller than it.
+        # With ceil_mode the only window may be larger than the padded input.
         if not self._ceil or min(self._spatial(inputs[0])) < 1:
             need_fit(self.op, inputs[0], self._window)
 
@@ -128,7 +128,7 @@ class _Window(Pooling, frozen=True):
 
 
 class _MaxPool(_Window, frozen=True):
-    """Max pooling; with ``return_indices`` the second output says where each maximum was."""
+    """Max pooling; with ``return_indices`` the second output holds the index of each maximum."""
 
     padding: Margins = 0
     dilation: Sizes = 1
@@ -150,18 +150,18 @@ class _MaxPool(_Window, frozen=True):
 
 
 def indices_bytes(outputs: Tensors) -> int:
-    """Where each maximum was: max pooling works it out, whether somebody asks for it or not."""
+    """Bytes of the indices, which max pooling always computes; 0 if they are an output."""
     return 0 if len(outputs) > 1 else 8 * outputs[0].elements
 
 
 def with_indices(outputs: Tensors) -> Saved:
-    """What max pooling keeps: its input, and where each maximum was, whether somebody asks for that or not."""
-    asked = len(outputs) > 1
-    return Saved(inputs=(0,), outputs=(1,) * asked, extra=() if asked else (Tensor(outputs[0].shape, "int64"),))
+    """The tensors that autograd saves for max pooling: the input and the indices, which are always computed."""
+    returned = len(outputs) > 1
+    return Saved(inputs=(0,), outputs=(1,) * returned, extra=() if returned else (Tensor(outputs[0].shape, "int64"),))
 
 
 class _AvgPool(_Window, frozen=True):
-    """Average pooling; ``count_include_pad`` changes values, not costs."""
+    """Average pooling; ``count_include_pad`` changes the values but not the cost."""
 
     counted = "avg_pool"
 
@@ -225,20 +225,21 @@ class AvgPool3d(_AvgPool, frozen=True):
 
     def check(self, inputs: Tensors) -> None:
         super().check(inputs)
-        # Of PyTorch's poolings only this one holds the kernel against the input without its padding.
+        # Of PyTorch's pooling layers only AvgPool3d compares the kernel with the unpadded input.
         spatial = inputs[0].shape[2:]
         if any(size < kernel for size, kernel in zip(spatial, self._kernel, strict=True)):
             raise OpError(
                 f"{self.op}: the kernel {times(self._kernel)} is larger than the input {times(spatial)}; "
-                "PyTorch refuses it even if padding or ceil_mode would make it fit"
+                "PyTorch does not accept it even if padding or ceil_mode would make it fit"
             )
 
 
 @register
 class Subsample2d(_Window, frozen=True):
-    """LeNet-5's subsampling: (N, C, H, W) -> (N, C, H', W'), per map the window's sum times a weight, plus a bias.
+    """LeNet-5's subsampling: (N, C, H, W) -> (N, C, H', W'), the sum of a window times a weight, plus a bias.
 
-    Connections are counted as in the paper: the window and the bias, for every output. Source: LeCun et al. 1998.
+    Weight and bias are learned per channel. Connections are counted as in the paper: for every output, the values of
+    the window and the bias. Source: LeCun et al. 1998.
     """
 
     op = "subsample2d"
@@ -249,10 +250,10 @@ class Subsample2d(_Window, frozen=True):
     in_channels: Positive | None = None
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        return Saved(inputs=(0,) * needs[0], extra=outputs)  # the sums, before they are scaled
+        return Saved(inputs=(0,) * needs[0], extra=outputs)  # the sums before the scaling
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
-        return 2 * outputs[0].bytes  # the sums, and their products with the weight
+        return 2 * outputs[0].bytes  # the sums and their products with the weight
 
     def bind(self, inputs: Tensors) -> Op:
         bound = super().bind(inputs)
@@ -261,7 +262,7 @@ class Subsample2d(_Window, frozen=True):
 
     def _same_channels(self, x: Tensor) -> None:
         if self.in_channels not in (None, x.shape[1]):
-            raise OpError(f"{self.op} was built for {self.in_channels} channels, {x.shape[1]} arrive")
+            raise OpError(f"{self.op} was built for {self.in_channels} channels, got {x.shape[1]}")
 
     def check(self, inputs: Tensors) -> None:
         super().check(inputs)
@@ -334,12 +335,12 @@ class AdaptiveAvgPool(AdaptivePool, frozen=True):
     counted = "avg_pool"
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        return NOTHING if set(self._sizes) == {1} else INPUT  # to one value it is a mean
+        return NOTHING if set(self._sizes) == {1} else INPUT  # PyTorch computes an output size of 1 as a mean
 
 
 @register
 class AdaptiveAvgPool1d(AdaptiveAvgPool, frozen=True):
-    """1-D average pooling to a size: (N, C, L) -> (N, C, output_size)."""
+    """1-D average pooling to a given output size: (N, C, L) -> (N, C, output_size)."""
 
     op = "adaptive_avg_pool1d"
     nn_class = "AdaptiveAvgPool1d"
@@ -348,19 +349,19 @@ class AdaptiveAvgPool1d(AdaptiveAvgPool, frozen=True):
 
 @register
 class AdaptiveAvgPool2d(AdaptiveAvgPool, frozen=True):
-    """2-D average pooling to a size: (N, C, H, W) -> (N, C, *output_size)."""
+    """2-D average pooling to a given output size: (N, C, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_avg_pool2d"
     nn_class = "AdaptiveAvgPool2d"
     rank = 2
 
     def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
-        return inputs[0].elements  # it has no formula for 1 and 3 dimensions
+        return inputs[0].elements  # fvcore has no formula for 1 and 3 dimensions
 
 
 @register
 class AdaptiveAvgPool3d(AdaptiveAvgPool, frozen=True):
-    """3-D average pooling to a size: (N, C, D, H, W) -> (N, C, *output_size)."""
+    """3-D average pooling to a given output size: (N, C, D, H, W) -> (N, C, *output_size)."""
 
     op = "adaptive_avg_pool3d"
     nn_class = "AdaptiveAvgPool3d"

@@ -1,6 +1,6 @@
-"""Layers that read a sequence step by step: nn.RNN, nn.LSTM, nn.GRU.
+"""Recurrent layers: nn.RNN, nn.LSTM, nn.GRU.
 
-A step multiplies what arrives and the last state by a matrix for each gate. PyTorch adds two biases for each gate.
+At each step, every gate multiplies the input by one matrix and the previous state by another, and adds two biases.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from .flop_counts import PER_ELEMENT
 
 
 class _Recurrent(Op, frozen=True):
-    """(L, N, input_size), or (N, L, input_size) with ``batch_first``, and the first states, if they are not 0.
+    """A layer that reads (L, N, input_size), or (N, L, input_size) with ``batch_first``, and optional initial states.
 
-    Outputs: the states of the last layer at every step, (L, N, directions*hidden_size); each layer's last state,
+    Outputs: the states of the last layer at every step, (L, N, directions*hidden_size); the final state of each layer,
     (directions*num_layers, N, hidden_size).
     """
 
@@ -56,12 +56,12 @@ class _Recurrent(Op, frozen=True):
 
     @property
     def directions(self) -> int:
-        """2 if the sequence is read backwards too."""
+        """2 if the sequence is also read backwards, otherwise 1."""
         return 1 + self.bidirectional
 
     @property
     def _state_size(self) -> int:
-        """Numbers of a state that is handed on."""
+        """Size of the hidden state of a layer in one direction."""
         return self.hidden_size
 
     def bind(self, inputs: Tensors) -> Op:
@@ -74,13 +74,14 @@ class _Recurrent(Op, frozen=True):
             order = "(N, L, features)" if self.batch_first else "(L, N, features)"
             raise OpError(f"{self.op} needs {order}, got {times(x.shape)}")
         if self.input_size not in (None, x.shape[-1]):
-            raise OpError(f"{self.op} was built for {self.input_size} input features, {x.shape[-1]} arrive")
-        for state, wanted in zip(inputs[1:], self._states(x), strict=False):
-            if state.shape != wanted.shape:
-                raise OpError(f"{self.op}: a first state has {times(state.shape)}, it needs {times(wanted.shape)}")
+            raise OpError(f"{self.op} was built for {self.input_size} input features, got {x.shape[-1]}")
+        for state, expected in zip(inputs[1:], self._states(x), strict=False):
+            if state.shape != expected.shape:
+                shapes = f"{times(state.shape)}, expected {times(expected.shape)}"
+                raise OpError(f"{self.op}: an initial state has the shape {shapes}")
 
     def _states(self, x: Tensor) -> Tensors:
-        """The last state of each layer."""
+        """The final state of each layer."""
         batch = x.shape[0 if self.batch_first else 1]
         return (Tensor((self.directions * self.num_layers, batch, self._state_size), x.dtype),)
 
@@ -90,23 +91,23 @@ class _Recurrent(Op, frozen=True):
         return (states, *self._states(x))
 
     def _widths(self) -> list[int]:
-        """What arrives at each layer."""
+        """The number of input features of each layer."""
         return [self.input_size or 0] + [self.directions * self._state_size] * (self.num_layers - 1)
 
     def weights(self) -> tuple[Weight, ...]:
         rows = self.gates * self.hidden_size
-        found: list[Weight] = []
+        weights: list[Weight] = []
         for layer, width in enumerate(self._widths()):
             for suffix in ("", "_reverse")[: self.directions]:
                 end = f"l{layer}{suffix}"
-                found += [
+                weights += [
                     Weight(f"weight_ih_{end}", (rows, width)),
                     Weight(f"weight_hh_{end}", (rows, self._state_size)),
                 ]
                 if self.bias:
-                    found += [Weight(f"bias_ih_{end}", (rows,)), Weight(f"bias_hh_{end}", (rows,))]
-                found += self._projection(end)
-        return tuple(found)
+                    weights += [Weight(f"bias_ih_{end}", (rows,)), Weight(f"bias_hh_{end}", (rows,))]
+                weights += self._projection(end)
+        return tuple(weights)
 
     def _projection(self, end: str) -> list[Weight]:
         return []
@@ -116,7 +117,7 @@ class _Recurrent(Op, frozen=True):
         return steps * sum(weight.elements for weight in self.weights() if len(weight.shape) == 2)
 
     def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
-        return 0  # it has no formula; PyTorch's counter sees the matrix products inside
+        return 0  # fvcore has no formula; PyTorch's counter counts the matrix products inside
 
     def work(self, inputs: Tensors, outputs: Tensors, train: bool) -> Counts:
         steps = inputs[0].shape[0] * inputs[0].shape[1]
@@ -128,14 +129,14 @@ class _Recurrent(Op, frozen=True):
         return {**counts, "bias": cells * 2 * self.gates} if self.bias else counts
 
     def _cell(self) -> tuple[int, int]:
-        """Operations for each number of a state: those of its activations, and all others."""
+        """Operations per element of the state: those of its activations, and all others."""
         raise NotImplementedError
 
     def placement(self, inputs: Tensors, train: bool) -> tuple[Placement, ...]:
         return (FRESH,) * (1 + len(self._states(inputs[0])))
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> None:
-        return None  # cuDNN's reserve, or what every step of PyTorch's own loops keeps
+        return None  # cuDNN saves a reserve space of unknown size, PyTorch's loops the tensors of every step
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return UNKNOWN
@@ -145,9 +146,9 @@ class _Recurrent(Op, frozen=True):
         params = sum(weight.elements for weight in weights)
         matrices = [weight for weight in weights if len(weight.shape) == 2]
         length, batch = inputs[0].shape[:2]
-        found = " + ".join("*".join(map(str, weight.shape)) for weight in matrices)
+        substitution = " + ".join("*".join(map(str, weight.shape)) for weight in matrices)
         total = sum(weight.elements for weight in matrices)
-        steps = [ExplanationStep("weights", "sum of the matrices", found, total)]
+        steps = [ExplanationStep("weights", "sum of the matrices", substitution, total)]
         if self.bias:
             rows = f"2*{self.gates}*{self.hidden_size}*{self.num_layers}*{self.directions}"
             steps.append(ExplanationStep("biases", "2*gates*hidden_size*num_layers*directions", rows, params - total))
@@ -163,9 +164,9 @@ class _Recurrent(Op, frozen=True):
 
 @register
 class Rnn(_Recurrent, frozen=True):
-    """h' = tanh(W x + b + U h + c), step by step: a sequence of (N, input_size) -> states, last states.
+    """Recurrent layer, h' = tanh(W x + b + U h + c) at each step: a sequence -> all states and the final states.
 
-    Per number of a state: 2 biases, an addition, an activation. Source: nn.RNN.
+    Per element of the state: 2 biases, an addition, an activation. Source: nn.RNN.
     """
 
     op = "rnn"
@@ -182,7 +183,7 @@ class Rnn(_Recurrent, frozen=True):
 class Gru(_Recurrent, frozen=True):
     """Gated recurrent unit: reset and update gates and a candidate for the new state. arXiv 1406.1078, nn.GRU.
 
-    Per number of a state: 6 biases; two sigmoids and a tanh; two sums of gates; r*u, its sum, n + z*(h - n).
+    Per element of the state: 6 biases; two sigmoids and a tanh; two sums of gates; r*u, its sum, n + z*(h - n).
     """
 
     op = "gru"
@@ -195,10 +196,10 @@ class Gru(_Recurrent, frozen=True):
 
 @register
 class Lstm(_Recurrent, frozen=True):
-    """Long short-term memory: input, forget and output gates, a candidate, and a second state that holds cells.
+    """Long short-term memory: input, forget and output gates, a candidate, and a cell state.
 
-    Per number of a state: 8 biases; three sigmoids and two tanh; four sums of gates; f*c + i*g; o*tanh(c). With
-    ``proj_size`` another matrix makes the state smaller. Third output: the last cells. arXiv 1402.1128, nn.LSTM.
+    Per element of the state: 8 biases; three sigmoids and two tanh; four sums of gates; f*c + i*g; o*tanh(c). With
+    ``proj_size`` a matrix projects the hidden state. Third output: the final cell states. arXiv 1402.1128, nn.LSTM.
     """
 
     op = "lstm"
@@ -217,7 +218,7 @@ class Lstm(_Recurrent, frozen=True):
         if self.proj_size >= self.hidden_size:
             raise OpError(f"{self.op}: proj_size {self.proj_size} must be below hidden_size {self.hidden_size}")
         if len(inputs) == 2:
-            raise OpError(f"{self.op} takes no first states, or two (hidden, cells), got one")
+            raise OpError(f"{self.op} takes no initial states or two (hidden, cell), got one")
 
     def _states(self, x: Tensor) -> Tensors:
         (hidden,) = super()._states(x)

@@ -20,7 +20,7 @@ from .layout import axis
 
 
 class _Reduction(Op, frozen=True):
-    """Takes one value from all those along ``dim``, one dimension or several; ``keepdim`` leaves them with size 1."""
+    """Reduces ``dim``, one dimension or several; ``keepdim`` keeps them with size 1."""
 
     keeps = NOTHING
 
@@ -29,10 +29,10 @@ class _Reduction(Op, frozen=True):
 
     def _dims(self, x: Tensor) -> tuple[int, ...]:
         dims = (self.dim,) if isinstance(self.dim, int) else self.dim
-        found = tuple(axis(self.op, x.shape, dim) for dim in dims)
-        if not found or len(set(found)) != len(found):
-            raise OpError(f"{self.op}: dim names one or more dimensions, each once, got {list(dims)}")
-        return found
+        axes = tuple(axis(self.op, x.shape, dim) for dim in dims)
+        if not axes or len(set(axes)) != len(axes):
+            raise OpError(f"{self.op}: dim must name one or more dimensions, each once, got {list(dims)}")
+        return axes
 
     def check(self, inputs: Tensors) -> None:
         self._dims(inputs[0])
@@ -55,14 +55,14 @@ class _Reduction(Op, frozen=True):
         if spatial and set(spatial) <= set(dims):
             return GLOBAL
         if not self.keepdim:
-            return UNKNOWN  # the dimensions that are left have moved
+            return UNKNOWN  # the remaining dimensions change their positions
         sizes = tuple(inputs[0].shape[at] if at in dims else 1 for at in spatial)
         return Reach("window", sizes, sizes, (0,) * len(sizes)) if set(dims) & set(spatial) else POINT
 
 
 @register
 class Mean(_Reduction, frozen=True):
-    """The mean along ``dim``, (N, C, H, W) -> (N, C) for dim [2, 3]: n - 1 additions and a division each."""
+    """The mean along ``dim``, (N, C, H, W) -> (N, C) for dim [2, 3]: n - 1 additions and a division per value."""
 
     op = "mean"
     method = "mean"
@@ -78,7 +78,7 @@ class Mean(_Reduction, frozen=True):
 
 @register
 class Sum(_Reduction, frozen=True):
-    """The sum along ``dim``, (N, C, H, W) -> (N, C) for dim [2, 3]: n - 1 additions each; integers give int64."""
+    """The sum along ``dim``, (N, C, H, W) -> (N, C) for dim [2, 3]: n - 1 additions per value; integers give int64."""
 
     op = "sum"
     method = "sum"

@@ -29,15 +29,15 @@ from .combine import counted
 from .windows import AXES, adaptive_reads, need_rank, spread
 
 _SUPPORT = {"bilinear": 1, "bicubic": 2}
-"""Input positions on either side of the point that is read, where the picture does not shrink."""
+"""Input positions that are read on either side of an output point when the image is not shrunk."""
 _RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 
 
 class _Resize(Op, frozen=True):
-    """Reads (N, C, *spatial) at another resolution: floor(size * scale_factor), or ``size`` itself.
+    """Resizes the spatial dimensions of (N, C, *spatial) to floor(size * scale_factor), or to ``size``.
 
-    linear, bilinear and bicubic, trilinear are for 1, 2 and 3 spatial dimensions; nearest and area (the mean of
-    what falls into an output position) are for any.
+    linear is for 1 spatial dimension, bilinear and bicubic are for 2, trilinear is for 3; nearest and area (the mean of
+    the input positions that an output position covers) are for any of these numbers.
     """
 
     scale_factor: float | tuple[float, ...] | None = None
@@ -46,7 +46,7 @@ class _Resize(Op, frozen=True):
     align_corners: bool = False
 
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
-        # The mean of an area is adaptive average pooling, or, where one position is left, a mean.
+        # Mode area is adaptive average pooling; PyTorch computes an output size of 1 as a mean.
         return INPUT if self.mode == "area" and set(outputs[0].shape[2:]) != {1} else NOTHING
 
     def _factors(self, rank: int) -> tuple[float, ...]:
@@ -62,8 +62,8 @@ class _Resize(Op, frozen=True):
                 f"{self.op}: mode {self.mode} needs {needs} spatial dimensions after (N, C), got {times(x.shape)}"
             )
         if (self.scale_factor is None) == (self.size is None):
-            given = "neither" if self.size is None else "both"
-            raise OpError(f"{self.op} needs either scale_factor or size, got {given}")
+            number = "neither" if self.size is None else "both"
+            raise OpError(f"{self.op} needs either scale_factor or size, got {number}")
         if self.align_corners and self.mode not in _RANKS:
             raise OpError(f"{self.op}: align_corners is for {', '.join(_RANKS)}, not for mode {self.mode}")
         if self.size is not None:
@@ -71,9 +71,9 @@ class _Resize(Op, frozen=True):
             return
         factors = self._factors(rank)
         if len(factors) != rank or not all(isfinite(factor) and factor > 0 for factor in factors):
-            raise OpError(f"{self.op}: scale_factor is {self.scale_factor}, it needs one or {rank} numbers above 0")
+            raise OpError(f"{self.op}: scale_factor is {self.scale_factor}, expected one or {rank} numbers above 0")
         if min(self._spatial(x)) < 1:
-            raise OpError(f"{self.op}: scale_factor {self.scale_factor} leaves nothing of {times(x.shape)}")
+            raise OpError(f"{self.op}: scale_factor {self.scale_factor} makes the output of {times(x.shape)} empty")
 
     def _spatial(self, x: Tensor) -> Shape:
         rank = len(x.shape) - 2
@@ -89,14 +89,14 @@ class _Resize(Op, frozen=True):
         x, y = inputs[0], outputs[0]
         values = y.elements
         if self.mode == "area":
-            # Output i averages the positions floor(i*N/M) to ceil((i + 1)*N/M), which can overlap.
+            # Output i averages the positions floor(i*N/M) to ceil((i + 1)*N/M), exclusive; they can overlap.
             values = y.shape[0] * y.shape[1]
             for size, result in zip(x.shape[2:], y.shape[2:], strict=True):
                 values *= adaptive_reads(size, result)
         return counted(f"upsample_{self.mode}", values, y.elements)
 
     def fvcore_flops(self, inputs: Tensors, outputs: Tensors, train: bool) -> int:
-        # It has formulas for two spatial dimensions; resizing by areas is adaptive pooling there.
+        # fvcore has formulas for two spatial dimensions; mode area is adaptive pooling there.
         if len(outputs[0].shape) != 4:
             return 0
         if self.mode == "area":
@@ -104,7 +104,7 @@ class _Resize(Op, frozen=True):
         return {"nearest": 1, "bilinear": 4}.get(self.mode, 0) * outputs[0].elements
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
-        """By whole factors it is a transposed convolution with a fixed kernel, whose positions it reads."""
+        """For integer factors, the dependence of a transposed convolution with a fixed kernel."""
         before, after = inputs[0].shape[2:], outputs[0].shape[2:]
         uneven = any(large % small for small, large in zip(before, after, strict=True))
         if self.align_corners or uneven or any(factor % 1 for factor in self._factors(len(before))):
@@ -113,8 +113,8 @@ class _Resize(Op, frozen=True):
         ones = (1,) * len(up)
         if self.mode in ("nearest", "area"):
             return Reach("window", up, ones, (0,) * len(up), up)
-        wide = _SUPPORT.get(self.mode, 1)
-        extent = tuple(2 * wide * factor - factor % 2 for factor in up)
+        support = _SUPPORT.get(self.mode, 1)
+        extent = tuple(2 * support * factor - factor % 2 for factor in up)
         margin = tuple((size - factor) // 2 for size, factor in zip(extent, up, strict=True))
         return Reach("window", extent, ones, margin, up)
 
@@ -131,7 +131,7 @@ class _Resize(Op, frozen=True):
 
 @register
 class Upsample(_Resize, frozen=True):
-    """Enlarges (N, C, *spatial) by ``scale_factor`` or to ``size``, mode nearest by default. Source: nn.Upsample."""
+    """Upsamples (N, C, *spatial) by ``scale_factor`` or to ``size``, mode nearest by default. Source: nn.Upsample."""
 
     op = "upsample"
     nn_class = "Upsample"
@@ -139,7 +139,7 @@ class Upsample(_Resize, frozen=True):
     def to_torch(self) -> Any:
         from .torch_modules.layers import layer
 
-        # PyTorch refuses align_corners for the modes that have none, False as well as True.
+        # For modes without align_corners PyTorch accepts only None.
         return layer(self.nn_class, {**msgspec.structs.asdict(self), "align_corners": self.align_corners or None})
 
 
@@ -147,7 +147,7 @@ class Upsample(_Resize, frozen=True):
 class Interpolate(_Resize, frozen=True):
     """Resizes (N, C, *spatial) by ``scale_factor`` or to ``size``, mode nearest by default. Source: F.interpolate.
 
-    ``antialias`` widens the window of bilinear and bicubic where the picture shrinks, and takes the width before the
+    ``antialias`` widens the window of bilinear and bicubic when the image shrinks; the width is resized first, then the
     height.
     """
 
@@ -165,13 +165,13 @@ class Interpolate(_Resize, frozen=True):
             return super().work(inputs, outputs, train)
         batch, channels, height, width = inputs[0].shape
         rows, columns = outputs[0].shape[2:]
-        wide = height * self._window_sizes(width, columns, 1)
-        high = columns * self._window_sizes(height, rows, 0)
+        horizontal = height * self._window_sizes(width, columns, 1)
+        vertical = columns * self._window_sizes(height, rows, 0)
         maps = batch * channels
-        return counted("upsample_antialias", maps * (wide + high), maps * columns * (height + rows))
+        return counted("upsample_antialias", maps * (horizontal + vertical), maps * columns * (height + rows))
 
     def _window_sizes(self, size: int, result: int, axis: int) -> int:
-        """Input positions that all outputs of an axis read together. Source: ATen's UpSampleKernel.cpp."""
+        """The sum of the window sizes of all outputs along an axis. Source: ATen's UpSampleKernel.cpp."""
         factors = self._factors(2)
         step = 1 / factors[axis] if factors[axis] else size / result
         if self.align_corners:
@@ -212,7 +212,7 @@ class PixelShuffle(_Shuffle, frozen=True):
         square = self.upscale_factor**2
         if inputs[0].shape[1] % square:
             raise OpError(
-                f"{self.op}: {inputs[0].shape[1]} channels are no multiple of {self.upscale_factor}^2 = {square}"
+                f"{self.op}: {inputs[0].shape[1]} channels are not a multiple of {self.upscale_factor}^2 = {square}"
             )
 
     def outputs(self, inputs: Tensors) -> Tensors:
@@ -238,7 +238,7 @@ class PixelUnshuffle(_Shuffle, frozen=True):
         need_rank(self.op, inputs[0], 2)
         for name, size in zip(AXES[2], inputs[0].shape[2:], strict=True):
             if size % self.downscale_factor:
-                raise OpError(f"{self.op}: the {name} {size} is no multiple of {self.downscale_factor}")
+                raise OpError(f"{self.op}: the {name} {size} is not a multiple of {self.downscale_factor}")
 
     def outputs(self, inputs: Tensors) -> Tensors:
         batch, channels, height, width = inputs[0].shape

@@ -1,4 +1,7 @@
-"""What autograd keeps of PyTorch's operators that have no class here, by their names. Source: derivatives.yaml."""
+"""The tensors that autograd saves for PyTorch's operators that have no class here. Source: derivatives.yaml.
+
+An operator whose saved tensors depend on nothing but its name is added to ``_RULES``.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +37,26 @@ _RULES: dict[str, Saved] = {
     **dict.fromkeys(("reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
                      "replication_pad2d", "replication_pad3d"), INPUT),
 }  # fmt: skip
-_EITHER = ("leaky_relu", "elu", "selu", "celu")
-_OTHERS = ("maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "grid_sampler_2d", "grid_sampler_3d", "grid_sampler")
-_PICKED = ("max", "min", "sort", "topk", "median", "nanmedian", "kthvalue", "mode", "cummax", "cummin")
+_INPUT_OR_OUTPUT = ("leaky_relu", "elu", "selu", "celu")
+_BOTH_INPUTS = (
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "atan2",
+    "hypot",
+    "grid_sampler_2d",
+    "grid_sampler_3d",
+    "grid_sampler",
+)
+_WITH_INDICES = ("max", "min", "sort", "topk", "median", "nanmedian", "kthvalue", "mode", "cummax", "cummin")
 
 
 def by_function(name: str, inplace: bool, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...]) -> Saved | None:
-    """What is kept of a call of ``name``, ``exp`` for ``aten.exp_``; None if that is not known."""
+    """The tensors saved in a call of ``name``, ``exp`` for ``aten.exp_``; None if they are unknown."""
     if name in ("mul", "div") and len(inputs) == 2:
         return product(inputs, needs, inplace, quotient=name == "div")
-    if name in ("mul", "div"):  # by a number
+    if name in ("mul", "div"):  # the other operand is a number
         return NOTHING
     if name in ("addcmul", "addcdiv") and len(inputs) == 3:
         second = needs[1] or (name == "addcdiv" and needs[2])
@@ -52,20 +65,20 @@ def by_function(name: str, inplace: bool, inputs: Tensors, outputs: Tensors, nee
         return NOTHING if len(inputs) == 2 else None
     if name in ("where", "masked_fill"):
         return Saved(inputs=tuple(k for k, x in enumerate(inputs) if x.dtype == "bool"))
-    if name in _OTHERS and len(inputs) == 2:
+    if name in _BOTH_INPUTS and len(inputs) == 2:
         return Saved(inputs=(0, 1))
-    if name in _PICKED:
+    if name in _WITH_INDICES:
         return Saved(outputs=(1,)) if len(outputs) > 1 else BOTH
-    if name in _EITHER:
+    if name in _INPUT_OR_OUTPUT:
         return OUTPUT if inplace else INPUT
-    found = _RULES.get(name)
-    if found is not None and inplace and 0 in found.inputs:
-        return Saved(extra=(inputs[0],))  # autograd copies what is about to be overwritten
-    return found
+    saved = _RULES.get(name)
+    if saved is not None and inplace and 0 in saved.inputs:
+        return Saved(extra=(inputs[0],))  # autograd copies the input before it is overwritten
+    return saved
 
 
 def product(inputs: Tensors, needs: tuple[bool, ...], inplace: bool, quotient: bool = False) -> Saved:
-    """What a product of two keeps: each where the other needs a gradient. A quotient keeps its divisor in any case."""
+    """Tensors saved by a product: each factor if the other needs a gradient. A quotient always saves its divisor."""
     first = needs[1] and not inplace
     copied = (inputs[0],) if needs[1] and inplace else ()
     second = needs[0] or (quotient and needs[1])
@@ -73,5 +86,5 @@ def product(inputs: Tensors, needs: tuple[bool, ...], inplace: bool, quotient: b
 
 
 def indices(inputs: Tensors) -> Saved:
-    """Whatever says which values: integers and truth values behind the first input."""
+    """The integer and bool tensors after the first input, which select values of it."""
     return Saved(inputs=tuple(k for k, x in enumerate(inputs) if k and x.dtype not in FLOATING))

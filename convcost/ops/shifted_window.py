@@ -1,4 +1,4 @@
-"""What shifted-window attention needs around attention itself. arXiv 2103.14030, torchvision's swin_transformer."""
+"""Ops of shifted-window attention besides attention itself. arXiv 2103.14030, torchvision's swin_transformer."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from .combine import counted
 
 
 def _image(op: str, x: Tensor) -> Shape:
-    """N, H, W and C of a channels-last image."""
+    """N, H, W and C of a channels-last image. Raises OpError for another number of dimensions."""
     if len(x.shape) != 4:
         raise OpError(f"{op} needs (N, H, W, C), got {len(x.shape)} dimensions: {times(x.shape)}")
     return x.shape
 
 
-def _whole(size: int, window: int) -> int:
-    """Windows along a dimension, the last one padded."""
+def _count(size: int, window: int) -> int:
+    """Number of windows along a dimension, the last one padded."""
     return -(-size // window)
 
 
 def _windows(x: Tensor, window: int) -> int:
-    """Windows of one image."""
-    return _whole(x.shape[1], window) * _whole(x.shape[2], window)
+    """Number of windows of one image."""
+    return _count(x.shape[1], window) * _count(x.shape[2], window)
 
 
-def _apart(x: Tensor, window: int) -> bool:
-    """True if the pixels of a window do not follow each other in memory: in one that spans the image, they do."""
+def _scattered(x: Tensor, window: int) -> bool:
+    """True if the pixels of a window are not contiguous in memory; they are in a window as wide as the image."""
     return 1 < window < x.shape[2]
 
 
 class _Moves(Op, frozen=True):
-    """Moves values without changing any."""
+    """Base of the ops that move values without changing them."""
 
     keeps = NOTHING
 
@@ -64,9 +64,9 @@ class _Moves(Op, frozen=True):
 
 @register
 class WindowPartition(_Moves, frozen=True):
-    """Cuts an image into square windows, (N, H, W, C) -> (N*windows, window_size^2, C).
+    """Splits an image into square windows, (N, H, W, C) -> (N*windows, window_size^2, C).
 
-    H and W are padded with zeros to whole windows; PyTorch copies even where there is nothing to pad.
+    H and W are padded with zeros to whole windows; PyTorch copies the image even if no padding is needed.
     """
 
     op = "window_partition"
@@ -86,7 +86,7 @@ class WindowPartition(_Moves, frozen=True):
     def launches(self, inputs: Tensors, train: bool) -> int:
         # F.pad (a copy, or zeros and a copy), then the copy into windows.
         padded = any(size % self.window_size for size in inputs[0].shape[1:3])
-        return 1 + padded + _apart(inputs[0], self.window_size)
+        return 1 + padded + _scattered(inputs[0], self.window_size)
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         _, height, width, _ = inputs[0].shape
@@ -103,10 +103,10 @@ class WindowPartition(_Moves, frozen=True):
 
 @register
 class WindowReverse(_Moves, frozen=True):
-    """Puts windows together again, (N*windows, window_size^2, C) -> (N, H, W, C).
+    """Reassembles an image from its windows, (N*windows, window_size^2, C) -> (N, H, W, C).
 
-    The second input is the image that was cut: it gives N, H and W, and is not read. Where the windows span the image
-    and nothing was padded, the output is a view of them.
+    The second input is the image that was split: only its N, H and W are used. If a window is as wide as the image and
+    nothing was padded, the output is a view of the windows.
     """
 
     op = "window_reverse"
@@ -117,10 +117,10 @@ class WindowReverse(_Moves, frozen=True):
     def check(self, inputs: Tensors) -> None:
         windows, x = inputs
         batch = _image(self.op, x)[0]
-        wanted = (batch * _windows(x, self.window_size), self.window_size**2)
-        if len(windows.shape) != 3 or windows.shape[:2] != wanted:
+        expected = (batch * _windows(x, self.window_size), self.window_size**2)
+        if len(windows.shape) != 3 or windows.shape[:2] != expected:
             raise OpError(
-                f"{self.op}: windows of {self.window_size} from {times(x.shape)} are {times(wanted)}xC, "
+                f"{self.op}: windows of {self.window_size} from {times(x.shape)} are {times(expected)}xC, "
                 f"got {times(windows.shape)}"
             )
 
@@ -138,15 +138,15 @@ class WindowReverse(_Moves, frozen=True):
         height, width = inputs[1].shape[1:3]
         if not (width % self.window_size or height % self.window_size):
             return 0
-        # Cut off in one piece, what is left is a part of the whole; else it is copied from there.
+        # If the padding is one block at the end, the output is a slice of the padded image; otherwise it is copied.
         return inputs[0].bytes if self.launches(inputs, train) > 1 else inputs[0].bytes - outputs[0].bytes
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        # The copy into an image; another one if padding is cut off, unless what is left is in one piece.
+        # The copy into an image; and one to remove the padding, unless the rest is contiguous.
         batch, height, width, _ = inputs[1].shape
         right, below = width % self.window_size, height % self.window_size
-        cut = bool(right and batch * height > 1) or bool(below and batch > 1)
-        return _apart(inputs[1], self.window_size) + cut
+        cropped = bool(right and batch * height > 1) or bool(below and batch > 1)
+        return _scattered(inputs[1], self.window_size) + cropped
 
     def to_torch(self) -> Any:
         from .torch_modules import windows
@@ -155,7 +155,7 @@ class WindowReverse(_Moves, frozen=True):
 
 
 class _OnLogits(Op, frozen=True):
-    """Adds something to the logits of attention in windows, (N*windows, heads, window_size^2, window_size^2)."""
+    """Base of the ops that add to attention logits, (N*windows, heads, window_size^2, window_size^2)."""
 
     group = "attention"
     keeps = NOTHING
@@ -183,13 +183,13 @@ class _OnLogits(Op, frozen=True):
 
 @register
 class RelativePositionBias(_OnLogits, frozen=True):
-    """Adds a learned number for each head and each of the (2w - 1)^2 distances between two positions in a window.
+    """Adds a learned bias for each head and each of the (2w - 1)^2 offsets between two positions in a window.
 
-    The buffer relative_position_index holds, for each of the w^4 pairs, which row of the table is added.
+    The buffer relative_position_index holds, for each of the w^4 pairs, the row of the table that is added.
     """
 
     op = "relative_position_bias"
-    autocast = "float32"  # its weight stays float32, and so the result is promoted
+    autocast = "float32"  # its weight stays float32, which promotes the result
 
     num_heads: Positive | None = None
 
@@ -200,17 +200,17 @@ class RelativePositionBias(_OnLogits, frozen=True):
     def check(self, inputs: Tensors) -> None:
         heads = self._logits(inputs[0])[1]
         if self.num_heads not in (None, heads):
-            raise OpError(f"{self.op} was built for {self.num_heads} heads, {heads} arrive")
+            raise OpError(f"{self.op} was built for {self.num_heads} heads, got {heads}")
 
     def weights(self) -> tuple[Weight, ...]:
         table = Weight("relative_position_bias_table", ((2 * self.window_size - 1) ** 2, self.num_heads or 0))
         return (table, Weight("relative_position_index", (self.window_size**4,), "buffer", "int64"))
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:
-        return 2 * self.window_size**4 * (self.num_heads or 0) * 4  # rows of the table, and heads first
+        return 2 * self.window_size**4 * (self.num_heads or 0) * 4  # the selected rows, and their copy with heads first
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        return 3  # rows of the table by the index, heads first, add
+        return 3  # select the rows, copy with heads first, add
 
     def steps(self, inputs: Tensors, outputs: Tensors) -> tuple[ExplanationStep, ...]:
         window, heads = self.window_size, self.num_heads or 0
@@ -225,11 +225,11 @@ class RelativePositionBias(_OnLogits, frozen=True):
 
 @register
 class WindowMask(_OnLogits, frozen=True):
-    """Adds -100 to the logits of positions that only a shift by ``shift`` has brought into the same window.
+    """Adds -100 to the logits of pairs of positions that are in the same window only because of the shift.
 
-    The second input is the image (N, H, W, C) that was cut: it gives the windows, and is not read. Where the image is
-    one window in a dimension nothing is shifted in it; where it is one in both, nothing is added. The addition is
-    work; building the mask, which is the same for every image, is only launches.
+    The second input is the image (N, H, W, C) that was split: only its shape is used. A dimension with a single window
+    is not shifted; if neither is shifted, nothing is added. The addition counts as work; building the mask, which is
+    the same for every image, counts only as kernel launches.
     """
 
     op = "window_mask"
@@ -239,14 +239,14 @@ class WindowMask(_OnLogits, frozen=True):
 
     def check(self, inputs: Tensors) -> None:
         logits, x = inputs
-        first = self._logits(logits)[0]
+        windows = self._logits(logits)[0]
         batch = _image(self.op, x)[0]
         if self.shift >= self.window_size:
             raise OpError(f"{self.op}: the shift {self.shift} must be smaller than the window {self.window_size}")
-        if first != batch * _windows(x, self.window_size):
-            each = _windows(x, self.window_size)
+        per_image = _windows(x, self.window_size)
+        if windows != batch * per_image:
             raise OpError(
-                f"{self.op}: {times(x.shape)} has {batch}*{each} windows of {self.window_size}, {first} arrive"
+                f"{self.op}: {times(x.shape)} has {batch}*{per_image} windows of {self.window_size}, got {windows}"
             )
 
     def _shifted(self, inputs: Tensors) -> bool:
@@ -264,16 +264,16 @@ class WindowMask(_OnLogits, frozen=True):
         item = ITEM_BYTES[inputs[0].dtype]
         windows = _windows(inputs[1], self.window_size)
         regions, mask = windows * self.window_size**2 * item, windows * self.window_size**4
-        # The sum's operands; or the differences, the mask before and after its zeros, and where they are.
+        # The mask during the addition; or the differences, the mask before and after the fill with 0, and a bool mask.
         return max(regions + mask * item, regions + mask * (3 * item + 1) - outputs[0].bytes)
 
     def launches(self, inputs: Tensors, train: bool) -> int:
         if not self._shifted(inputs):
             return 0
-        # Zeros; a number for each region (9, or 3 if only one dimension is shifted); the copy into windows, if they
-        # lie apart; subtract; != 0, copy, fill; == 0, copy, fill; add.
+        # Zeros; a fill for each region (9, or 3 if only one dimension is shifted); the copy into windows, if they are
+        # not contiguous; subtract; != 0, copy, fill; == 0, copy, fill; add.
         regions = 9 if min(inputs[1].shape[1:3]) > self.window_size else 3
-        return 9 + regions + _apart(inputs[1], self.window_size)
+        return 9 + regions + _scattered(inputs[1], self.window_size)
 
     def to_torch(self) -> Any:
         from .torch_modules import windows
@@ -283,9 +283,9 @@ class WindowMask(_OnLogits, frozen=True):
 
 @register
 class PatchMerge(_Moves, frozen=True):
-    """Sets neighbouring pixels side by side, (N, H, W, C) -> (N, H/2, W/2, 4*C); an odd edge is padded with zeros.
+    """Concatenates the channels of 2x2 pixels, (N, H, W, C) -> (N, H/2, W/2, 4*C); odd sizes are padded with zeros.
 
-    ``factor`` is 2 in the shifted-window transformer.
+    Another ``factor`` f merges f x f pixels.
     """
 
     op = "patch_merge"
@@ -297,7 +297,7 @@ class PatchMerge(_Moves, frozen=True):
 
     def outputs(self, inputs: Tensors) -> Tensors:
         batch, height, width, channels = inputs[0].shape
-        sizes = (_whole(height, self.factor), _whole(width, self.factor))
+        sizes = (_count(height, self.factor), _count(width, self.factor))
         return (Tensor((batch, *sizes, self.factor**2 * channels), inputs[0].dtype),)
 
     def transient(self, inputs: Tensors, outputs: Tensors, train: bool, kernels: Kernels) -> int:

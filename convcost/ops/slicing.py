@@ -1,4 +1,4 @@
-"""Ops that take parts of a value, or set it into a larger one: chunk, split, crop, padding, roll. Source: PyTorch."""
+"""Ops that slice, pad or roll their input: chunk, split, select, narrow, crop, padding, roll. Source: PyTorch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_PARTS = 1_000
 
 
 class _Slices(View, frozen=True, kw_only=True):
-    """Consecutive parts of one dimension, each an output of its own. Keyword-only, since ``dim`` comes last."""
+    """Consecutive parts of one dimension, one output each. Keyword-only, so that ``dim`` is the last field."""
 
     within_attention = False
 
@@ -50,7 +50,7 @@ class _Slices(View, frozen=True, kw_only=True):
 class Chunk(_Slices, frozen=True):
     """Divides dimension ``dim`` (default 1) into ``chunks`` parts of ceil(size / chunks), the last one smaller.
 
-    As in torch.chunk there can be fewer parts: 6 in 4 chunks gives 2, 2, 2.
+    As in torch.chunk there can be fewer parts: 6 values in 4 chunks are 2, 2, 2.
     """
 
     op = "chunk"
@@ -62,8 +62,10 @@ class Chunk(_Slices, frozen=True):
         return _pieces(self.op, size, -(-size // self.chunks))
 
     def warnings(self, inputs: Tensors) -> tuple[str, ...]:
-        made, size = len(self.outputs(inputs)), inputs[0].shape[self.dim]
-        return () if made == self.chunks else (f"{size} gives only {made} of the {self.chunks} chunks asked for",)
+        number, size = len(self.outputs(inputs)), inputs[0].shape[self.dim]
+        if number == self.chunks:
+            return ()
+        return (f"dimension {self.dim} of size {size} is divided into {number} chunks, not into {self.chunks}",)
 
 
 @register
@@ -79,7 +81,7 @@ class Split(_Slices, frozen=True):
             return _pieces(self.op, size, self.sections)
         if sum(self.sections) != size:
             parts = " + ".join(map(str, self.sections))
-            raise OpError(f"{self.op}: {parts} = {sum(self.sections)}, but dimension {self.dim} has {size}")
+            raise OpError(f"{self.op}: {parts} = {sum(self.sections)}, but dimension {self.dim} has size {size}")
         return self.sections
 
     def to_torch(self) -> Any:
@@ -89,14 +91,14 @@ class Split(_Slices, frozen=True):
 
 
 def _pieces(op: str, size: int, step: int) -> Shape:
-    if -(-size // step) > MAX_PARTS:
-        raise OpError(f"{op}: {size:,} in parts of {step:,} gives {-(-size // step):,} outputs; {MAX_PARTS:,} at most")
+    if (number := -(-size // step)) > MAX_PARTS:
+        raise OpError(f"{op}: {size:,} in parts of {step:,} makes {number:,} outputs, at most {MAX_PARTS:,} allowed")
     return tuple(min(step, size - start) for start in range(0, size, step))
 
 
 @register
 class Select(View, frozen=True):
-    """Takes one index of dimension ``dim``, which disappears: (N, L, C) -> (N, C) for dim 1. Source: torch.select."""
+    """Takes one index of ``dim`` and removes the dimension: (N, L, C) -> (N, C) for dim 1. Source: torch.select."""
 
     op = "select"
     method = "select"
@@ -108,7 +110,8 @@ class Select(View, frozen=True):
         at = axis(self.op, shape, self.dim)
         if not -shape[at] <= self.index < shape[at]:
             raise OpError(
-                f"{self.op}: index {self.index} is not in dimension {at} of {times(shape)}, which has {shape[at]}"
+                f"{self.op}: index {self.index} is out of range for dimension {at} of {times(shape)}, "
+                f"which has size {shape[at]}"
             )
         return shape[:at] + shape[at + 1 :]
 
@@ -118,7 +121,7 @@ class Select(View, frozen=True):
 
 @register
 class Narrow(View, frozen=True):
-    """Takes ``length`` indices of dimension ``dim`` from ``start`` on (negative: from the end). torch.narrow."""
+    """Takes ``length`` indices of dimension ``dim`` from ``start`` (negative: from the end). Source: torch.narrow."""
 
     op = "narrow"
     method = "narrow"
@@ -132,8 +135,8 @@ class Narrow(View, frozen=True):
         start = self.start + (shape[at] if self.start < 0 else 0)
         if not 0 <= start <= shape[at] - self.length:
             raise OpError(
-                f"{self.op}: start {self.start} and length {self.length} leave dimension {at} of {times(shape)}, "
-                f"which has {shape[at]}"
+                f"{self.op}: start {self.start} and length {self.length} exceed dimension {at} of {times(shape)}, "
+                f"which has size {shape[at]}"
             )
         return (*shape[:at], self.length, *shape[at + 1 :])
 
@@ -147,16 +150,15 @@ class Narrow(View, frozen=True):
 
 
 def _shifted(before: Shape) -> Reach:
-    """Every output position is one input position, displaced."""
+    """Each output position reads the one input position at a fixed offset."""
     ones = (1,) * len(before)
     return Reach("window", ones, ones, before)
 
 
 class _ZeroPad(Op, frozen=True):
-    """Sets (N, C, *spatial) into zeros.
+    """Pads the spatial dimensions of (N, C, *spatial) with zeros.
 
-    ``padding`` is one number for all sides, or PyTorch's list: the last dimension first, before and after. An
-    integer dimension grows by both.
+    ``padding`` is one number for all sides, or PyTorch's list: before and after, from the last dimension to the first.
     """
 
     keeps = NOTHING
@@ -165,13 +167,11 @@ class _ZeroPad(Op, frozen=True):
     padding: Margins
 
     def _margins(self) -> tuple[Shape, Shape]:
-        """Before and after, per spatial dimension from the first on."""
+        """The padding before and after each spatial dimension, from the first to the last."""
         if isinstance(self.padding, int):
             return (self.padding,) * self.rank, (self.padding,) * self.rank
         if len(self.padding) != 2 * self.rank:
-            raise OpError(
-                f"{self.op}: padding has {len(self.padding)} entries, it needs {2 * self.rank} (or one number)"
-            )
+            raise OpError(f"{self.op}: padding has {len(self.padding)} entries, expected {2 * self.rank} or one number")
         return self.padding[-2::-2], self.padding[::-2]
 
     def check(self, inputs: Tensors) -> None:
@@ -187,7 +187,7 @@ class _ZeroPad(Op, frozen=True):
         return {}
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        # The output is filled with zeros, then the input copied in; without padding there is only the copy.
+        # Fill the output with zeros and copy the input; without padding only the copy.
         return 2 if self.outputs(inputs) != inputs else 1
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
@@ -196,7 +196,7 @@ class _ZeroPad(Op, frozen=True):
 
 @register
 class ZeroPad1d(_ZeroPad, frozen=True):
-    """Zeros around (N, C, L): (N, C, L + before + after)."""
+    """Pads (N, C, L) with zeros: (N, C, L + before + after)."""
 
     op = "zero_pad1d"
     nn_class = "ZeroPad1d"
@@ -205,7 +205,7 @@ class ZeroPad1d(_ZeroPad, frozen=True):
 
 @register
 class ZeroPad2d(_ZeroPad, frozen=True):
-    """Zeros around (N, C, H, W): a list gives left, right, top, bottom."""
+    """Pads (N, C, H, W) with zeros; a list is left, right, top, bottom."""
 
     op = "zero_pad2d"
     nn_class = "ZeroPad2d"
@@ -214,7 +214,7 @@ class ZeroPad2d(_ZeroPad, frozen=True):
 
 @register
 class ZeroPad3d(_ZeroPad, frozen=True):
-    """Zeros around (N, C, D, H, W): a list gives left, right, top, bottom, front, back."""
+    """Pads (N, C, D, H, W) with zeros; a list is left, right, top, bottom, front, back."""
 
     op = "zero_pad3d"
     nn_class = "ZeroPad3d"
@@ -223,10 +223,10 @@ class ZeroPad3d(_ZeroPad, frozen=True):
 
 @register
 class Pad(Op, frozen=True):
-    """Zeros around any dimensions but the batch: PyTorch's F.pad, the last dimension first, before and after.
+    """Pads any dimensions but the batch with zeros: before and after, from the last dimension on. Source: F.pad.
 
-    ``[0, 0, 0, 0, 8, 8]`` sets 8 channels of zeros before and behind those of (N, C, H, W): the shortcut of the ResNet
-    paper that learns nothing (option A).
+    ``[0, 0, 0, 0, 8, 8]`` adds 8 channels of zeros before and after those of (N, C, H, W), as in the parameter-free
+    shortcut of the ResNet paper (option A).
     """
 
     op = "pad"
@@ -238,8 +238,8 @@ class Pad(Op, frozen=True):
         shape = inputs[0].shape
         if len(self.padding) % 2 or len(self.padding) > 2 * (len(shape) - 1):
             raise OpError(
-                f"{self.op}: padding has {len(self.padding)} entries; (N, ...) of {len(shape)} dimensions takes two "
-                f"for each dimension from the last on, at most {2 * (len(shape) - 1)}"
+                f"{self.op}: padding has {len(self.padding)} entries; {times(shape)} takes two for each dimension "
+                f"from the last on, at most {2 * (len(shape) - 1)}"
             )
 
     def outputs(self, inputs: Tensors) -> Tensors:
@@ -252,7 +252,7 @@ class Pad(Op, frozen=True):
         return {}
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        return 2  # the output is filled with zeros, then the input copied in
+        return 2  # fill the output with zeros, copy the input
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         spatial = len(inputs[0].shape) - 2
@@ -267,10 +267,10 @@ class Pad(Op, frozen=True):
 
 @register
 class Crop(View, frozen=True):
-    """Cuts a ``size`` out of the spatial dimensions of (N, C, *spatial), in the middle or at ``offset``.
+    """Crops the spatial dimensions of (N, C, *spatial) to ``size``, at the centre or at ``offset``.
 
-    With two inputs the second one's spatial dimensions are the size, as in U-Net's copy and crop (arXiv 1505.04597).
-    The middle starts at floor((N - size) / 2).
+    With two inputs the size is that of the second one, as in U-Net's copy and crop (arXiv 1505.04597). A centre crop
+    starts at floor((N - size) / 2).
     """
 
     op = "crop"
@@ -280,27 +280,27 @@ class Crop(View, frozen=True):
     size: Sizes | None = None
 
     def _window(self, inputs: Tensors) -> tuple[Shape, Shape]:
-        """Offset and size, per spatial dimension."""
+        """Offset and size for each spatial dimension."""
         shape = inputs[0].shape
         rank = len(shape) - 2
         if rank < 1:
-            raise OpError(f"{self.op} needs (N, C, ...) with positions, got {len(shape)} dimensions: {times(shape)}")
+            raise OpError(
+                f"{self.op} needs (N, C, ...) with spatial dimensions, got {len(shape)} dimensions: {times(shape)}"
+            )
         if (self.size is None) == (len(inputs) == 1):
-            given = "neither" if self.size is None else "both"
-            raise OpError(f"{self.op} takes its size from the field size or from a second input, got {given}")
+            number = "neither" if self.size is None else "both"
+            raise OpError(f"{self.op} takes its size from the field size or from a second input, got {number}")
         size = inputs[1].shape[2:] if self.size is None else spread(self.size, rank, f"{self.op}: size")
         if len(size) != rank:
-            raise OpError(f"{self.op}: {times(inputs[1].shape)} has another number of dimensions than {times(shape)}")
+            raise OpError(f"{self.op}: {times(inputs[1].shape)} and {times(shape)} differ in the number of dimensions")
         if self.offset is None:
             offset = tuple((have - want) // 2 for have, want in zip(shape[2:], size, strict=True))
         else:
             offset = spread(self.offset, rank, f"{self.op}: offset")
         for at, (have, start, want) in enumerate(zip(shape[2:], offset, size, strict=True), 2):
             if want > have or start + want > have:
-                where = f"{want} from {start} on" if self.offset is not None else f"{want}"
-                raise OpError(
-                    f"{self.op}: dimension {at} of {times(shape)} has {have}, {where} cannot be cut out of it"
-                )
+                crop = f"{want} from offset {start}" if self.offset is not None else f"{want}"
+                raise OpError(f"{self.op}: dimension {at} of {times(shape)} is too small for a crop of {crop}")
         return offset, size
 
     def outputs(self, inputs: Tensors) -> Tensors:
@@ -317,7 +317,7 @@ class Crop(View, frozen=True):
 
 @register
 class Roll(Op, frozen=True):
-    """Moves a value by ``shifts`` along ``dims``; what leaves at one end enters at the other. Source: torch.roll."""
+    """Shifts values by ``shifts`` along ``dims``, with wrap-around at the ends. Source: torch.roll."""
 
     op = "roll"
     keeps = NOTHING
@@ -343,7 +343,7 @@ class Roll(Op, frozen=True):
         return {}
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        return len(self._dims())  # one dimension after the other
+        return len(self._dims())  # one kernel per dimension
 
     def reach(self, inputs: Tensors, outputs: Tensors) -> Reach:
         return UNKNOWN

@@ -1,4 +1,4 @@
-"""Ops that drop values at random while training and do nothing otherwise. Source: nn.Dropout*, arXiv 1603.09382."""
+"""Ops that drop values at random in training and do nothing in evaluation. Source: nn.Dropout*, arXiv 1603.09382."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .windows import need_rank
 
 
 class _Random(Op, frozen=True):
-    """Multiplies by a random mask in training. In evaluation, and for p = 0, the output is the input itself."""
+    """Multiplies by a random mask in training. In evaluation, or with p = 0, the output is the input itself."""
 
     p: Probability = 0.5
     inplace: bool = False
@@ -39,7 +39,7 @@ class _Random(Op, frozen=True):
         return (IN_PLACE if self.inplace else FRESH,)
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        # The mask is drawn, divided by 1 - p and multiplied with.
+        # Draw the mask, divide it by 1 - p, multiply by it.
         return 3 if train and self.p else 0
 
 
@@ -55,7 +55,7 @@ class Dropout(_Random, frozen=True):
         return counted("dropout", outputs[0].elements) if train and self.p else {}
 
     def launches(self, inputs: Tensors, train: bool) -> int:
-        # One kernel does it all, but not in place and not for p = 1.
+        # A single kernel, except in place or with p = 1.
         return 1 if train and self._fused else super().launches(inputs, train)
 
     @property
@@ -65,7 +65,7 @@ class Dropout(_Random, frozen=True):
     def saved(self, inputs: Tensors, outputs: Tensors, needs: tuple[bool, ...], kernels: Kernels) -> Saved:
         if not self.p:
             return NOTHING
-        x = inputs[0]  # the mask: numbers to multiply with, or truth values where one kernel does it all
+        x = inputs[0]  # of the mask, which is bool in the single CUDA kernel and otherwise of the input's dtype
         return Saved(extra=(Tensor(x.shape, "bool") if kernels == "cuda" and self._fused else x,))
 
 

@@ -1,4 +1,7 @@
-"""The window arithmetic that convolution and pooling share: how many positions a sliding window has."""
+"""The arithmetic of sliding windows that convolution and pooling share: sizes, positions, unread input.
+
+It knows no op; what one op alone needs belongs to that op.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from ..tensor import Shape, Tensor
 from .base import ExplanationStep, Reach
 
 AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-"""What the spatial dimensions are called, by their number."""
+"""The names of the spatial dimensions, by their number."""
 
 
 def spread(value: int | Shape, rank: int, field: str) -> Shape:
-    """3 -> (3, 3); a tuple stays. Raises OpError if a tuple has not one entry for each of ``rank`` dimensions."""
+    """``value`` for each of ``rank`` dimensions: 3 -> (3, 3). Raises OpError for a tuple of another length."""
     if isinstance(value, int):
         return (value,) * rank
     if len(value) != rank:
@@ -43,10 +46,10 @@ Window = tuple[Axis, ...]
 def window(
     rank: int, kernel_size: int | Shape, stride: int | Shape, padding: int | Shape | str, dilation: int | Shape = 1
 ) -> Window:
-    """The window that these fields mean. ``padding``: a number or several, "same" (the odd one behind), "valid".
+    """The window with these fields. ``padding``: one or more numbers, "same" (an odd one is put after) or "valid".
 
     Raises:
-        OpError: a tuple that has not one entry for each of ``rank`` dimensions.
+        OpError: a tuple does not have one entry for each of ``rank`` dimensions.
     """
     kernels, strides = spread(kernel_size, rank, "kernel_size"), spread(stride, rank, "stride")
     dilations = spread(dilation, rank, "dilation")
@@ -63,9 +66,8 @@ def positions(size: int, extent: int, stride: int, padding: int, ceil_mode: bool
     """Output positions of a window: floor((size + padding - extent) / stride) + 1.
 
     Args:
-        size: input positions. ``extent``: dilation * (kernel - 1) + 1. ``padding``: both sides together.
-        ceil_mode: round up instead; the last window must then still start inside the input or the padding
-            ``before`` it, as PyTorch demands.
+        size: input positions. ``extent``: dilation * (kernel - 1) + 1. ``padding``: the sum of both sides.
+        ceil_mode: round up; as in PyTorch, the last window must start inside the input or the padding ``before`` it.
     """
     room = size + padding - extent
     if not ceil_mode:
@@ -75,7 +77,7 @@ def positions(size: int, extent: int, stride: int, padding: int, ceil_mode: bool
 
 
 def window_reach(view: Window) -> Reach:
-    """A window's dependence of output on input positions."""
+    """The input positions on which an output of the window depends."""
     return Reach(
         "window",
         tuple([axis.extent for axis in view]),
@@ -85,14 +87,14 @@ def window_reach(view: Window) -> Reach:
 
 
 def need_rank(op: str, x: Tensor, rank: int) -> None:
-    """Refuse anything but (N, C, *spatial) with ``rank`` spatial dimensions."""
+    """Raise OpError unless ``x`` is (N, C, *spatial) with ``rank`` spatial dimensions."""
     if len(x.shape) != rank + 2:
         axes = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}[rank]
         raise OpError(f"{op} needs {axes}, got {len(x.shape)} dimensions: {_times(x.shape)}")
 
 
 def need_fit(op: str, x: Tensor, view: Window) -> None:
-    """Refuse a window that is larger than its padded input, with the paddings that would make it fit."""
+    """Raise OpError if the window is larger than the padded input; the message has the padding that is needed."""
     for position, axis in enumerate(view):
         size, padding = x.shape[2 + position], axis.before + axis.after
         if size + padding < axis.extent:
@@ -106,37 +108,34 @@ def need_fit(op: str, x: Tensor, view: Window) -> None:
 
 
 def unread(size: int, axis: Axis, count: int) -> int:
-    """Input positions at the end that none of ``count`` windows reads (padding not counted)."""
+    """Input positions at the end that none of ``count`` windows reads, without padding."""
     last_read = (count - 1) * axis.stride + axis.extent - axis.before
     return max(0, min(size, size - last_read))
 
 
 def unread_warnings(x: Tensor, view: Window, counts: Shape) -> tuple[str, ...]:
-    """One sentence if rows or columns at the end are never read, with what would make the window fit.
+    """A sentence if rows or columns at the end are never read, with the division that has a remainder.
 
-    Windows that are smaller than their stride skip positions on purpose and are left in peace.
+    A window smaller than its stride skips positions by design: no warning.
     """
-    lost = [
-        (name, missed, size, axis)
+    uncovered = [
+        (name, number, size, axis)
         for name, size, axis, count in zip(AXES[len(view)], x.shape[2:], view, counts, strict=True)
-        if axis.extent >= axis.stride and (missed := unread(size, axis, count))
+        if axis.extent >= axis.stride and (number := unread(size, axis, count))
     ]
-    if not lost:
+    if not uncovered:
         return ()
     names = {"height": "row", "width": "column"}
-    parts = [f"the last {_plural(missed, names.get(name, 'position'))}" for name, missed, *_ in lost]
-    _, first, size, axis = lost[0]
+    parts = [f"the last {_plural(number, names.get(name, 'position'))}" for name, number, *_ in uncovered]
+    _, first, size, axis = uncovered[0]
     return (
         f"{' and '.join(parts)} of the input {'are' if len(parts) > 1 or first > 1 else 'is'} never read: "
-        f"({size} + {axis.before + axis.after} - {axis.extent}) / {axis.stride} is not whole",
+        f"({size} + {axis.before + axis.after} - {axis.extent}) / {axis.stride} is not an integer",
     )
 
 
 def fitting_paddings(size: int, extent: int, stride: int) -> tuple[int, ...]:
-    """The symmetric paddings below ``extent`` with which the window fits: (size + 2p - extent) % stride == 0.
-
-    The 20 smallest of them, if there are more.
-    """
+    """The symmetric paddings p below ``extent`` with (size + 2p - extent) % stride == 0; at most the 20 smallest."""
     missing = extent - size
     if stride % 2 == 0 and missing % 2:
         return ()
@@ -147,13 +146,13 @@ def fitting_paddings(size: int, extent: int, stride: int) -> tuple[int, ...]:
 
 
 def adaptive_reads(size: int, result: int) -> int:
-    """How many positions all windows of adaptive pooling read: from floor(i*N/M) to ceil((i + 1)*N/M), exclusive."""
-    # Neighbours share a position wherever i*N/M is not whole, which it is for gcd(N, M) of them.
+    """The positions that all windows of adaptive pooling read: floor(i*N/M) to ceil((i + 1)*N/M), exclusive."""
+    # Neighbouring windows share a position if i*N/M is not an integer; it is one for gcd(N, M) of the i.
     return size + result - gcd(size, result)
 
 
 def size_steps(x: Tensor, y: Tensor, view: Window, ceil_mode: bool = False) -> tuple[ExplanationStep, ...]:
-    """The arithmetic of the output size; one step for all dimensions that are alike."""
+    """The arithmetic of the output size; dimensions with equal numbers share a step."""
     alike: dict[tuple[int, int, Axis], list[str]] = {}
     for name, size, result, axis in zip(AXES[len(view)], x.shape[2:], y.shape[2:], view, strict=True):
         alike.setdefault((size, result, axis), []).append(name)
@@ -169,7 +168,7 @@ def _size_step(names: str, size: int, result: int, axis: Axis, ceil_mode: bool) 
         extent, filled = "(D(K - 1) + 1)", f"({axis.dilation}*({axis.kernel} - 1) + 1)"
     fits = room % axis.stride == 0
     rounding = "" if fits else "ceil" if ceil_mode else "floor"
-    # In ceil_mode a last window that would start past the input is left out.
+    # In ceil_mode a last window that would start past the input is dropped.
     one = "1 - 1" if not fits and ceil_mode and result == room // axis.stride + 1 else "1"
     substitution = f"{rounding}(({size} + {padding} - {filled}) / {axis.stride}) + {one}"
     if not fits:

@@ -78,9 +78,9 @@ def test_invalid_size(size, message):
 
 def test_size_that_a_layer_cannot_process():
     graph = chain((3, 16, 16), CONV, "flatten", "linear: 10")
-    with pytest.raises(SpecError, match=r"linear_1.*built for 2048 input features, 8192 arrive"):
+    with pytest.raises(SpecError, match=r"linear_1.*built for 2048 input features, got 8192"):
         analyze(graph, input_size=(3, 32, 32))
-    with pytest.raises(SpecError, match=r"net\.yaml:4:\d+: layer 'conv2d_1'.*built for 3 input channels, 4 arrive"):
+    with pytest.raises(SpecError, match=r"net\.yaml:4:\d+: layer 'conv2d_1'.*built for 3 input channels, got 4"):
         analyze(graph, input_size=(4, 16, 16))
 
 
@@ -392,7 +392,7 @@ def test_negative_positions_are_inputs():
         ([Node("a", RELU, ((1, 0),)), Node("b", RELU, ((-1, 0),))], None, "does not come before"),
         ([Node("a", RELU, ((0, 0),))], None, "does not come before"),
         ([Node("a", RELU, ((-2, 0),))], None, "does not come before"),
-        ([Node("a", RELU, ((-1, 0),))] * 2, None, "two layers are called 'a'"),
+        ([Node("a", RELU, ((-1, 0),))] * 2, None, "two layers have the name 'a'"),
         ([Node("a", RELU, ((-1, 0),))], [(1, 0)], "the output refers to node 1; there are 1 nodes"),
     ],
 )

@@ -223,5 +223,5 @@ def test_what_it_infers_must_be_fields_of_its_own():
         op = "wrong"
         inferred_fields = ("in_channels",)
 
-    with pytest.raises(TypeError, match="Wrong lacks some of its inferred_fields"):
+    with pytest.raises(TypeError, match="Wrong has no field for some of its inferred_fields"):
         register(Wrong)

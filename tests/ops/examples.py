@@ -193,4 +193,4 @@ EXAMPLES: tuple[Example, ...] = (
 )  # fmt: skip
 
 FIXED = ("parameter", "buffer", "constant", *{example.op for example in EXAMPLES if "results" in example.fields})
-"""Ops whose outputs are what they are, whatever arrives: values of their own, and operators as they were called."""
+"""Ops whose outputs do not depend on their inputs: parameters, buffers, constants and recorded operators."""

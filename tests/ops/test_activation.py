@@ -22,7 +22,7 @@ def built(word, fields, shape=SHAPE):
     return op, inputs, op.outputs(inputs)
 
 
-# Operations per element, counted from the formula that each line ends with.
+# Operations per element, counted in the formula at the end of each line.
 IN_PLACE = [
     ("relu", {}, 1),  # max(x, 0)
     ("relu6", {}, 2),  # min(max(x, 0), 6)
@@ -58,7 +58,7 @@ def test_operations_per_element(word, fields, each, train):
 
 
 @pytest.mark.parametrize(("word", "fields", "each"), IN_PLACE)
-def test_in_place_variants_write_on_their_input(word, fields, each):
+def test_in_place_variants_overwrite_their_input(word, fields, each):
     op, inputs, outputs = built(word, {**fields, "inplace": True})
     assert [place.kind for place in op.placement(inputs, True)] == ["in_place"]
     assert op.work(inputs, outputs, True) == {"activation": each * ELEMENTS}
@@ -92,7 +92,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize(("word", "fields", "each"), IN_PLACE + FRESH)
-def test_the_twin_calculates_what_is_counted(word, fields, each):
+def test_the_module_computes_the_formula(word, fields, each):
     torch = pytest.importorskip("torch")
     values = [-7.0, -2.5, -1.0, -0.25, 0.0, 0.5, 1.5, 3.0, 6.5]
     formula = VALUES[f"{word} tanh" if fields.get("approximate") else word]
@@ -101,7 +101,7 @@ def test_the_twin_calculates_what_is_counted(word, fields, each):
     torch.testing.assert_close(module(torch.tensor(values, dtype=torch.float64)), expected)
 
 
-def test_twins_of_activations_over_several_values():
+def test_modules_of_softmax_and_maxout():
     torch = pytest.importorskip("torch")
     x = torch.tensor([[[1.0, 5.0, 2.0, 0.0]], [[-1.0, 3.0, 3.0, 4.0]]], dtype=torch.float64)
     for word in ("softmax", "attention_softmax", "log_softmax"):
@@ -115,7 +115,7 @@ def test_twins_of_activations_over_several_values():
     assert make("maxout", {"pieces": 2, "dim": -3}).to_torch()(x).tolist() == [[[1.0, 5.0, 3.0, 4.0]]]
 
 
-def test_fields_stand_in_pytorchs_order():
+def test_fields_are_in_pytorchs_order():
     assert make("leaky_relu", {}).__struct_fields__ == ("negative_slope", "inplace")
     assert make("hardtanh", {}).__struct_fields__ == ("min_val", "max_val", "inplace")
 
@@ -130,12 +130,12 @@ def test_softmax_counts_by_rows(dim, rows, n):
     assert op.work(inputs, outputs, False) == {"activation": rows * (maximum + shifted + exps + total + 1 + n)}
 
 
-def test_softmax_of_attention_is_booked_there():
+def test_softmax_of_attention_is_reported_in_attention():
     assert built("attention_softmax", {})[0].group == "attention"
     assert built("softmax", {})[0].group == "activation"
 
 
-def test_softmax_over_positions_reaches_all_of_them():
+def test_reach_of_softmax_over_positions_is_global():
     for dim, shape, reach in (
         (1, SHAPE, POINT),
         (-1, SHAPE, GLOBAL),
@@ -146,7 +146,7 @@ def test_softmax_over_positions_reaches_all_of_them():
         assert op.reach(inputs, outputs) == reach
 
 
-def test_maxout_keeps_the_largest_of_its_pieces():
+def test_maxout_by_hand():
     op, inputs, outputs = built("maxout", {"pieces": 3})
     assert outputs[0].shape == (2, 2, 5, 4)
     assert outputs[0].dtype == "float16"
@@ -160,7 +160,7 @@ def test_maxout_keeps_the_largest_of_its_pieces():
         ("maxout", {"pieces": 4}, "pieces 4 must divide dimension 1 of 2x6x5x4"),
         ("maxout", {"pieces": 2, "dim": 4}, "no dimension 4"),
         ("softmax", {"dim": -5}, "no dimension -5 in 2x6x5x4"),
-        ("prelu", {"num_parameters": 5}, "5, must be 1 or the 6 channels"),
+        ("prelu", {"num_parameters": 5}, "5, expected 1 or 6, the number of channels"),
         ("hardtanh", {"min_val": 2.0, "max_val": 1.0}, "min_val 2 must be smaller than max_val 1"),
         ("gelu", {"approximate": "erf"}, "approximate"),
     ],

@@ -1,4 +1,4 @@
-"""Attention: its parts, run with real numbers, give what PyTorch's modules give, from as many parameters."""
+"""Attention: its parts, run with real numbers, return the results of PyTorch's modules."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def computed(op, tensors, weights):
 
 
 @pytest.mark.parametrize("is_causal", [False, True])
-def test_scaled_dot_product_attention_gives_what_pytorch_gives(is_causal):
+def test_scaled_dot_product_attention_agrees_with_pytorch(is_causal):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     q, k, v = torch.randn(2, 3, 6, 8), torch.randn(2, 3, 7, 8), torch.randn(2, 3, 7, 5)
@@ -49,7 +49,7 @@ def test_scaled_dot_product_attention_gives_what_pytorch_gives(is_causal):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("separate", [False, True])
-def test_multihead_attention_gives_what_pytorch_gives(bias, separate):
+def test_multihead_attention_agrees_with_pytorch(bias, separate):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     module = torch.nn.MultiheadAttention(12, 3, bias=bias, batch_first=True)
@@ -119,7 +119,7 @@ def test_a_mask_is_one_addition_per_logit_in_place():
     assert [placement.kind for placement in mask.op.placement(mask.inputs, False)] == ["in_place"]
 
 
-def test_no_part_knows_the_batch():
+def test_parts_do_not_depend_on_the_batch():
     op = ready(make("multihead_attention", {"num_heads": 3}), (Tensor((1, 6, 12)),))
     assert op.parts((Tensor((1, 6, 12)),)) == op.parts((Tensor((64, 6, 12)),))
     assert op.parts((Tensor((1, 6, 12)),)) == op.parts((Tensor((1, 50, 12)),))
@@ -128,17 +128,17 @@ def test_no_part_knows_the_batch():
 @pytest.mark.parametrize(
     ("name", "fields", "shapes", "message"),
     [
-        ("multihead_attention", {"num_heads": 5}, [(1, 7, 768)], "5 heads do not divide the width 768"),
+        ("multihead_attention", {"num_heads": 5}, [(1, 7, 768)], "768 must be divisible by num_heads 5"),
         (
             "multihead_attention",
             {"num_heads": 4, "embed_dim": 96},
             [(1, 7, 64)],
-            "built for width 96, 64 arrive",
+            "built for width 96, got 64",
         ),
-        ("multihead_attention", {"num_heads": 4}, [(1, 7, 8), (1, 7, 12), (1, 7, 8)], "width 8, 12 arrive"),
+        ("multihead_attention", {"num_heads": 4}, [(1, 7, 8), (1, 7, 12), (1, 7, 8)], "width 8, got 12"),
         ("multihead_attention", {"num_heads": 4}, [(1, 7, 8), (1, 7, 8), (1, 6, 8)], "7 keys and 6 values"),
         ("multihead_attention", {"num_heads": 4}, [(1, 7, 8), (2, 7, 8), (2, 7, 8)], "batch"),
-        ("multihead_attention", {"num_heads": 4}, [(1, 7, 8)] * 2, "one input, or three"),
+        ("multihead_attention", {"num_heads": 4}, [(1, 7, 8)] * 2, "one input or three"),
         ("multihead_attention", {"num_heads": 4}, [(1, 8, 7, 7)], r"needs \(N, tokens, width\), got 1x8x7x7"),
         (
             "scaled_dot_product_attention",

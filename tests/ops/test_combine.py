@@ -1,4 +1,4 @@
-"""Several values into one, and sums: shapes and dtypes against PyTorch, work by hand."""
+"""Arithmetic, concatenation, products and reductions: shapes and dtypes against PyTorch, work by hand."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_dtypes_are_promoted_as_in_pytorch(name, ranks):
 
 
 @pytest.mark.parametrize("name", BINARY)
-def test_one_operation_per_element_and_further_input(name):
+def test_one_operation_per_element_for_each_input_after_the_first(name):
     op, inputs, outputs, _ = run(name, (2, 8, 5, 5), (2, 8, 1, 1), (5,))
     assert op.work(inputs, outputs, False) == {"elementwise": 2 * (2 * 8 * 5 * 5)}
     assert op.launches(inputs, False) == 2
@@ -51,9 +51,9 @@ def test_one_operation_per_element_and_further_input(name):
 def test_in_place_needs_the_shape_of_the_first_input():
     found = run("add", (2, 8, 5, 5), (8, 1, 1), inplace=True)
     assert [placement.kind for placement in found.op.placement(found.inputs, False)] == ["in_place"]
-    with pytest.raises(OpError, match="2x8x5x5 does not fit in place of the first, 8x1x1"):
+    with pytest.raises(OpError, match="cannot store the result 2x8x5x5 in the first input, 8x1x1"):
         run("add", (8, 1, 1), (2, 8, 5, 5), inplace=True)
-    with pytest.raises(OpError, match="float32 does not fit in place of int64"):
+    with pytest.raises(OpError, match="cannot store a float32 result in int64"):
         ready(make("add", {"inplace": True}), (Tensor((2,), "int64"), Tensor((2,))))
     mixed = (Tensor((2,), "float16"), Tensor((2,)))
     assert ready(make("mul", {"inplace": True}), mixed).outputs(mixed)[0].dtype == "float16"
@@ -65,16 +65,17 @@ def test_in_place_needs_the_shape_of_the_first_input():
     ("name", "fields", "shapes", "message"),
     [
         ("add", {}, [(1, 64, 56, 56), (1, 128, 56, 56)],
-         "add: 1x64x56x56 and 1x128x56x56 clash in dimension 1: 64 and 128"),
+         "add: 1x64x56x56 and 1x128x56x56 cannot be broadcast: dimension 1 is 64 and 128"),
         ("mul", {}, [(1, 64, 7, 7), (64,)],
-         r"1x64x7x7 and 64 clash in dimension 3 \(of 4, aligned at the last\): 7 and 64"),
+         r"1x64x7x7 and 64 cannot be broadcast: dimension 3 \(of 4, aligned at the last\) is 7 and 64"),
         ("concat", {}, [(1, 64, 28, 28), (1, 32, 28, 28), (1, 32, 27, 28)],
-         "concat of 1x64x28x28, 1x32x28x28, 1x32x27x28 along dimension 1: .* dimension 2 is 28 and 27"),
+         "concat of 1x64x28x28, 1x32x28x28, 1x32x27x28 along dimension 1: .* 28 and 27 in dimension 2"),
         ("concat", {}, [(1, 64, 28, 28), (1, 64)], "4 and 2 dimensions"),
         ("concat", {"dim": 4}, [(1, 64, 28, 28)], "no dimension 4"),
         ("matmul", {}, [(2, 3, 4), (2, 5, 4)], "2x3x4 times 2x5x4: the inner dimensions are 4 and 5"),
         ("matmul", {"transpose_b": True}, [(2, 3, 4), (2, 4, 5)], "transposed: the inner dimensions are 4 and 5"),
-        ("matmul", {}, [(2, 3, 4), (3, 4, 5)], "leading dimensions: 2 and 3 clash in dimension 0"),
+        ("matmul", {}, [(2, 3, 4), (3, 4, 5)],
+         "leading dimensions: 2 and 3 cannot be broadcast: dimension 0 is 2 and 3"),
         ("matmul", {}, [(4,), (4, 5)], "two or more dimensions each, got 4 times 4x5"),
         ("mean", {"dim": [1, -3]}, [(2, 3, 4, 5)], "each once"),
         ("mean", {"dim": []}, [(2, 3, 4, 5)], "each once"),
@@ -115,7 +116,7 @@ def test_reductions_agree_with_pytorch(name):
                 assert op.work(inputs, outputs, False).get("elementwise", 0) == additions + divisions
 
 
-def test_integers():
+def test_reductions_of_integers():
     assert run("sum", (2, 3), dim=1, dtype="int32").outputs[0].dtype == "int64"
     assert run("scale", (2, 3), factor=2, dtype="int64").outputs[0].dtype == "float32"
     with pytest.raises(OpError, match="mean needs floating-point values, got int64"):
@@ -146,7 +147,7 @@ def test_matmul_of_attention_by_hand():
 @pytest.mark.parametrize(
     ("name", "expected"), [("add", 8 + 4 + 2), ("sub", 8 - 4 - 2), ("mul", 8 * 4 * 2), ("div", 8 / 4 / 2)]
 )
-def test_twins_go_from_left_to_right(name, expected, inplace):
+def test_modules_work_from_left_to_right(name, expected, inplace):
     torch = pytest.importorskip("torch")
     first = torch.full((2, 3), 8.0)
     result = make(name, {"inplace": inplace}).to_torch()(first, torch.tensor([4.0, 4, 4]), torch.tensor(2.0))
@@ -154,7 +155,7 @@ def test_twins_go_from_left_to_right(name, expected, inplace):
     assert (result is first) == inplace
 
 
-def test_twins_of_other_combinations():
+def test_modules_of_concat_matmul_and_scale():
     torch = pytest.importorskip("torch")
     x, y = torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 2.0]])
     assert make("maximum", {}).to_torch()(x, y).tolist() == [[3, 5]]

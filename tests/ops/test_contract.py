@@ -1,4 +1,4 @@
-"""What every op keeps to, whatever it computes."""
+"""The rules that hold for every op, whatever it computes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ NOT_PROPORTIONAL = {
 }
 
 
-# Their last states have the batch in the second dimension, as PyTorch's have.
+# Their final states have the batch in the second dimension, as in PyTorch.
 STATES_BEHIND = {"rnn", "gru", "lstm"}
-# People seldom write any field of theirs.
+# A spec rarely gives any of their fields.
 NOTHING_TO_WRITE = {"class_token", "position_embedding"}
-# Not shown, these are filled too. A comparison shows them like all fields that somebody has chosen.
+# bind fills these too if they are left out. A comparison treats them like fields that a spec gives.
 FILLED_IF_LEFT_OUT = {
     "layer_norm": {"normalized_shape"},
     "rms_norm": {"normalized_shape"},
@@ -39,7 +39,7 @@ FILLED_IF_LEFT_OUT = {
     **{f"{kind}_pool{rank}d": {"stride"} for kind in ("max", "avg") for rank in (1, 2, 3)},
     "subsample2d": {"stride"},
 }
-# Queries, keys and values lie apart as (3, N, ...), as PyTorch copies them.
+# Queries, keys and values are copied to (3, N, ...), as in PyTorch.
 BATCH_SECOND = {("multihead_attention", "permute"), ("multihead_attention", "contiguous")}
 
 
@@ -80,7 +80,7 @@ def test_json_schema_of_the_fields(name):
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
 def test_bound_and_in_place_fields_come_last(name):
-    """A spec's bare value sets the first field, so that one must be what people write."""
+    """A spec's bare value sets the first field, so that one must be the most common one."""
     fields = REGISTRY[name].__struct_fields__
     assert "inplace" not in fields[:-1]
     assert not fields or fields[0] not in REGISTRY[name].inferred_fields or name in NOTHING_TO_WRITE
@@ -133,14 +133,14 @@ def test_memory(example, train):
 
 
 @pytest.mark.parametrize("example", PLAIN)
-def test_in_place_only_where_it_was_asked_for(example):
+def test_in_place_only_where_it_is_requested(example):
     kinds = {placement.kind for placement in built(example).placement(example.inputs, True)}
     wanted = bool(example.fields.get("inplace")) or example.op in ("causal_mask", "write")
     assert ("in_place" in kinds) == wanted
 
 
 @pytest.mark.parametrize("example", PARAMETERS)
-def test_bind_is_idempotent_and_free_of_the_batch(example):
+def test_bind_is_idempotent_and_independent_of_the_batch(example):
     op = built(example)
     assert op.bind(example.inputs) == op
     if example.op not in FIXED:
@@ -213,7 +213,7 @@ def test_too_few_and_too_many_inputs_are_refused(example):
 @pytest.mark.parametrize("dtype", ["float32", "int64"])
 @pytest.mark.parametrize("example", PARAMETERS)
 def test_any_rank_is_taken_or_refused_with_a_message(example, dtype):
-    """Whatever arrives, at building or later: OpError, or outputs with positive sizes, and never another exception."""
+    """For any input, at building or later: OpError or outputs with positive sizes, never another exception."""
     for op in (make(example.op, example.fields), built(example)):
         for rank in range(7):
             for size in (1, 2, 5, 12):
@@ -222,11 +222,11 @@ def test_any_rank_is_taken_or_refused_with_a_message(example, dtype):
                     bound = ready(op, inputs)
                 except OpError:
                     continue
-                for one, arriving, outputs, _ in expanded(bound, inputs):
+                for one, step_inputs, outputs, _ in expanded(bound, inputs):
                     assert all(side > 0 for tensor in outputs for side in tensor.shape)
-                    assert all(n >= 0 for n in one.work(arriving, outputs, True).values())
-                    one.reach(arriving, outputs), one.steps(arriving, outputs), one.warnings(arriving)
-                    one.placement(arriving, True), one.launches(arriving, True), one.reads(arriving, outputs)
+                    assert all(n >= 0 for n in one.work(step_inputs, outputs, True).values())
+                    one.reach(step_inputs, outputs), one.steps(step_inputs, outputs), one.warnings(step_inputs)
+                    one.placement(step_inputs, True), one.launches(step_inputs, True), one.reads(step_inputs, outputs)
 
 
 @pytest.mark.parametrize("example", [p for p in PARAMETERS if len(p.values[0].inputs) > 1])

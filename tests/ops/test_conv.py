@@ -81,7 +81,7 @@ def test_linear_agrees_with_pytorch(shape, bias):
         ("conv2d", c(8, 3, padding="same", stride=2), (1, 3, 9, 9), ("same", "stride 2")),
         ("conv2d", c(8, (3, 3, 3)), (1, 3, 9, 9), ("kernel_size", "3 entries", "2 spatial")),
         ("conv2d", c(8, 3), (1, 3, 9), ("conv2d", "3 dimensions", "1x3x9")),
-        ("conv2d", c(8, 3, in_channels=4), (1, 3, 9, 9), ("4 input channels", "3 arrive")),
+        ("conv2d", c(8, 3, in_channels=4), (1, 3, 9, 9), ("4 input channels", "got 3")),
         (
             "conv_transpose2d",
             c(8, 3, stride=2, output_padding=2),
@@ -89,7 +89,7 @@ def test_linear_agrees_with_pytorch(shape, bias):
             ("output_padding 2", "stride 2"),
         ),
         ("conv_transpose2d", c(8, 3, padding=2), (1, 3, 2, 2), ("0x0", "padding 2")),
-        ("linear", {"out_features": 3, "in_features": 9}, (1, 8), ("9 input features", "8 arrive")),
+        ("linear", {"out_features": 3, "in_features": 9}, (1, 8), ("9 input features", "got 8")),
     ],
 )
 def test_refusals_carry_the_numbers(word, fields, shape, numbers):
@@ -116,7 +116,7 @@ def test_impossible_fields_are_refused(fields, complaint):
 def test_binding_twice_changes_nothing_and_contradictions_are_refused():
     op, inputs, _ = built("conv2d", c(8, 3), (1, 3, 9, 9))
     assert op.bind(inputs) == op
-    with pytest.raises(OpError, match="3 input channels, 5 arrive"):
+    with pytest.raises(OpError, match="3 input channels, got 5"):
         op.bind((Tensor((1, 5, 9, 9)),))
 
 
@@ -150,11 +150,11 @@ def test_seven_by_seven_and_a_filter_of_three(stride, padding, size):
     assert outputs[0].shape == (1, 1, size, size)
 
 
-def test_a_stride_that_does_not_fit_is_said():
+def test_a_stride_that_does_not_fit_is_a_warning():
     op, inputs, _ = built("conv2d", c(1, 3, stride=3), (1, 1, 7, 7))
     (warning,) = op.warnings(inputs)
     assert "the last row and the last column" in warning
-    assert "(7 + 0 - 3) / 3 is not whole" in warning
+    assert "(7 + 0 - 3) / 3 is not an integer" in warning
     assert built("conv2d", c(1, 3, stride=2), (1, 1, 7, 7))[0].warnings(inputs) == ()
     assert positions(7, 3, 3, 0, ceil_mode=True) == 3
 
@@ -206,7 +206,7 @@ def test_the_first_layer_of_alexnet_in_its_variants(channels, size, filters, pad
     assert any(step.label == "MACs" and step.value == macs for step in op.steps(inputs, outputs))
 
 
-def test_batch_scales_work_and_not_weights():
+def test_the_batch_scales_the_work_but_not_the_weights():
     one, four = (built("conv2d", c(8, 3), (batch, 3, 9, 9)) for batch in (1, 4))
     assert four[0].macs(*four[1:]) == 4 * one[0].macs(*one[1:])
     assert four[0].weights() == one[0].weights()

@@ -1,4 +1,4 @@
-"""Learned values, and what is dropped at random: against PyTorch, and by hand."""
+"""Embeddings, tokens, layer scale and dropout: against PyTorch, and by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_embedding_reads_the_rows_that_are_selected(item):
     assert op.weights_read(inputs, 1000 * 64 * item) == 2 * 9 * 64 * item
 
 
-def test_embedding_looks_up_integers_only():
+def test_embedding_needs_integers():
     with pytest.raises(OpError, match=r"integers .* got float32"):
         run("embedding", (2, 9), num_embeddings=10, embedding_dim=4)
 
@@ -56,21 +56,21 @@ def test_layer_scale_has_a_factor_for_each_channel(shape, dim, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "built_for", "arrives", "message"),
+    ("name", "fields", "built_for", "shape", "message"),
     [
-        ("class_token", {}, (1, 196, 768), (1, 196, 384), "built for width 768, 384 arrive"),
+        ("class_token", {}, (1, 196, 768), (1, 196, 384), "built for width 768, got 384"),
         ("class_token", {}, (1, 196, 768), (1, 768, 14, 14), "4 dimensions: 1x768x14x14"),
-        ("position_embedding", {}, (1, 197, 768), (1, 257, 768), "built for 197 tokens, 257 arrive"),
-        ("position_embedding", {}, (1, 197, 768), (1, 197, 384), "built for width 768, 384 arrive"),
-        ("layer_scale", {}, (1, 96, 7, 7), (1, 192, 7, 7), "factors of 96x1x1, what arrives needs 192x1x1"),
+        ("position_embedding", {}, (1, 197, 768), (1, 257, 768), "built for 197 tokens, got 257"),
+        ("position_embedding", {}, (1, 197, 768), (1, 197, 384), "built for width 768, got 384"),
+        ("layer_scale", {}, (1, 96, 7, 7), (1, 192, 7, 7), "factors of shape 96x1x1, the input needs 192x1x1"),
     ],
 )
-def test_what_was_built_is_held_against_what_arrives(name, fields, built_for, arrives, message):
+def test_inputs_of_another_size_than_at_building_are_refused(name, fields, built_for, shape, message):
     op = run(name, built_for, **fields).op
     with pytest.raises(OpError, match=message):
-        op.bind((Tensor(arrives),))
+        op.bind((Tensor(shape),))
     with pytest.raises(OpError, match=message):
-        op.check((Tensor(arrives),))
+        op.check((Tensor(shape),))
 
 
 def test_layer_scale_does_not_scale_the_batch():
@@ -91,7 +91,7 @@ ELEMENTS = 2 * 8 * 5 * 6
         ("stochastic_depth", {"p": 0.5, "mode": "batch"}, ELEMENTS + 1),
     ],
 )
-def test_dropping_is_work_in_training_only(name, fields, work):
+def test_dropout_is_work_in_training_only(name, fields, work):
     op, inputs, outputs, _ = run(name, SHAPE, **fields)
     assert outputs == inputs
     assert op.work(inputs, outputs, True) == {"elementwise": work}
@@ -101,7 +101,7 @@ def test_dropping_is_work_in_training_only(name, fields, work):
 
 
 @pytest.mark.parametrize("name", ["dropout", "dropout2d", "stochastic_depth"])
-def test_dropping_nothing_is_no_work(name):
+def test_probability_zero_is_no_work(name):
     op, inputs, outputs, _ = run(name, SHAPE, p=0.0)
     assert op.work(inputs, outputs, True) == {}
     assert op.placement(inputs, True)[0].kind == "view"
@@ -109,7 +109,7 @@ def test_dropping_nothing_is_no_work(name):
 
 
 def test_launches_of_dropout():
-    """What PyTorch calls: native_dropout is one kernel; all others draw, divide and multiply."""
+    """PyTorch's kernels: native_dropout is one; all others draw, divide and multiply."""
     inputs = (Tensor(SHAPE),)
     assert make("dropout", {}).launches(inputs, True) == 1
     assert make("dropout", {"inplace": True}).launches(inputs, True) == 3
@@ -126,7 +126,7 @@ def test_dropout_of_channels_needs_its_rank():
         make("dropout", {"p": 1.5})
 
 
-def test_twins_add_and_multiply_what_is_learned():
+def test_modules_add_or_multiply_their_weights():
     torch = pytest.importorskip("torch")
     x = torch.ones(2, 3, 4)
     token = run("class_token", (2, 3, 4)).op.to_torch()
@@ -144,7 +144,7 @@ def test_twins_add_and_multiply_what_is_learned():
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
 def test_stochastic_depth_keeps_the_mean(mode):
-    """What survives, with probability 3/4, is divided by it; images (row) or batches fall together."""
+    """Kept values are divided by their probability, 3/4; an image (row) or the batch is dropped as a whole."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     module = make("stochastic_depth", {"p": 0.25, "mode": mode}).to_torch()

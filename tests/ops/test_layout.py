@@ -1,4 +1,4 @@
-"""Views, parts, padding: shapes against PyTorch, and what they cost (nothing)."""
+"""Views, slices, padding: shapes against PyTorch; they compute nothing."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_shapes_are_those_of_pytorch(name, fields, shape):
 
 
 @pytest.mark.parametrize(("name", "fields", "shape"), CASES)
-def test_nothing_is_calculated_and_views_write_nothing(name, fields, shape):
+def test_they_compute_nothing_and_views_write_nothing(name, fields, shape):
     op, inputs, outputs, _ = run(name, shape, **fields)
     assert op.work(inputs, outputs, True) == {}
     assert op.macs(inputs, outputs) == 0
@@ -87,13 +87,13 @@ def test_nothing_is_calculated_and_views_write_nothing(name, fields, shape):
         ("roll", {"shifts": [-3, 1], "dims": [1, 2]}, lambda x: x[:, [*range(3, 12), 0, 1, 2]][:, :, [-1, *range(9)]]),
     ],
 )
-def test_twins_take_the_part_that_the_fields_say(name, fields, part):
+def test_modules_return_the_slice_that_the_fields_describe(name, fields, part):
     torch = pytest.importorskip("torch")
     x = torch.arange(2.0 * 12 * 10 * 9).view(IMAGE)
     assert torch.equal(run(name, IMAGE, **fields).op.to_torch()(x), part(x))
 
 
-def test_twins_pad_where_the_fields_say():
+def test_modules_pad_the_sides_that_the_fields_describe():
     torch = pytest.importorskip("torch")
     x = torch.ones(1, 1, 1, 1)
     padded = make("zero_pad2d", {"padding": [0, 1, 2, 3]}).to_torch()(x)  # left, right, top, bottom
@@ -102,35 +102,35 @@ def test_twins_pad_where_the_fields_say():
     assert (tuple(padded.shape), padded.nonzero().tolist()) == ((1, 4, 3, 2), [[0, 3, 0, 1]])
 
 
-def test_crop_takes_the_middle_or_the_size_of_a_second_input():
+def test_crop_at_the_centre_and_with_the_size_of_a_second_input():
     assert run("crop", (1, 64, 568, 568), size=392).outputs[0].shape == (1, 64, 392, 392)
-    found = run("crop", (1, 64, 64, 64), (1, 512, 56, 57))
-    assert found.outputs[0].shape == (1, 64, 56, 57)
+    crop = run("crop", (1, 64, 64, 64), (1, 512, 56, 57))
+    assert crop.outputs[0].shape == (1, 64, 56, 57)
     # (64 - 56) / 2 = 4 and floor((64 - 57) / 2) = 3 are left out before.
-    assert found.op.reach(found.inputs, found.outputs) == Reach("window", (1, 1), (1, 1), (-4, -3))
+    assert crop.op.reach(crop.inputs, crop.outputs) == Reach("window", (1, 1), (1, 1), (-4, -3))
 
 
 @pytest.mark.parametrize(
     ("name", "fields", "shapes", "message"),
     [
-        ("flatten", {"start_dim": 4}, [IMAGE], "no dimension 4 in 2x12x10x9, which has 4"),
+        ("flatten", {"start_dim": 4}, [IMAGE], "no dimension 4 in 2x12x10x9, which has 4 dimensions"),
         ("flatten", {"start_dim": 2, "end_dim": 1}, [IMAGE], "start_dim 2 comes after end_dim 1"),
-        ("unflatten", {"dim": 1, "sizes": [5, -1]}, [IMAGE], "dimension 1 of 2x12x10x9 holds 12"),
+        ("unflatten", {"dim": 1, "sizes": [5, -1]}, [IMAGE], "dimension 1 of 2x12x10x9 has 12 elements"),
         ("unflatten", {"dim": 1, "sizes": [-1, -1]}, [IMAGE], "only one size"),
-        ("reshape", {"shape": [0, 7]}, [IMAGE], r"2,160 elements, which do not fill 2x7 \(14\)"),
+        ("reshape", {"shape": [0, 7]}, [IMAGE], r"2,160 elements, which cannot be reshaped to 2x7 \(14\)"),
         ("reshape", {"shape": [0, 0, 0, 0, 0]}, [IMAGE], "no dimension 4 to keep"),
         ("permute", {"dims": [0, 1, 2]}, [IMAGE], "each of the 4 dimensions"),
         ("channel_shuffle", {"groups": 5}, [IMAGE], "12 channels cannot be divided into 5 groups"),
-        ("split", {"sections": [5, 5]}, [IMAGE], r"5 \+ 5 = 10, but dimension 1 has 12"),
-        ("select", {"dim": 1, "index": 12}, [IMAGE], "index 12 is not in dimension 1"),
-        ("narrow", {"dim": 2, "start": 8, "length": 3}, [IMAGE], "start 8 and length 3 leave dimension 2"),
-        ("zero_pad2d", {"padding": [1, 1]}, [IMAGE], "padding has 2 entries, it needs 4"),
+        ("split", {"sections": [5, 5]}, [IMAGE], r"5 \+ 5 = 10, but dimension 1 has size 12"),
+        ("select", {"dim": 1, "index": 12}, [IMAGE], "index 12 is out of range for dimension 1"),
+        ("narrow", {"dim": 2, "start": 8, "length": 3}, [IMAGE], "start 8 and length 3 exceed dimension 2"),
+        ("zero_pad2d", {"padding": [1, 1]}, [IMAGE], "padding has 2 entries, expected 4"),
         ("zero_pad2d", {"padding": -1}, [IMAGE], "padding is -1"),
-        ("crop", {"size": 11}, [IMAGE], "dimension 2 of 2x12x10x9 has 10, 11 cannot be cut"),
-        ("crop", {"size": 5, "offset": [6, 0]}, [IMAGE], "5 from 6 on"),
+        ("crop", {"size": 11}, [IMAGE], "dimension 2 of 2x12x10x9 is too small for a crop of 11"),
+        ("crop", {"size": 5, "offset": [6, 0]}, [IMAGE], "5 from offset 6"),
         ("crop", {}, [IMAGE], "neither"),
         ("crop", {"size": 5}, [IMAGE, IMAGE], "both"),
-        ("crop", {}, [IMAGE, (2, 3, 4)], "another number of dimensions"),
+        ("crop", {}, [IMAGE, (2, 3, 4)], "differ in the number of dimensions"),
         ("roll", {"shifts": [1, 2], "dims": 1}, [IMAGE], "got 2 for 1"),
     ],
 )  # fmt: skip
@@ -167,6 +167,6 @@ def test_flatten_shows_the_features_that_a_linear_layer_receives():
     assert (step.formula, step.substitution, step.value) == ("C*H*W", "256*6*6", 256 * 6 * 6)
 
 
-def test_warnings_where_pytorch_is_silent():
-    found = run("chunk", IMAGE, chunks=5)
-    assert found.op.warnings(found.inputs) == ("12 gives only 4 of the 5 chunks asked for",)
+def test_fewer_chunks_than_requested_are_a_warning():
+    chunk = run("chunk", IMAGE, chunks=5)
+    assert chunk.op.warnings(chunk.inputs) == ("dimension 1 of size 12 is divided into 4 chunks, not into 5",)

@@ -58,7 +58,7 @@ def test_normalisation_agrees_with_pytorch(word, fields, shape):
         assert ours == [(name, tuple(tensor.shape)) for name, tensor in tensors]
 
 
-def test_the_counter_of_batches_is_an_integer():
+def test_num_batches_tracked_is_an_integer():
     op, _, _ = built("batch_norm2d", {}, (1, 64, 8, 8))
     assert [weight.dtype for weight in op.weights()] == [None, None, None, None, "int64"]
 
@@ -66,16 +66,16 @@ def test_the_counter_of_batches_is_an_integer():
 @pytest.mark.parametrize(
     ("word", "fields", "first", "second", "complaint"),
     [
-        ("batch_norm2d", {}, (1, 64, 8, 8), (1, 128, 8, 8), "batch_norm2d was built for 64 channels, 128 arrive"),
-        ("batch_norm2d", {"num_features": 3}, None, (1, 4, 8, 8), "3 channels, 4 arrive"),
+        ("batch_norm2d", {}, (1, 64, 8, 8), (1, 128, 8, 8), "batch_norm2d was built for 64 channels, got 128"),
+        ("batch_norm2d", {"num_features": 3}, None, (1, 4, 8, 8), "3 channels, got 4"),
         ("batch_norm2d", {}, None, (1, 64, 8), "3 dimensions: 1x64x8"),
         ("instance_norm2d", {}, None, (1, 64, 1, 1), "more than one position per channel, got 1x64x1x1"),
-        ("layer_norm", {}, (1, 49, 96), (1, 49, 192), "last dimensions 96, 1x49x192 arrives"),
-        ("layer_norm", {"normalized_shape": (4, 4)}, None, (1, 3, 4, 5), "last dimensions 4x4, 1x3x4x5 arrives"),
-        ("layer_norm", {"normalized_shape": ()}, None, (1, 8), "1x8 arrives"),
-        ("rms_norm", {"normalized_shape": (2, 4, 8)}, None, (4, 8), "2x4x8, 4x8 arrives"),
+        ("layer_norm", {}, (1, 49, 96), (1, 49, 192), "last dimensions 96, got 1x49x192"),
+        ("layer_norm", {"normalized_shape": (4, 4)}, None, (1, 3, 4, 5), "last dimensions 4x4, got 1x3x4x5"),
+        ("layer_norm", {"normalized_shape": ()}, None, (1, 8), "got 1x8"),
+        ("rms_norm", {"normalized_shape": (2, 4, 8)}, None, (4, 8), "2x4x8, got 4x8"),
         ("group_norm", {"num_groups": 3}, None, (1, 64, 8, 8), "num_groups 3 must divide the 64 channels"),
-        ("group_norm", {"num_groups": 2}, (1, 4, 8), (1, 6, 8), "4 channels, 6 arrive"),
+        ("group_norm", {"num_groups": 2}, (1, 4, 8), (1, 6, 8), "4 channels, got 6"),
         ("local_response_norm", {"size": 5}, None, (1, 64), "got 1x64"),
     ],
 )  # fmt: skip
@@ -88,7 +88,7 @@ def test_refusals_carry_the_numbers(word, fields, first, second, complaint):
         ready(op, (Tensor(second),))
 
 
-def test_one_value_per_channel_can_not_be_trained():
+def test_batch_norm_cannot_be_trained_on_one_value_per_channel():
     op, inputs, _ = built("batch_norm2d", {}, (1, 64, 1, 1))
     (warning,) = op.training_warnings(inputs)
     assert "1x64x1x1" in warning
@@ -98,7 +98,7 @@ def test_one_value_per_channel_can_not_be_trained():
         op.to_torch()(torch.zeros(1, 64, 1, 1))
 
 
-def test_one_position_per_channel_cannot_be_normalised_by_its_image():
+def test_instance_norm_cannot_be_trained_on_one_position_per_channel():
     op, inputs, _ = built("instance_norm2d", {"track_running_stats": True}, (2, 64, 1, 1))
     (warning,) = op.training_warnings(inputs)
     assert "2x64x1x1" in warning
@@ -129,7 +129,7 @@ def test_batch_norm_with_the_statistics_of_the_batch():
         assert operations("batch_norm2d", fields, (2, 16, 5, 7), train) == 16 * per_channel
 
 
-def test_instance_norm_takes_statistics_of_each_image():
+def test_instance_norm_computes_statistics_per_image():
     m = 5 * 7
     per_map = (4 * m) + 3 + 2 * m
     assert operations("instance_norm2d", {}, (2, 16, 5, 7), False) == 2 * 16 * per_map
@@ -175,8 +175,8 @@ def test_local_response_norm_of_alexnet():
         ("local_response_norm", {"size": 5}, (2, 4, 5, 5), 8, 8),
     ],
 )
-def test_kernels_are_what_pytorch_dispatches(word, fields, shape, eval_, train):
-    """PyTorch's dispatcher lists the calls; the views among them start nothing, padding fills and copies."""
+def test_launches_are_the_kernels_that_pytorch_dispatches(word, fields, shape, eval_, train):
+    """The calls are those of PyTorch's dispatcher; views launch no kernel, padding fills and copies."""
     op, inputs, _ = built(word, fields, shape)
     assert (op.launches(inputs, False), op.launches(inputs, True)) == (eval_, train)
     torch = pytest.importorskip("torch")

@@ -102,7 +102,7 @@ def test_global_pooling_needs_positions():
         built("global_avg_pool", {}, (1, 8))
 
 
-def test_a_window_past_a_small_input_in_ceil_mode():
+def test_ceil_mode_allows_a_window_larger_than_the_input():
     torch = pytest.importorskip("torch")
     fields = k(3, stride=2, ceil_mode=True)
     assert tuple(torch.nn.MaxPool2d(**fields)(torch.zeros(1, 1, 2, 2)).shape) == (1, 1, 1, 1)
@@ -154,7 +154,7 @@ def test_adaptive_windows_overlap_where_sizes_do_not_divide():
     assert op.reach(inputs, outputs) == UNKNOWN
 
 
-def test_adaptive_pooling_reaches_as_far_as_its_windows():
+def test_reach_of_adaptive_pooling_is_its_window():
     op, inputs, outputs = built("adaptive_avg_pool2d", {"output_size": 1}, (1, 8, 7, 7))
     assert op.reach(inputs, outputs) == GLOBAL
     op, inputs, outputs = built("adaptive_avg_pool2d", {"output_size": (7, 2)}, (1, 8, 14, 14))
@@ -177,7 +177,7 @@ def test_subsampling_of_lenet(channels, size, params, links):
     each = channels * (size // 2) ** 2
     assert op.work(inputs, outputs, train=False) == {"pooling": each * (3 + 1), "bias": each}
     assert op.bind(inputs) == op
-    with pytest.raises(OpError, match=f"{channels} channels, 3 arrive"):
+    with pytest.raises(OpError, match=f"{channels} channels, got 3"):
         op.bind((Tensor((1, 3, size, size)),))
 
 

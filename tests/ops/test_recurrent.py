@@ -9,7 +9,7 @@ from ops.examples import run
 
 
 def test_lstm_by_hand():
-    """3 steps of 2 sequences, 5 numbers in, 4 in the state: 4 gates of 4*(5 + 4) weights and two biases each."""
+    """3 steps of 2 sequences, 5 inputs, a state of 4: 4 gates of 4*(5 + 4) weights and two biases each."""
     op, inputs, outputs, _ = run("lstm", (3, 2, 5), hidden_size=4)
     assert sum(weight.elements for weight in op.weights()) == 4 * 4 * (5 + 4) + 2 * 16
     assert op.macs(inputs, outputs) == 6 * 4 * 4 * (5 + 4)
@@ -39,7 +39,7 @@ def test_dropout_is_between_layers_in_training():
     ],
     ids=str,
 )
-def test_shapes_and_macs_are_pytorchs(op, fields):
+def test_shapes_and_macs_are_those_of_pytorch(op, fields):
     torch = pytest.importorskip("torch")
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -70,13 +70,13 @@ def test_bilinear_by_hand():
     ("op", "shapes", "fields", "message"),
     [
         ("lstm", [(2, 5)], {"hidden_size": 4}, r"lstm needs \(L, N, features\), got 2x5"),
-        ("lstm", [(3, 2, 5), (1, 2, 4)], {"hidden_size": 4}, "takes no first states, or two"),
+        ("lstm", [(3, 2, 5), (1, 2, 4)], {"hidden_size": 4}, "takes no initial states or two"),
         ("lstm", [(3, 2, 5)], {"hidden_size": 4, "proj_size": 4}, "proj_size 4 must be below hidden_size 4"),
-        ("gru", [(3, 2, 5), (2, 2, 4)], {"hidden_size": 4}, "a first state has 2x2x4, it needs 1x2x4"),
-        ("rnn", [(3, 2, 5)], {"hidden_size": 4, "input_size": 6}, "built for 6 input features, 5 arrive"),
+        ("gru", [(3, 2, 5), (2, 2, 4)], {"hidden_size": 4}, "an initial state has the shape 2x2x4, expected 1x2x4"),
+        ("rnn", [(3, 2, 5)], {"hidden_size": 4, "input_size": 6}, "built for 6 input features, got 5"),
         ("bilinear", [(2, 4), (3, 4)], {"out_features": 3}, "all dimensions but the last must be equal"),
     ],
 )
-def test_what_is_refused(op, shapes, fields, message):
+def test_refusals_name_the_numbers(op, shapes, fields, message):
     with pytest.raises(OpError, match=message):
         run(op, *shapes, **fields)

@@ -11,7 +11,7 @@ from ops.examples import run
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("mode", ["nearest", "linear", "area", "bicubic"])
-def test_reach_is_where_the_gradient_goes(mode, factor):
+def test_reach_agrees_with_the_gradient(mode, factor):
     """Output o reads the inputs i with 0 <= o + before - up*i < extent: the taps of a transposed convolution."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
@@ -39,7 +39,7 @@ def test_reach_is_where_the_gradient_goes(mode, factor):
 
 
 @pytest.mark.parametrize("fields", [{"scale_factor": 1.5}, {"scale_factor": 2.1}, {"size": 5}])
-def test_uneven_factors_are_not_followed(fields):
+def test_reach_of_uneven_factors_is_unknown(fields):
     op, inputs, outputs, _ = run("upsample", (1, 3, 4, 4), **fields)
     assert op.reach(inputs, outputs) == UNKNOWN
     op, inputs, outputs, _ = run("upsample", (1, 3, 4, 4), scale_factor=2, mode="bilinear", align_corners=True)
@@ -63,7 +63,7 @@ def test_weighted_neighbours_are_multiplied_and_added(mode, shape, each):
     assert op.work(inputs, outputs, False) == ({"elementwise": each * elements} if each else {})
 
 
-def test_area_averages_the_windows_that_it_reads():
+def test_area_averages_its_windows():
     op, inputs, outputs, _ = run("interpolate", (1, 1, 7), size=3, mode="area")
     # Windows [0, 3), [2, 5), [4, 7): two additions and a division each.
     assert op.work(inputs, outputs, False) == {"elementwise": 3 * (2 + 1)}
@@ -104,10 +104,10 @@ def test_pixel_shuffles_move_whole_windows(factor):
         ("upsample", {"scale_factor": float("inf")}, (1, 3, 4, 4), "numbers above 0"),
         ("upsample", {"scale_factor": 2, "align_corners": True}, (1, 3, 4, 4), "not for mode nearest"),
         ("upsample", {"size": [8, 8, 8]}, (1, 3, 4, 4), "size has 3 entries for 2"),
-        ("upsample", {"scale_factor": 0.1}, (1, 3, 4, 4), "leaves nothing of 1x3x4x4"),
+        ("upsample", {"scale_factor": 0.1}, (1, 3, 4, 4), "makes the output of 1x3x4x4 empty"),
         ("upsample", {"scale_factor": 2, "mode": "cubic"}, (1, 3, 4, 4), "mode is 'cubic'"),
-        ("pixel_shuffle", {"upscale_factor": 2}, (1, 6, 4, 4), r"6 channels are no multiple of 2\^2 = 4"),
-        ("pixel_unshuffle", {"downscale_factor": 2}, (1, 6, 4, 5), "the width 5 is no multiple of 2"),
+        ("pixel_shuffle", {"upscale_factor": 2}, (1, 6, 4, 4), r"6 channels are not a multiple of 2\^2 = 4"),
+        ("pixel_unshuffle", {"downscale_factor": 2}, (1, 6, 4, 5), "the width 5 is not a multiple of 2"),
     ],
 )
 def test_refusals_name_the_numbers(name, fields, shape, message):
@@ -116,11 +116,11 @@ def test_refusals_name_the_numbers(name, fields, shape, message):
 
 
 @pytest.mark.parametrize(("width", "result", "taps"), [(4, 2, 3 + 3), (8, 2, 6 + 6), (2, 4, 1 + 2 + 2 + 1)])
-def test_an_antialiased_window_is_as_wide_as_the_picture_shrinks(width, result, taps):
+def test_antialiased_windows_grow_with_the_factor(width, result, taps):
     """Output o reads |i + 0.5 - (o + 0.5)*step| < step for a step of 2: 0..2 and 1..3 of 4 positions."""
     torch = pytest.importorskip("torch")
     op, inputs, outputs, _ = run("interpolate", (1, 1, 1, width), size=[1, result], mode="bilinear", antialias=True)
-    # A row of one picture: the width's windows, then a window of one row for each of the results.
+    # An image of one row: the windows along the width, then a window of one row for each result.
     assert op.work(inputs, outputs, False) == {"elementwise": (2 * taps - result) + (2 * result - result)}
     sample = torch.nn.functional.interpolate
     slopes = torch.autograd.functional.jacobian(
@@ -129,6 +129,6 @@ def test_an_antialiased_window_is_as_wide_as_the_picture_shrinks(width, result, 
     assert int(slopes.count_nonzero()) == taps
 
 
-def test_antialias_is_for_weighted_neighbours():
+def test_antialias_needs_a_mode_with_weights():
     with pytest.raises(OpError, match="antialias is for bilinear and bicubic, not for mode nearest"):
         run("interpolate", (1, 3, 4, 4), size=2, antialias=True)

@@ -1,4 +1,4 @@
-"""What each op says that autograd keeps, against PyTorch's hooks on saved tensors: storage by storage."""
+"""The rule ``saved`` of each op against PyTorch's hooks on saved tensors, storage by storage."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even k
 
 
 def watched(module, arrays):
-    """What ``module`` gives, and every storage that autograd keeps of the call: its key and bytes."""
+    """The outputs of ``module``, and the key and bytes of every storage that autograd saves."""
     kept, alive = {}, []
 
     def pack(tensor):
-        alive.append(tensor.untyped_storage())  # an address is used again once its storage is gone
+        alive.append(tensor.untyped_storage())  # an address is reused after its storage is freed
         kept[key(tensor)] = tensor.untyped_storage().nbytes()
         return tensor
 
@@ -32,9 +32,9 @@ def watched(module, arrays):
 
 @pytest.mark.parametrize("device", ["meta", "cpu"])
 @pytest.mark.parametrize(("op", "inputs"), STEPS.values(), ids=STEPS)
-def test_what_is_kept(op, inputs, device):
+def test_saved_tensors_are_those_of_pytorch(op, inputs, device):
     if op.op in WITHOUT_GRADIENT or op.op == "unmodelled":
-        pytest.skip("nothing that a gradient flows through")
+        pytest.skip("no gradient flows through it")
     if device == "cpu" and op.op == "operator":
         pytest.skip("a registered operator has no kernel")
     module = module_of(op, device, train=True)

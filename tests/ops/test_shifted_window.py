@@ -1,4 +1,4 @@
-"""Shifted windows: against what torchvision's swin_transformer does, written out here, and against its modules."""
+"""Shifted windows: against the steps of torchvision's swin_transformer, repeated here, and against its modules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops.examples import run
 
 
 def kernels(module, *shapes):
-    """How many of the operators that PyTorch dispatches write memory; padding and masking out of place do it twice."""
+    """The number of dispatched operators that write memory; padding and masked_fill write twice."""
     torch = pytest.importorskip("torch")
     modes = pytest.importorskip("torch.utils._python_dispatch")
 
@@ -40,7 +40,7 @@ def kernels(module, *shapes):
     "shape", [(2, 56, 56, 96), (1, 14, 7, 8), (3, 15, 13, 4), (1, 3, 3, 2), (1, 9, 4, 3), (1, 1, 5, 2)]
 )
 @pytest.mark.parametrize("window", [1, 4, 7])
-def test_windows_and_back(shape, window):
+def test_window_partition_and_reverse(shape, window):
     torch = pytest.importorskip("torch")
     op, inputs, outputs, _ = run("window_partition", shape, window_size=window)
     assert op.work(inputs, outputs, True) == {}
@@ -144,7 +144,7 @@ def test_modules_together_are_torchvisions_attention(size, shift):
     torch.testing.assert_close(x, module(image))
 
 
-def test_mask_is_added_where_something_is_shifted():
+def test_mask_is_added_if_a_dimension_is_shifted():
     logits = (64 * 2, 3, 49, 49)
     op, inputs, outputs, _ = run("window_mask", logits, (2, 56, 56, 96), window_size=7, shift=3)
     assert outputs[0].shape == logits
@@ -155,7 +155,7 @@ def test_mask_is_added_where_something_is_shifted():
 
 
 @pytest.mark.parametrize(("image", "shift"), [((2, 7, 7, 8), 3), ((2, 14, 14, 8), 0), ((2, 5, 6, 8), 3)])
-def test_without_a_shift_the_mask_is_nothing(image, shift):
+def test_without_a_shift_nothing_is_added(image, shift):
     windows = 2 * -(-image[1] // 7) * -(-image[2] // 7)
     op, inputs, outputs, _ = run("window_mask", (windows, 3, 49, 49), image, window_size=7, shift=shift)
     assert op.work(inputs, outputs, False) == {}
@@ -164,15 +164,14 @@ def test_without_a_shift_the_mask_is_nothing(image, shift):
 
 
 @pytest.mark.parametrize("image", [(14, 14), (14, 7), (7, 14), (21, 35), (16, 20), (7, 7)])
-def test_launches_of_the_mask_are_what_pytorch_dispatches(image):
-    pytest.importorskip("torch")
+def test_launches_of_the_mask_are_the_kernels_that_pytorch_dispatches(image):
     logits = (-(-image[0] // 7) * -(-image[1] // 7), 3, 49, 49)
     op, inputs, _, _ = run("window_mask", logits, (1, *image, 8), window_size=7, shift=3)
     assert op.launches(inputs, False) == kernels(op.to_torch(), logits, (1, *image, 8))
 
 
 @pytest.mark.parametrize("shape", [(2, 56, 56, 96), (2, 7, 5, 4), (1, 1, 1, 3)])
-def test_patch_merge_sets_four_pixels_side_by_side(shape):
+def test_patch_merge_concatenates_four_pixels(shape):
     torch = pytest.importorskip("torch")
     x = torch.nn.functional.pad(torch.empty(shape), (0, 0, 0, shape[2] % 2, 0, shape[1] % 2))
     parts = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
@@ -189,10 +188,10 @@ def test_patch_merge_sets_four_pixels_side_by_side(shape):
         ("relative_position_bias", {"window_size": 7}, [(64, 3, 64, 64)],
          r"\(N\*windows, heads, 49, 49\) .* 64x3x64x64"),
         ("relative_position_bias", {"window_size": 7, "num_heads": 6}, [(64, 3, 49, 49)],
-         "built for 6 heads, 3 arrive"),
+         "built for 6 heads, got 3"),
         ("window_mask", {"window_size": 7, "shift": 7}, [(64, 3, 49, 49), (1, 56, 56, 9)], "7 must be smaller than"),
         ("window_mask", {"window_size": 7, "shift": 3}, [(32, 3, 49, 49), (1, 56, 56, 9)],
-         r"1\*64 windows of 7, 32 arrive"),
+         r"1\*64 windows of 7, got 32"),
         ("patch_merge", {}, [(1, 56, 56)], "3 dimensions"),
     ],
 )  # fmt: skip

@@ -19,12 +19,12 @@ from support.cases import few
 torch = pytest.importorskip("torch")
 FlopCounterMode = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode
 
-# Their results are truth values, or made of nothing that learns.
+# Their results are bool, or do not depend on parameters or inputs.
 WITHOUT_GRADIENT = {"compare", "create", "constant", "buffer"}
 
 
 def with_batch(inputs, batch):
-    """The same inputs with another batch; windows of an image come several to each of it."""
+    """The same inputs with another batch; windows scale with the batch, several per image."""
     return tuple(Tensor((x.shape[0] * batch // 2, *x.shape[1:]), x.dtype) for x in inputs)
 
 
@@ -37,7 +37,7 @@ STEPS = {
 }
 each_step = pytest.mark.parametrize(("op", "inputs"), STEPS.values(), ids=STEPS)
 each_mode = pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
-# PyTorch's, on its speed.
+# PyTorch warns that it is slow.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
 
@@ -47,7 +47,7 @@ def module_of(op, device, train):
 
 
 def filled(inputs, device):
-    """Tensors as they arrive inside a network: with a gradient, and no leaves, which could not be overwritten."""
+    """Tensors as inside a network: they need a gradient and are no leaves, which cannot be overwritten."""
     made = []
     for x in inputs:
         leaf = torch.ones(x.shape, dtype=getattr(torch, x.dtype), device=device)
@@ -68,7 +68,7 @@ def described(values):
 
 
 def kept(module):
-    """What ``weights`` states, read off a module; what it does not store is no part of that."""
+    """The parameters and persistent buffers of a module, in the form of ``stated``."""
     stored = module.state_dict()
     for kind, tensors in (("parameter", module.named_parameters()), ("buffer", module.named_buffers())):
         yield from ((name, tuple(x.shape), kind, dtype_of(x)) for name, x in tensors if name in stored)
@@ -114,13 +114,13 @@ def check_gradients(op, inputs, device):
 @each_mode
 @pytest.mark.parametrize("device", ["meta", "cpu"])
 @each_step
-def test_a_twin_gives_what_the_rules_say(op, inputs, device, train):
+def test_outputs_weights_and_flops_are_those_of_the_rules(op, inputs, device, train):
     check_values(op, inputs, device, train)
 
 
 @each_mode
 @each_step
-def test_a_twins_outputs_lie_where_the_rules_say(op, inputs, train):
+def test_memory_of_the_outputs_is_that_of_the_rules(op, inputs, train):
     check_memory(op, inputs, "cpu", train)
 
 
@@ -128,7 +128,7 @@ def test_a_twins_outputs_lie_where_the_rules_say(op, inputs, train):
     ("op", "inputs"),
     [pytest.param(*step, id=name) for name, step in STEPS.items() if step[0].op not in WITHOUT_GRADIENT],
 )
-def test_a_twin_passes_gradients_to_its_inputs_and_parameters(op, inputs):
+def test_gradients_reach_inputs_and_parameters(op, inputs):
     check_gradients(op, inputs, "cpu")
 
 
@@ -136,7 +136,7 @@ def test_a_twin_passes_gradients_to_its_inputs_and_parameters(op, inputs):
     ("op", "inputs"),
     [pytest.param(*step, id=name) for name, step in STEPS.items() if {x.dtype for x in step[1]} == {"float32"}],
 )
-def test_a_twin_keeps_low_precision(op, inputs):
+def test_a_module_keeps_low_precision(op, inputs):
     module = module_of(op, "meta", True).bfloat16()
     arriving = tuple(Tensor(x.shape, "bfloat16") for x in inputs)
     assert described(together(module(*filled(arriving, "meta")))) == op.outputs(arriving)
@@ -144,7 +144,7 @@ def test_a_twin_keeps_low_precision(op, inputs):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_all_of_it_holds_on_cuda():
+def test_all_checks_pass_on_cuda():
     for op, inputs in STEPS.values():
         for train in (False, True):
             check_values(op, inputs, "cuda", train)
@@ -193,7 +193,7 @@ NOT_SAID = {
 
 
 @each_step
-def test_gradients_in_that_of_the_result(op, inputs):
+def test_gradients_that_share_the_memory_of_the_output_gradient(op, inputs):
     if op.op in WITHOUT_GRADIENT or op.op in ("operator", "unmodelled") or getattr(op, "inplace", False):
         pytest.skip("no gradient, or no input left that it could belong to")
     outputs = op.outputs(inputs)
@@ -210,7 +210,7 @@ def test_gradients_in_that_of_the_result(op, inputs):
 
 
 def home(tensor):
-    """Where the memory begins that a tensor lies in; None if there is no tensor."""
+    """The address of a tensor's storage; None if there is no tensor."""
     return tensor.untyped_storage().data_ptr() if tensor is not None else None
 
 
@@ -218,14 +218,14 @@ RULES = {name for name in vars(Op) if callable(getattr(Op, name)) and not name.s
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
-def test_to_torch_asks_no_rules(name):
-    """``to_torch`` reads fields and declarations of its op; otherwise PyTorch would be no check on the rules."""
+def test_to_torch_calls_no_rules(name):
+    """``to_torch`` reads fields and declarations of its op; otherwise PyTorch would not be an independent check."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(REGISTRY[name].to_torch)))
     read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not {attribute for attribute in read if attribute in RULES or attribute.startswith("_")}
 
 
-def test_pytorch_modules_know_pytorch_only():
+def test_pytorch_modules_import_pytorch_only():
     folder = Path(inspect.getfile(Op)).parent
     files = sorted(folder.glob("torch_modules/*.py"))
     assert {"layers.py", "windows.py"} <= {file.name for file in files}
@@ -259,7 +259,7 @@ def test_an_op_without_a_pytorch_module_cannot_be_registered():
     assert "costless" not in REGISTRY
 
 
-def test_an_op_that_does_not_say_what_autograd_keeps_cannot_be_registered():
+def test_an_op_without_a_rule_for_saved_tensors_cannot_be_registered():
     class Forgetful(Op, frozen=True):
         op = "forgetful"
         nn_class = "Identity"
@@ -270,6 +270,6 @@ def test_an_op_that_does_not_say_what_autograd_keeps_cannot_be_registered():
         def work(self, inputs, outputs, train):
             return {}
 
-    with pytest.raises(TypeError, match="Forgetful does not say what autograd keeps"):
+    with pytest.raises(TypeError, match="Forgetful does not declare what autograd saves"):
         register(Forgetful)
     assert "forgetful" not in REGISTRY

@@ -27,7 +27,7 @@ CASES = cases(400)
 
 
 class Case(NamedTuple):
-    """An op, what arrives, and the fields that it takes over from what arrives when it is built."""
+    """An op, its inputs, and the fields that it infers from the inputs."""
 
     op: str
     fields: Mapping[str, Any]
@@ -35,15 +35,15 @@ class Case(NamedTuple):
     bound: Mapping[str, Any] = {}
 
 
-# What one of the two takes alone, by intent. Each with its reason, and with when it holds.
+# Cases that only one of the two accepts, by intent: each has its reason and its condition.
 PYTORCH_ALONE = {
     "pad": lambda case: len(case.fields["padding"]) > 2 * (len(case.inputs[0].shape) - 1),  # the batch is not padded
-    "mean": lambda case: case.fields["dim"] == [],  # PyTorch's word for all dimensions
+    "mean": lambda case: case.fields["dim"] == [],  # means all dimensions in PyTorch
     "sum": lambda case: case.fields["dim"] == [],
     "roll": lambda case: case.fields["dims"] == [],  # PyTorch rolls the flattened value
     "window_mask": lambda case: case.fields["shift"] >= case.fields["window_size"],  # a shift past a whole window
 }
-# One value per channel is refused at batch 1 and taken at batch 2; a graph is not of any batch.
+# PyTorch refuses one value per channel at batch 1 and accepts it at batch 2; a graph has no fixed batch.
 ONE_VALUE = {"batch_norm1d", "batch_norm2d", "batch_norm3d", "group_norm"}
 
 
@@ -65,7 +65,7 @@ def by_the_rules(case):
 
 
 def by_pytorch(case, device):
-    """The PyTorch module without any of our checks, what it gives and its FLOPs; None if PyTorch refuses the case."""
+    """The PyTorch module without our checks, its outputs and its FLOPs; None if PyTorch refuses the case."""
     op = msgspec.structs.replace(make(case.op, case.fields), **case.bound)
     tensors = [torch.zeros(x.shape, dtype=getattr(torch, x.dtype), device=device) for x in case.inputs]
     try:
@@ -76,14 +76,14 @@ def by_pytorch(case, device):
     except (RuntimeError, ValueError, IndexError, TypeError):
         return None
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    # Some kernels give tensors without elements where others refuse.
+    # Some kernels return empty tensors for inputs that others refuse.
     return (module, outputs, counter.get_total_flops()) if all(y.numel() for y in outputs) else None
 
 
 def compared(case):
-    """What came of it; fails where one of the two takes a case alone, or a figure differs."""
+    """The outcome: agreed, refused or excused. Fails if only one of the two accepts the case, or a figure differs."""
     op, theirs = by_the_rules(case), by_pytorch(case, "meta")
-    # The meta device lets some through that real kernels refuse.
+    # The meta device accepts some cases that real kernels refuse.
     refused = theirs is None or (op is None and by_pytorch(case, "cpu") is None)
     if (op is None) != refused:
         assert excused(case, op is not None), f"{'PyTorch' if op is None else 'convcost'} alone takes {case}"
@@ -256,7 +256,7 @@ def matrices(draw):
 
 
 def broadcastable(shape):
-    """Mostly a shape that broadcasts to this one."""
+    """A shape that in most cases broadcasts to this one."""
     sides = [st.sampled_from([side, side, side, 1, 2]) for side in shape]
     return st.tuples(*sides).flatmap(lambda made: st.integers(0, len(made)).map(lambda cut: made[cut:]))
 

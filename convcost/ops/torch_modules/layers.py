@@ -1,7 +1,7 @@
-"""PyTorch modules for the ops that torch.nn has none for; each op's ``to_torch`` says which.
+"""PyTorch modules for the ops that have none in torch.nn; each op's ``to_torch`` builds one of them.
 
-They know fields and the tensors that arrive, and none of the rules: PyTorch stays an independent oracle. Names and
-shapes of parameters and buffers are those that the op's ``weights`` states.
+They use the fields of the op and their input tensors, but none of its rules, so that PyTorch is an independent check of
+these. Their parameters and buffers must have the names and shapes of the op's ``weights``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Sizes = int | Sequence[int]
 
 
 def layer(name: str, fields: Mapping[str, Any]) -> nn.Module:
-    """The module of torch.nn that is called so, built from these fields."""
+    """The module of torch.nn with this name, built from ``fields``."""
     module: nn.Module = getattr(nn, name)(**fields)
     return module
 
@@ -29,7 +29,7 @@ def _each(value: Sizes, rank: int) -> Sequence[int]:
 
 
 class Interpolated(nn.Module):
-    """F.interpolate with its arguments."""
+    """F.interpolate as a module."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         super().__init__()
@@ -39,12 +39,12 @@ class Interpolated(nn.Module):
         return ", ".join(f"{name}={value}" for name, value in self.arguments.items())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``x`` at another resolution."""
+        """``x``, resized."""
         return nn.functional.interpolate(x, **self.arguments)
 
 
 class Method(nn.Module):
-    """A method of tensors with its arguments: x.permute(dims=(0, 2, 3, 1)); in place it is ``sigmoid_``."""
+    """A method of torch.Tensor with its arguments, x.permute(dims=(0, 2, 3, 1)); in place ``sigmoid_``."""
 
     def __init__(self, name: str, fields: Mapping[str, Any]) -> None:
         super().__init__()
@@ -55,12 +55,12 @@ class Method(nn.Module):
         return ", ".join([self.name, *(f"{name}={value}" for name, value in self.arguments.items())])
 
     def forward(self, x: torch.Tensor) -> Any:
-        """What the method returns: a tensor, or several as a tuple."""
+        """The result of the method: a tensor or a tuple of tensors."""
         return getattr(x, self.name)(**self.arguments)
 
 
 class Fold(nn.Module):
-    """A method of two tensors over all inputs, from left to right: (a + b) + c."""
+    """A binary method of torch.Tensor over all inputs, from left to right: (a + b) + c."""
 
     def __init__(self, name: str, inplace: bool = False) -> None:
         super().__init__()
@@ -70,24 +70,24 @@ class Fold(nn.Module):
         return self.name
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """The result of the last call."""
+        """The result for all inputs."""
         return reduce(getattr(torch.Tensor, self.name), inputs)
 
 
 class Concat(nn.Module):
-    """torch.cat."""
+    """torch.cat as a module."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """All inputs behind each other."""
+        """The concatenation of the inputs."""
         return torch.cat(inputs, self.dim)
 
 
 class Matmul(nn.Module):
-    """torch.matmul, with the second matrix as it is or transposed."""
+    """torch.matmul as a module; ``transpose_b`` transposes the second matrix."""
 
     def __init__(self, transpose_b: bool) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Matmul(nn.Module):
 
 
 class ScaledTanh(nn.Module):
-    """LeNet-5's activation."""
+    """The activation of LeNet-5."""
 
     def __init__(self, amplitude: float, slope: float) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class ScaledTanh(nn.Module):
 
 
 class Maxout(nn.Module):
-    """The maximum of neighbours along a dimension."""
+    """The maximum of each ``pieces`` consecutive values along ``dim``."""
 
     def __init__(self, pieces: int, dim: int) -> None:
         super().__init__()
@@ -119,12 +119,12 @@ class Maxout(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, ...) -> (N, C/pieces, ...)."""
-        # Unflattened, the pieces stand behind ``dim`` counted from the front, and at ``dim`` counted from the end.
+        # The pieces are dimension dim + 1 if dim is counted from the front, and dim if it is counted from the end.
         return torch.amax(torch.unflatten(x, self.dim, (-1, self.pieces)), self.dim + (self.dim >= 0))
 
 
 class Reshape(nn.Module):
-    """Tensor.reshape, where 0 keeps the dimension at that place."""
+    """Tensor.reshape, where 0 keeps the dimension at that position."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
@@ -136,26 +136,26 @@ class Reshape(nn.Module):
 
 
 class Pad(nn.Module):
-    """Zeros around any dimensions: F.pad."""
+    """Padding of any dimensions with zeros by F.pad."""
 
     def __init__(self, padding: Sequence[int]) -> None:
         super().__init__()
         self.padding = list(padding)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """A copy, also where there is nothing to pad."""
+        """The padded copy; a copy even without padding."""
         return functional.pad(x, self.padding)
 
 
 class Crop(nn.Module):
-    """A part of the spatial dimensions, in the middle or at an offset; a second input gives the size."""
+    """A crop of the spatial dimensions, at the centre or at ``offset``; a second input has the size."""
 
     def __init__(self, offset: Sizes | None, size: Sizes | None) -> None:
         super().__init__()
         self.offset, self.size = offset, size
 
     def forward(self, x: torch.Tensor, like: torch.Tensor | None = None) -> torch.Tensor:
-        """A view."""
+        """A view of ``x``."""
         rank = x.dim() - 2
         size = like.shape[2:] if like is not None else _each(self.size or 0, rank)
         offset = None if self.offset is None else _each(self.offset, rank)
@@ -166,7 +166,7 @@ class Crop(nn.Module):
 
 
 class GlobalPool(nn.Module):
-    """One value from each map, by Tensor.mean or Tensor.amax."""
+    """One value per channel, by Tensor.mean or Tensor.amax."""
 
     def __init__(self, method: str, keepdim: bool) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ class GlobalPool(nn.Module):
 
 
 class Subsample2d(nn.Module):
-    """LeNet-5's subsampling: the sum of each window, times a weight for the map, plus a bias."""
+    """LeNet-5's subsampling: the sum of each window times a weight per channel, plus a bias."""
 
     def __init__(self, channels: int, kernel_size: Any, stride: Any) -> None:
         super().__init__()
@@ -193,10 +193,10 @@ class Subsample2d(nn.Module):
 
 
 class TableConv(nn.Module):
-    """A convolution with a connection table: one small convolution for each set of input channels.
+    """A convolution with a connection table: one small convolution for each run of equal rows.
 
-    ``weight`` holds the kernels of all connected pairs, row by row of the table: (pairs, *kernel_size). Output
-    channels that read the same channels and stand side by side share a convolution.
+    ``weight`` holds the kernels of all connected pairs, row by row of the table: (pairs, *kernel_size). Consecutive
+    output channels that read the same input channels share a convolution.
     """
 
     def __init__(self, rank: int, connections: Sequence[Sequence[int]], fields: Mapping[str, Any]) -> None:
@@ -211,20 +211,20 @@ class TableConv(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, *spatial) -> (N, rows of the table, *spatial')."""
-        made = []
+        results = []
         counts = [count for count, _ in self.sets]
         weights = self.weight.split_with_sizes([count * len(row) for count, row in self.sets])
         biases = [None] * len(counts) if self.bias is None else self.bias.split_with_sizes(counts)
         for (count, row), weight, bias in zip(self.sets, weights, biases, strict=True):
-            # Slices and not an index: indices would travel from the CPU to the device at each call.
+            # Slices, because an index would be copied from the CPU to the device at each call.
             chosen = torch.cat([x[:, channel : channel + 1] for channel in row], 1)
             kernels = weight.view(count, len(row), *weight.shape[1:])
-            made.append(self.convolve(chosen, kernels, bias, **self.arguments))
-        return torch.cat(made, 1)
+            results.append(self.convolve(chosen, kernels, bias, **self.arguments))
+        return torch.cat(results, 1)
 
 
 class Rbf(nn.Module):
-    """LeNet-5's output: squared distances to fixed codes of -1 and 1, here drawn at random."""
+    """LeNet-5's output layer: squared distances to fixed codes of -1 and 1, here random."""
 
     codes: torch.Tensor
 
@@ -238,7 +238,7 @@ class Rbf(nn.Module):
 
 
 class Weighted(nn.Module):
-    """What has one parameter, ``weight``; a subclass says what becomes of it."""
+    """Base of the modules with one parameter, ``weight``."""
 
     def __init__(self, shape: Sequence[int], init: float = 0.0) -> None:
         super().__init__()
@@ -249,15 +249,15 @@ class Weighted(nn.Module):
 
 
 class Parameter(Weighted):
-    """A learned tensor as a value."""
+    """A module without inputs that returns its parameter."""
 
     def forward(self) -> torch.Tensor:
-        """The tensor itself."""
+        """The parameter."""
         return self.weight
 
 
 class ClassToken(Weighted):
-    """A learned token before the others."""
+    """A learned token, prepended to the input."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, L, C) -> (N, L + 1, C)."""
@@ -265,7 +265,7 @@ class ClassToken(Weighted):
 
 
 class AddWeight(Weighted):
-    """A learned addend: position embedding."""
+    """Addition of a learned tensor, for position embeddings."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x + weight, broadcast."""
@@ -273,7 +273,7 @@ class AddWeight(Weighted):
 
 
 class TimesWeight(Weighted):
-    """A learned factor: layer scale."""
+    """Multiplication by a learned tensor, for layer scale."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x*weight, broadcast."""
@@ -281,14 +281,14 @@ class TimesWeight(Weighted):
 
 
 class StochasticDepth(nn.Module):
-    """Drops rows, or the whole batch, at random in training; as torchvision.ops.stochastic_depth."""
+    """Drops rows or the whole batch at random in training, like torchvision.ops.stochastic_depth."""
 
     def __init__(self, p: float, mode: str) -> None:
         super().__init__()
         self.p, self.mode = p, mode
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """What arrives itself in evaluation, and for p = 0."""
+        """``x`` itself in evaluation or with p = 0."""
         if not self.training or self.p == 0:
             return x
         survives = 1 - self.p

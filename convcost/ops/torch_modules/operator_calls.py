@@ -1,4 +1,4 @@
-"""PyTorch modules for the generic ops: an operator called again as it was called before."""
+"""PyTorch modules for the generic ops: they repeat a recorded operator call."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Called(nn.Module):
         self.function = getattr(getattr(getattr(torch.ops, namespace), name), overload)
         self.creates = name.startswith(_CREATORS) and not name.endswith("_like")
         self.arguments, self.keywords = tuple(arguments), dict(keywords)
-        # Says where the network is: what is created from nothing goes there.
+        # Moves with the network: tensors without inputs are created on its device.
         self.register_buffer("place", torch.empty(0), persistent=False)
 
     def forward(self, *inputs: torch.Tensor) -> Any:
-        """The operator's result on these inputs."""
+        """The result of the operator for ``inputs``."""
         arguments = [_filled(each, inputs) for each in self.arguments]
         keywords = {name: _filled(each, inputs) for name, each in self.keywords.items()}
         if self.creates:
@@ -44,15 +44,15 @@ def _filled(argument: Any, inputs: Sequence[torch.Tensor]) -> Any:
 
 
 class Contiguous(nn.Module):
-    """A copy in the order of the dimensions."""
+    """A contiguous copy."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The copy, also of what is in order already."""
+        """The copy, even if ``x`` is contiguous."""
         return x.clone(memory_format=torch.contiguous_format)
 
 
 class Kept(nn.Module):
-    """A tensor of zeros that is kept, as a value."""
+    """A buffer of zeros as a value."""
 
     buffer: torch.Tensor
 
@@ -61,12 +61,12 @@ class Kept(nn.Module):
         self.register_buffer("buffer", torch.zeros(tuple(shape), dtype=getattr(torch, dtype)), persistent)
 
     def forward(self) -> torch.Tensor:
-        """The tensor itself."""
+        """The buffer."""
         return self.buffer
 
 
 class Sent(nn.Module):
-    """A tensor of zeros, made at each call where the network is."""
+    """A tensor of zeros, created on the device of the network at each call."""
 
     place: torch.Tensor
 
@@ -76,5 +76,5 @@ class Sent(nn.Module):
         self.register_buffer("place", torch.empty(0), persistent=False)
 
     def forward(self) -> torch.Tensor:
-        """A new one."""
+        """A new tensor."""
         return torch.zeros(self.shape, dtype=self.dtype, device=self.place.device)

@@ -1,4 +1,4 @@
-"""PyTorch's recurrent layers with tensors in and out, where PyTorch nests the states."""
+"""PyTorch's recurrent layers with states as separate inputs and outputs instead of nested tuples."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from torch import nn
 
 
 class Rnn(nn.RNN):
-    """nn.RNN."""
+    """nn.RNN with its states as separate tensors."""
 
     def forward(self, x: torch.Tensor, first: torch.Tensor | None = None) -> Any:  # type: ignore[override]
-        """The states of the last layer; the last state of each."""
+        """The states of the last layer at all steps; the final state of each layer."""
         return super().forward(x, first)
 
 
 class Gru(nn.GRU):
-    """nn.GRU."""
+    """nn.GRU with its states as separate tensors."""
 
     def forward(self, x: torch.Tensor, first: torch.Tensor | None = None) -> Any:  # type: ignore[override]
-        """The states of the last layer; the last state of each."""
+        """The states of the last layer at all steps; the final state of each layer."""
         return super().forward(x, first)
 
 
 class Lstm(nn.LSTM):
-    """nn.LSTM."""
+    """nn.LSTM with its states as separate tensors."""
 
     def forward(self, x: torch.Tensor, *first: torch.Tensor) -> Any:  # type: ignore[override]
-        """The states of the last layer; the last state and the last cells of each."""
+        """The states of the last layer at all steps; the final hidden and cell state of each layer."""
         states, (hidden, cells) = super().forward(x, first or None)  # type: ignore[arg-type]
         return states, hidden, cells
 
 
 def recurrent(nn_class: str, fields: Mapping[str, Any]) -> nn.Module:
-    """The layer of torch.nn that is called so, built from these fields."""
-    keys = dict(fields)
+    """The recurrent layer of class ``nn_class``, built from ``fields``."""
+    arguments = dict(fields)
     layers: dict[str, type[nn.RNNBase]] = {"RNN": Rnn, "GRU": Gru, "LSTM": Lstm}
-    return layers[nn_class](keys.pop("input_size"), keys.pop("hidden_size"), **keys)
+    return layers[nn_class](arguments.pop("input_size"), arguments.pop("hidden_size"), **arguments)

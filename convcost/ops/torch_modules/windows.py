@@ -1,6 +1,7 @@
-"""PyTorch modules for attention in shifted windows and for its masks: what torchvision's swin_transformer calls.
+"""PyTorch modules for shifted-window attention and for attention masks.
 
-torchvision itself is not needed. The mask of causal attention is that of PyTorch's math backend.
+They run the operators of torchvision's swin_transformer, but do not import torchvision. The causal mask is that of
+PyTorch's math backend.
 """
 
 from __future__ import annotations
@@ -11,23 +12,23 @@ from torch.nn import functional
 
 
 class CausalMask(nn.Module):
-    """-inf on what comes after each query, in place."""
+    """Adds -inf, in place, to the logits of keys that come after their query."""
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
-        """(..., L, S), of which the entries above the diagonal are masked."""
-        seen = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
-        zero, never = (logits.new_full((), value) for value in (0.0, float("-inf")))
-        return logits.add_(torch.where(seen, zero, never))
+        """(..., L, S) with the entries above the diagonal masked."""
+        visible = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
+        zero, minus_infinity = (logits.new_full((), value) for value in (0.0, float("-inf")))
+        return logits.add_(torch.where(visible, zero, minus_infinity))
 
 
 def _padded(x: torch.Tensor, multiple: int) -> torch.Tensor:
-    """(N, H, W, C) with zeros at the ends of H and W; a copy in any case."""
+    """(N, H, W, C) with H and W padded with zeros to a multiple; always a copy."""
     _, height, width, _ = x.shape
     return functional.pad(x, (0, 0, 0, -width % multiple, 0, -height % multiple))
 
 
 class WindowPartition(nn.Module):
-    """Cuts an image into windows."""
+    """Splits an image into windows."""
 
     def __init__(self, window_size: int) -> None:
         super().__init__()
@@ -43,7 +44,7 @@ class WindowPartition(nn.Module):
 
 
 class WindowReverse(nn.Module):
-    """Puts windows together again; of the image that was cut only the shape is used."""
+    """Reassembles an image from its windows; only the shape of the second input is used."""
 
     def __init__(self, window_size: int) -> None:
         super().__init__()
@@ -59,7 +60,7 @@ class WindowReverse(nn.Module):
 
 
 class RelativePositionBias(nn.Module):
-    """A learned number for each head and each distance between two positions of a window, added to the logits."""
+    """Adds a learned bias for each head and each offset between two positions of a window to the logits."""
 
     relative_position_index: torch.Tensor
 
@@ -69,26 +70,26 @@ class RelativePositionBias(nn.Module):
         steps = 2 * window_size - 1
         self.relative_position_bias_table = nn.Parameter(torch.zeros(steps * steps, num_heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        along = torch.arange(window_size)
-        places = torch.stack(torch.meshgrid(along, along, indexing="ij")).flatten(1)
-        apart = (places[:, :, None] - places[:, None, :]) + (window_size - 1)
-        self.register_buffer("relative_position_index", (apart[0] * steps + apart[1]).flatten())
+        coordinates = torch.arange(window_size)
+        positions = torch.stack(torch.meshgrid(coordinates, coordinates, indexing="ij")).flatten(1)
+        offsets = (positions[:, :, None] - positions[:, None, :]) + (window_size - 1)
+        self.register_buffer("relative_position_index", (offsets[0] * steps + offsets[1]).flatten())
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
-        """The sum, broadcast over images and windows."""
+        """``logits`` plus the bias, broadcast over images and windows."""
         bias = self.relative_position_bias_table[self.relative_position_index].view(self.tokens, self.tokens, -1)
         return logits + bias.permute(2, 0, 1).contiguous().unsqueeze(0)
 
 
 class WindowMask(nn.Module):
-    """-100 on the logits between positions that only the shift has brought into one window."""
+    """Adds -100 to the logits of pairs of positions that are in one window only because of the shift."""
 
     def __init__(self, window_size: int, shift: int) -> None:
         super().__init__()
         self.window_size, self.shift = window_size, shift
 
     def forward(self, logits: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """(N*windows, heads, tokens, tokens), or what arrives itself if nothing is shifted."""
+        """(N*windows, heads, tokens, tokens); ``logits`` itself if nothing is shifted."""
         size = self.window_size
         padded = [-(-side // size) * size for side in image.shape[1:3]]
         shifts = [0 if size >= side else self.shift for side in padded]
@@ -104,7 +105,7 @@ class WindowMask(nn.Module):
 
 
 def _regions(image: torch.Tensor, size: int, shifts: list[int]) -> torch.Tensor:
-    """Numbers the up to nine parts of an image that lay side by side before it was shifted."""
+    """Number the regions, at most nine, of an image that were contiguous before the shift."""
     rows, columns = (((0, -size), (-size, -shift), (-shift, None)) for shift in shifts)
     parts = [(row, column) for row in rows for column in columns]
     for number, ((top, bottom), (left, right)) in enumerate(parts):
@@ -113,7 +114,7 @@ def _regions(image: torch.Tensor, size: int, shifts: list[int]) -> torch.Tensor:
 
 
 class PatchMerge(nn.Module):
-    """Sets neighbouring pixels side by side."""
+    """Concatenates the channels of factor x factor pixels."""
 
     def __init__(self, factor: int) -> None:
         super().__init__()
