@@ -30,7 +30,7 @@ NOT_PROPORTIONAL = {
 STATES_BEHIND = {"rnn", "gru", "lstm"}
 # People seldom write any field of theirs.
 NOTHING_TO_WRITE = {"class_token", "position_embedding"}
-# Not shown, these are filled too. A comparison shows them like all fields that somebody has chosen.
+# Left out, these are filled too. A comparison shows them like all fields that somebody has chosen.
 FILLED_IF_LEFT_OUT = {
     "layer_norm": {"normalized_shape"},
     "rms_norm": {"normalized_shape"},
