@@ -173,7 +173,7 @@ def test_the_roofline_bends_where_memory_stops_being_the_limit():
     assert data["convolution, measured"]["y"] == [50]
     assert data["convolution, measured"]["marker"]["symbol"] == "circle"
     assert len(data) == 6
-    assert chart.note.endswith("Not drawn: 1 layers that only move data, 25.0% of the bound.")
+    assert chart.note.endswith("Not drawn: 1 layers without FLOPs, 25.0% of the bound.")
     assert roofline_chart(points[2:], Ceilings("x", 1, 1, 1, 1)).missing == "no layer does arithmetic"
 
 
@@ -200,7 +200,7 @@ def test_no_layer_stands_above_its_roof_by_more_than_its_other_operations(name, 
 def test_throughput():
     chart = throughput_chart({"a": [(1, 10.0), (8, 60.5)], "b": []})
     assert [(t["name"], t["x"], t["y"]) for t in chart.figure["data"]] == [("a", [1, 8], [10.0, 60.5]), ("b", [], [])]
-    assert throughput_chart({}).missing == "no measured records"
+    assert throughput_chart({}).missing == "there are no saved profiles"
 
 
 # --- several networks
