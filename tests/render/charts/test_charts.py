@@ -278,7 +278,7 @@ def test_plot_gives_figures():
     assert len(plot(convcost.compare([found, report("alexnet")]), "totals").data) == 5
     with pytest.raises(UsageError, match="unknown chart 'layer'; did you mean 'layers'"):
         found.plot("layer")
-    with pytest.raises(UsageError, match="no chart 'memory': there is no record of its memory over time"):
+    with pytest.raises(UsageError, match="no chart 'memory': the memory over time is unknown"):
         found.plot("memory")
 
 

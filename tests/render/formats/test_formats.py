@@ -206,7 +206,7 @@ def test_every_record_shows_itself_in_a_notebook(name):
         (convcost.diff(graph, convcost.load("alexnet")), "Change"),
         (memory, f'value="{memory.peak_bytes}"'),
         (convcost.fit(graph, "t4"), "margin"),
-        (convcost.roofline(graph, "t4"), "A bound, not a prediction"),
+        (convcost.roofline(graph, "t4"), "This is a bound, not a prediction"),
         (convcost.load_profile(RECORDED), "Time by group at batch 8, float32"),
     ]
     for record, words in shown:
