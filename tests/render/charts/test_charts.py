@@ -173,7 +173,7 @@ def test_the_roofline_bends_where_memory_stops_being_the_limit():
     assert data["convolution, measured"]["y"] == [50]
     assert data["convolution, measured"]["marker"]["symbol"] == "circle"
     assert len(data) == 6
-    assert chart.note.endswith("Not drawn: 1 layers that only move data, 25.0% of the bound.")
+    assert chart.note.endswith("Not drawn: 1 layers without FLOPs, 25.0% of the bound.")
     assert roofline_chart(points[2:], Ceilings("x", 1, 1, 1, 1)).missing == "no layer does arithmetic"
 
 
@@ -278,7 +278,7 @@ def test_plot_gives_figures():
     assert len(plot(convcost.compare([found, report("alexnet")]), "totals").data) == 5
     with pytest.raises(UsageError, match="unknown chart 'layer'; did you mean 'layers'"):
         found.plot("layer")
-    with pytest.raises(UsageError, match="no chart 'memory': its memory over time is not known"):
+    with pytest.raises(UsageError, match="no chart 'memory': the memory over time is unknown"):
         found.plot("memory")
 
 

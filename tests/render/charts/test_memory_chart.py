@@ -71,7 +71,7 @@ def test_runs_without_a_record_say_why():
     assert memory_chart(known, unknown).note.endswith(" Not shown, step: it was captured in eval mode.")
     assert memory_chart(unknown).missing == "step: it was captured in eval mode"
     assert memory_chart(MemoryRun("inference")).missing == "inference: the memory record has no points"
-    assert memory_chart().missing == "its memory over time is not known"
+    assert memory_chart().missing == "the memory over time is unknown"
 
 
 def test_much_that_is_alive_is_summed_up():
