@@ -29,4 +29,4 @@ def test_json(run):
 def test_a_spec_is_not_captured(run):
     result = run("export", "lenet5", "--train")
     assert result.status == 2
-    assert "lenet5 is no PyTorch module" in result.err
+    assert "lenet5 is not a PyTorch module" in result.err
