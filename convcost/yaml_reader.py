@@ -116,8 +116,8 @@ _HINTS = {
     "found unexpected end of stream": "a quote is not closed",
     "did not find expected <document start>": "this does not belong here; look for an extra bracket or quote above",
     "expected '<document start>'": "this does not belong here; look for an extra bracket or quote above",
-    "did not find expected alphabetic": "'*' and '&' begin aliases and anchors, which is not part of the spec language",
-    "expected alphabetic": "'*' and '&' begin aliases and anchors, which is not part of the spec language",
+    "did not find expected alphabetic": "'*' and '&' begin aliases and anchors, which a spec cannot contain",
+    "expected alphabetic": "'*' and '&' begin aliases and anchors, which a spec cannot contain",
     "found unknown escape character": "a backslash in double quotes; use single quotes",
 }
 """What PyYAML's and libyaml's messages mean, in the words of someone who writes a spec."""

@@ -22,7 +22,7 @@ def committed(source: str) -> tuple[bytes, str, str]:
         raise SourceError(f"{source}: a spec in a revision is written git:REV:PATH, such as git:HEAD~1:net.yaml")
     if revision.startswith("-"):
         raise SourceError(f"{source}: {revision!r} is an option of git, not a revision")
-    _git(source, "rev-parse", "--git-dir", failed="this folder is in no git repository")
+    _git(source, "rev-parse", "--git-dir", failed="the current folder is not in a git repository")
     _git(
         source, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}",
         failed=f"git knows no revision {revision!r} here (a shallow clone has only the latest)",
@@ -47,7 +47,7 @@ def _git(source: str, *arguments: str, failed: str) -> bytes:
     try:
         done = _run(*arguments)
     except FileNotFoundError:
-        raise SourceError(f"{source}: git: sources need git, and there is no program called git") from None
+        raise SourceError(f"{source}: git: sources need git, and git is not installed") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         # Git has reasons of its own, such as a folder that belongs to someone else: pass them on.

@@ -130,11 +130,11 @@ def graph_from_json(content: bytes, file: str) -> Graph:
     else:
         at = ""
     if not head.nodes:
-        known = "this is what convcost found out about a network" if head.convcost else "it has no 'nodes'"
-        raise SourceError(f"{file}: no graph is in it ({known}; convcost export --format json writes a graph)")
+        known = "it is the output of another command" if head.convcost else "it has no 'nodes'"
+        raise SourceError(f"{file}: it contains no graph ({known}; convcost export --format json writes a graph)")
     if head.schema != SCHEMA:
         newer = isinstance(head.schema, int) and head.schema > SCHEMA
-        more = "; a newer convcost wrote it: update convcost" if newer else ""
+        more = "; it was written by a newer version: update convcost" if newer else ""
         raise SourceError(f"{file}: {at}schema is {as_written(head.schema)}, and {SCHEMA} can be read{more}")
     return _GraphReader(decoded(content, GraphDocument, file, at.rstrip(".")), file, at).graph()
 
@@ -165,7 +165,7 @@ class _GraphReader(Problems[str]):
         for number, written in enumerate(document.nodes):
             self.node(f"nodes[{number}]", written)
         if not document.outputs:
-            self.fail("outputs", "the network gives nothing")
+            self.fail("outputs", "the network has no outputs")
         outputs = [self.reference(f"outputs[{n}]", each) for n, each in enumerate(document.outputs)]
         if document.dtype is not None:
             self.one_of("dtype", "dtype", document.dtype, ITEM_BYTES)
@@ -204,7 +204,7 @@ class _GraphReader(Problems[str]):
         """Refuse what would do something to a terminal."""
         for text in _texts(value):
             if not text.isprintable():
-                self.fail(place, f"the text {ascii(text)[:60]} holds characters that cannot be printed")
+                self.fail(place, f"the text {ascii(text)[:60]} contains characters that cannot be printed")
 
     def unique(self, place: str, names: list[str]) -> None:
         seen: set[str] = set()
@@ -317,7 +317,7 @@ class _GraphReader(Problems[str]):
             while open_runs and open_runs[-1] <= start:
                 open_runs.pop()
             if not 0 <= start < end <= (open_runs[-1] if open_runs else len(self.nodes)):
-                self.fail("repeats", f"[{start}, {end}] is no run of layers")
+                self.fail("repeats", f"[{start}, {end}] is not a range of layers")
             open_runs.append(end)
         return self.document.repeats
 

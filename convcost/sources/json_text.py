@@ -59,7 +59,7 @@ def _malformed(content: bytes, problem: str, file: str) -> SourceError:
     before = content[: int(found.group(1))] if found else b""
     where = Where(file, before.count(b"\n") + 1, len(before) - before.rfind(b"\n"))
     said = problem.removeprefix("JSON is malformed: ").partition(" (byte")[0]
-    return SourceError(f"{where}: no JSON: {said}")
+    return SourceError(f"{where}: not valid JSON: {said}")
 
 
 def mistake(file: str, place: str, message: str) -> SpecError:

@@ -113,7 +113,7 @@ def _as_captured(graph: Graph, file: str, batch: int | None, input_size: InputSi
     if graph.batch_free:
         return graph
     if train and graph.mode == "eval":
-        raise UsageError(f"{file} was captured in eval mode; capture the module again to see how it trains")
+        raise UsageError(f"{file} was captured in eval mode; capture it again with module.train()")
     shapes = {name: tensor.shape for name, tensor in graph.inputs}
     own = next(iter(shapes.values()), ())
     sizes = input_size if isinstance(input_size, Mapping) else dict.fromkeys([*shapes][:1], input_size)

@@ -57,5 +57,5 @@ def module_of_factory(source: str) -> SourceModule:
 
 def _called(source: str, target: Any) -> Any:
     if not callable(target):
-        raise UsageError(f"{source} is {type(target).__name__}: neither a module nor something that makes one")
+        raise UsageError(f"{source} is {type(target).__name__}: neither a module nor callable")
     return target()

@@ -78,5 +78,5 @@ def module_of(source: str) -> SourceModule:
     """
     find = (scheme_of(source) or FACTORY).module
     if find is None:
-        raise SourceError(f"{source} is no PyTorch module")
+        raise SourceError(f"{source} is not a PyTorch module")
     return find(source)

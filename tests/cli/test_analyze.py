@@ -60,7 +60,7 @@ def test_sources(run, family):
     assert analyzed(run, f"{family}@large")["totals"]["params"] == 8 * 27 + 8
     none = run("analyze", family)
     assert none.status == 2
-    assert f"has variants; say which one, such as {family}@small: small, large" in none.err
+    assert f"has variants; choose one, such as {family}@small: small, large" in none.err
     wrong = run("analyze", f"{family}@smal")
     assert wrong.status == 2
     assert "has no variant 'smal'; did you mean 'small'? (it has small, large)" in wrong.err

@@ -274,6 +274,6 @@ def test_mistakes_in_a_revision_have_their_place(run, repository):
 def test_no_repository_and_no_git(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert "this folder is in no git repository" in run("analyze", "git:HEAD:net.yaml").err
+    assert "the current folder is not in a git repository" in run("analyze", "git:HEAD:net.yaml").err
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "git: sources need git, and there is no program called git" in run("analyze", "git:HEAD:net.yaml").err
+    assert "git: sources need git, and git is not installed" in run("analyze", "git:HEAD:net.yaml").err

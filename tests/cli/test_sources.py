@@ -124,7 +124,7 @@ def test_training(run):
         (["mine:raises"], "mine:raises: building the module failed: ValueError: no such dataset"),
         (["mine:needs"], "mine:needs: building the module failed: TypeError: .*missing 1 required positional argument"),
         (["mine:nothing"], "mine:nothing gives NoneType, not a torch.nn.Module"),
-        (["mine:number"], "mine:number is int: neither a module nor something that makes one"),
+        (["mine:number"], "mine:number is int: neither a module nor callable"),
         (["mine:smal"], "mine has no 'smal'; did you mean 'small'?"),
         (["mine:Deep.iner"], "Deep has no 'iner'; did you mean 'inner'?"),
         (["mine:Net"], r"mine:Net: Net\.fc: .*given: 1x3x224x224; --input gives another size"),

@@ -247,7 +247,7 @@ def test_a_module_as_it_was_captured(tmp_path):
     file = tmp_path / "both.json"
     file.write_text(export(graph, "json"))
     assert account(load(file, 4, {"image": (3, 8, 8)})) == account(graph)
-    with pytest.raises(UsageError, match="was captured in eval mode; capture the module again to see how it trains"):
+    with pytest.raises(UsageError, match="was captured in eval mode; capture it again with module"):
         load(file, train=True)
     for how in ({"batch": 2}, {"input_size": {"image": (3, 16, 16)}}, {"input_size": {"picture": (3, 8, 8)}}):
         with pytest.raises(UsageError) as error:
@@ -304,10 +304,10 @@ def wrong(document, *path, to=None):
 @pytest.mark.parametrize(
     ("path", "to", "message"),
     [
-        (["schema"], 2, "schema is 2, and 1 can be read; a newer convcost wrote it: update convcost"),
+        (["schema"], 2, "schema is 2, and 1 can be read; it was written by a newer version: update convcost"),
         (["schema"], "one", "schema is 'one', and 1 can be read"),
         (["schema"], None, "schema is null, and 1 can be read"),
-        (["nodes"], None, "no graph is in it (this is what convcost found out about a network; convcost export --format json writes a graph)"),
+        (["nodes"], None, "it contains no graph (it is the output of another command; convcost export --format json writes a graph)"),
         (["nodes"], {}, "nodes: expected a list, got a mapping"),
         (["nodes", 2, "op"], "conv3d2", "nodes[2]: unknown op 'conv3d2'; did you mean 'conv3d'"),
         (["nodes", 2, "op"], "multihead_attention", "nodes[2]: multihead_attention"),
@@ -333,7 +333,7 @@ def wrong(document, *path, to=None):
         (["nodes", 1, "owner"], "inputs", "nodes[1]: relu has no weights of its own"),
         (["nodes", 1, "name"], "conv1", "nodes[1].name: the name 'conv1' is taken"),
         (["nodes", 1, "name"], "", "nodes[1].name: the name is empty"),
-        (["nodes", 1, "name"], "\x1b[31mred", "nodes[1].name: the text '\\x1b[31mred' holds characters that cannot be printed"),
+        (["nodes", 1, "name"], "\x1b[31mred", "nodes[1].name: the text '\\x1b[31mred' contains characters that cannot be printed"),
         (["inputs", 0, "shape"], [2, 3, 224, 224], "inputs[0].shape: it begins with the batch, 1 where 'batch_free' is true"),
         (["inputs", 0, "shape"], [], "inputs[0].shape: it begins with the batch"),
         (["inputs", 0, "shape"], [1, 3, -224, 224], "inputs[0].shape: sizes are 0 or more, not [1, 3, -224, 224]"),
@@ -342,9 +342,9 @@ def wrong(document, *path, to=None):
         (["dtype"], "float31", "dtype: unknown dtype 'float31'"),
         (["mode"], "test", "mode: invalid enum value 'test'"),
         (["outputs"], [[99, 0]], "outputs[0]: [99, 0] is nothing that comes before it"),
-        (["outputs"], [], "outputs: the network gives nothing"),
-        (["repeats"], [[0, 99]], "repeats: [0, 99] is no run of layers"),
-        (["repeats"], [[0, 4], [2, 6]], "repeats: [2, 6] is no run of layers"),
+        (["outputs"], [], "outputs: the network has no outputs"),
+        (["repeats"], [[0, 99]], "repeats: [0, 99] is not a range of layers"),
+        (["repeats"], [[0, 4], [2, 6]], "repeats: [2, 6] is not a range of layers"),
         (["architecture", "name"], None, "architecture: the key 'name' is missing"),
         (["architecture", "title"], "\x07", "architecture.title: the text"),
         (["architecture", "reference"], {"authors": ["a\nb"]}, "architecture.reference: the text"),
@@ -367,13 +367,13 @@ def test_mistakes_are_told_with_their_place(written, path, to, message):
     [
         (b"", "net.json: the file is empty"),
         (b'{"schema": 1, "nodes": [{"na', "net.json: the file ends in the middle, after 28 bytes; it is not complete"),
-        (b'{"schema": 1,\n "nodes": [NaN]}', "net.json:2:12: no JSON: invalid character"),
-        (b'{"schema": 1}{', "net.json:1:15: no JSON: trailing characters"),
+        (b'{"schema": 1,\n "nodes": [NaN]}', "net.json:2:12: not valid JSON: invalid character"),
+        (b'{"schema": 1}{', "net.json:1:15: not valid JSON: trailing characters"),
         (b'{"schema": 1, "nodes": [{"name": "\xff"}]}', "net.json: the file is not UTF-8 text"),
-        (b"{}", "no graph is in it (it has no 'nodes'; convcost export --format json writes a graph)"),
+        (b"{}", "it contains no graph (it has no 'nodes'; convcost export --format json writes a graph)"),
         (b"[1, 2]", "net.json: expected a mapping, got a list"),
         (b'{"schema": 1, "nodes": ' + b"[" * 100_000, "net.json: lists in lists in lists"),
-        (b'{"schema": 1, "convcost": "0.1.0", "layers": []}', "this is what convcost found out about a network"),
+        (b'{"schema": 1, "convcost": "0.1.0", "layers": []}', "it is the output of another command"),
     ],
 )  # fmt: skip
 def test_what_is_no_graph_is_said(content, message):

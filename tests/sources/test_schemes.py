@@ -36,7 +36,7 @@ def test_which_sources_have_a_scheme():
 
 
 def test_a_spec_is_no_module():
-    with pytest.raises(SourceError, match=r"git:HEAD:net\.yaml is no PyTorch module"):
+    with pytest.raises(SourceError, match=r"git:HEAD:net\.yaml is not a PyTorch module"):
         module_of("git:HEAD:net.yaml")
 
 
