@@ -37,7 +37,7 @@ SOURCE_KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (_is_text, '"a name"'),
     "input": (lambda value: isinstance(value, str) and _SIZE.match(value) is not None, '"3x224x224"'),
     "batch": (lambda value: type(value) is int and value > 0, "8"),
-    "dtype": (lambda value: isinstance(value, str) and value in PRECISIONS, " or ".join(PRECISIONS)),
+    "dtype": (_is_text, '"float16"'),
     "profile": (_is_text, '"runs/vgg16.json"'),
 }
 """The keys of a source: a function that accepts its valid values, and an example for messages."""
@@ -216,6 +216,8 @@ class _ConfigReader(Problems[Where]):
                     keys[key] = value
                 else:
                     self.fail(where, f"{key} is {as_written(value)}, expected {example}")
+        if "dtype" in keys and not self.one_of(where, "dtype", keys["dtype"], PRECISIONS):
+            del keys["dtype"]
         return keys
 
     # --- budgets, tolerance, lock
