@@ -54,7 +54,7 @@ def test_what_does_not(bounds, messages):
     [
         (lambda: assert_cost("resnet50"), UsageError, "assert_cost needs a bound, such as params='25.6M'"),
         (lambda: assert_cost("resnet50", parms=1), UsageError, "unknown quantity 'parms'; did you mean 'params'?"),
-        (lambda: assert_cost("resnet50", params="lots"), UsageError, "'lots' is no figure"),
+        (lambda: assert_cost("resnet50", params="lots"), UsageError, "'lots' is not a figure"),
         (lambda: assert_cost("resnet5", params=1), SourceError, "did you mean 'resnet50'"),
         (lambda: assert_cost(3, params=1), UsageError, "takes a SOURCE, a torch.nn.Module, a graph or a report, not 3"),
     ],

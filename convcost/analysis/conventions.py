@@ -36,7 +36,7 @@ CONVENTIONS: dict[str, tuple[Callable[[LayerRecord, bool], int], str]] = {
         _fvcore,
         "fvcore: 1 per multiply-accumulate, plus its counts for normalisation, adaptive pooling and upsampling",
     ),
-    "paper": (_paper, "tables of papers: 1 per multiply-accumulate of convolutions and linear layers"),
+    "paper": (_paper, "as in the tables of papers: multiply-accumulates of convolutions and linear layers"),
 }
 """By name: function from a layer, and True in training, to its count; and the description of the convention."""
 

@@ -194,9 +194,7 @@ def test_claims_are_checked_at_the_declared_input_only(options):
     assert macs.verdict == "unchecked"
     assert macs.computed is None
     assert macs.note == "the claim is for batch 1 at the declared input size in float32"
-    assert [found.verdict for found in (params, weights, depth)] == ["agrees"] * 3, (
-        "independent of the settings"
-    )
+    assert [found.verdict for found in (params, weights, depth)] == ["agrees"] * 3, "independent of the settings"
 
 
 def test_another_input_size_is_unchecked():

@@ -234,7 +234,7 @@ def test_another_activation_passes_and_is_said(run, project):
     change(project, ("- relu_\n  - {unit", "- {gelu: {}}\n  - {unit"))
     result = run("check")
     assert result.status == 0
-    assert "gelu_1 changed: allowed; convcost check --update records it" in " ".join(result.out.split())
+    assert "gelu_1 changed: within the tolerance; convcost check --update records it" in " ".join(result.out.split())
     assert "op relu -> gelu" in " ".join(run("check", "--verbose").out.split())
     (project / "convcost.toml").write_text(CONFIG + "[tolerance]\nflops = 0\n")
     assert run("check").status == 1, "unless FLOPs are held too"
@@ -405,7 +405,7 @@ def test_no_sources(run, project, config):
     (project / "convcost.toml").write_text(config)
     result = run("check")
     assert result.status == 2
-    assert 'sources must be a list of one or more, such as ["net.yaml", "vgg16"]' in result.out
+    assert 'sources must be a non-empty list, such as ["net.yaml", "vgg16"]' in result.out
 
 
 def test_torch_is_missing(shell, project):
@@ -466,7 +466,7 @@ def test_no_lock_yet(run, project):
     (project / "convcost.lock").unlink()
     result = run("check")
     assert result.status == 2
-    assert "there is no convcost.lock yet; convcost check --update writes it" in result.out
+    assert "convcost.lock does not exist; convcost check --update writes it" in result.out
 
 
 def test_an_entry_without_a_source(run, project):

@@ -386,7 +386,7 @@ def test_a_source_names_its_profile(run, recorded):
     assert check(run, text % ", batch = 8").status == 0
     result = check(run, text % ", batch = 3")
     assert result.status == 2
-    assert "no time of batch 3; it has batch 1, float32; batch 8, float32" in result.out
+    assert "no times of batch 3; it has batch 1, float32; batch 8, float32" in result.out
     result = check(run, text.replace("lenet5", "alexnet") % "")
     assert result.status == 2
     assert "the profile is of another network, with 60,000 parameters" in result.out
@@ -431,7 +431,7 @@ def test_a_saved_profile_is_shown_again(run, recorded, monkeypatch):
     assert found["runs"] == json.loads(Path(recorded).read_text())["runs"]
     result = run("profile", "vgg16", "--show")
     assert result.status == 2
-    assert "vgg16 is not a saved profile" in result.err
+    assert "vgg16 is no saved profile" in result.err
     result = run("profile", "none.json", "--show")
     assert (result.status, result.err) == (2, "convcost: error: there is no file none.json\n")
 

@@ -99,9 +99,7 @@ def test_a_gpu_without_the_rate_says_so(net):
             convcost.roofline(net, "t4", dtype=dtype)
     with pytest.raises(UsageError, match=r"A100.* has rates for float32, float16, bfloat16, amp-bf16, amp-fp16$"):
         convcost.roofline(net, "a100-80", dtype=FLOAT8)
-    with pytest.raises(
-        UsageError, match=r"no rate of float64; the file of H200 SXM has rates .*, float8, amp-fp8$"
-    ):
+    with pytest.raises(UsageError, match=r"no rate of float64; the file of H200 SXM has rates .*, float8, amp-fp8$"):
         convcost.roofline(net, "h200", dtype="float64")
 
 
@@ -149,8 +147,7 @@ def test_a_budget(tmp_path, monkeypatch):
         )
         assert shell("check").exit_code == status
     (tmp_path / "convcost.toml").write_text('lock = false\nsources = [{source = "net.yaml", dtype = "float9"}]\n')
-    assert "expected float32 or float16" in shell("check").output
-    assert FLOAT8 in shell("check").output
+    assert f"unknown dtype \"float9\"; did you mean '{FLOAT8}'?" in shell("check").output
 
 
 @pytest.mark.parametrize("dtype", [FLOAT8, MIXED])
