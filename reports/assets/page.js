@@ -4,7 +4,7 @@ const $ = (id) => document.getElementById(id);
 const esc = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const mark = (name) => performance.mark(name);
 
-/* A number is a place in the list of distinct integers; its texts were made where all texts of numbers are made. */
+/* A number is an index into the list of distinct integers, whose texts were formatted in Python. */
 const BYTES = new Set(["activation_bytes", "weight_bytes", "bytes_read", "bytes_written"]);
 const numberText = (place, quantity) => data.numbers[BYTES.has(quantity) ? "bytes" : "count"][place];
 const numberHtml = (place, quantity) => {
@@ -14,7 +14,7 @@ const numberHtml = (place, quantity) => {
 let exactly = false;
 const shown = (short, exact) => (exactly ? exact.replace(" bytes", "") : short);
 
-/* Every <data> with a title swaps its short text and its digits. */
+/* Each <data> with a title toggles between its short text and all digits. */
 $("exact").addEventListener("click", () => {
   exactly = !exactly;
   $("exact").setAttribute("aria-pressed", exactly);
@@ -60,7 +60,7 @@ for (const one of document.querySelectorAll("[data-group]")) {
 }
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => (one.open = true)));
 
-/* Tables whose heads sort: numbers by their exact integers, largest first; texts in the order of letters. */
+/* Sortable tables: numbers by exact value, largest first; text alphabetically. */
 const sortKey = (cell) => {
   const number = cell.querySelector("data");
   if (!number) return cell.dataset.key || cell.textContent;
@@ -88,7 +88,7 @@ function sortable(table, onSort) {
       else {
         const way = next === "ascending" ? 1 : -1;
         const keyed = rows.map((row) => [sortKey(row.cells[column]), row]);
-        /* What has no number stands last, whichever way. */
+        /* Cells without a number are last in both directions. */
         keyed.sort(([a], [b]) => (a === "" || b === "" ? (a === "") - (b === "") : way * compare(a, b)));
         rows.splice(0, rows.length, ...keyed.map(([, row]) => row));
       }
@@ -98,10 +98,10 @@ function sortable(table, onSort) {
 }
 document.querySelectorAll("table.networks").forEach((table) => sortable(table));
 
-/* The table of layers (its rows are grids, so the roles of a table are said in words): sorted, filtered by text and group, summed over what is shown. */
+/* The table of layers (its rows are CSS grids, so the ARIA roles are explicit): sorting, filters by text and group, sums over the visible layers. */
 const COLUMNS = [
   ["name", "Layer"], ["op", "Op"], ["output", "Output"], ["params", "Params"], ["macs", "MACs"],
-  ["flops", "FLOPs"], ["activation_bytes", "Activations"], ["bytes_read", "Read"], ["bytes_written", "Written"], ["field", "Field"],
+  ["flops", "FLOPs"], ["activation_bytes", "Activations"], ["bytes_read", "Read"], ["bytes_written", "Written"], ["field", "Receptive field"],
 ];
 const summed = (key) => data.quantities.includes(key);
 
@@ -177,11 +177,11 @@ function layerTable() {
 if (data.layers) layerTable();
 mark("table");
 
-/* From rows and lanes to places in pixels. Blocks are laid out from the inside out, so that closing one is cheap. */
+/* Computes positions in pixels from rows and lanes. Blocks are laid out from the inside out, so closing one is cheap. */
 const BOX = { w: 236, h: 46 }, PILL = { w: 170, h: 24 }, PORT = { w: 10, h: 8 }, LANE = { w: 14, h: 0 };
 const GAP_X = 22, GAP_Y = 26, PAD = 14, HEAD = 30, SWEEPS = 10;
 
-/* Places as near as possible to where neighbours want them, in order and apart: isotonic regression by pooling. */
+/* Positions as close as possible to the wanted ones, in order and without overlap: isotonic regression by pooling. */
 function settle(wanted, weights, widths) {
   const offsets = [];
   let at = 0;
@@ -263,11 +263,11 @@ function layOut(blocks, open, index, root = true) {
   }
   return { index, items, ports, segments: block.segments, w: width, h: y - GAP_Y + (root ? 8 : PAD + 8) };
 }
-/* Where a value leaves or enters a box, from its middle: at its port if the box is open. */
+/* Offset from the centre of a box at which a value leaves or enters it; the port if the box is open. */
 const leaves = (item, value) => item.ports?.out[value] ?? 0;
 const enters = (item, value) => item.ports?.in[value] ?? 0;
 
-/* The architecture: boxes to open, choose and move between, drawn anew from the layout whenever one opens or closes. */
+/* The architecture diagram: boxes can be opened, selected and navigated; it is redrawn when a box opens or closes. */
 function drawDiagram() {
   const { blocks, inputs } = data.diagram;
   const layers = data.layers;
@@ -311,7 +311,7 @@ function drawDiagram() {
     return `<g class="${classes}" role="treeitem" tabindex="-1" data-box="${index}" aria-label="${esc(elide(label, 200))}"${state} transform="translate(${x.toFixed(1)} ${y.toFixed(1)})">${face}${fold}${head}${rest}${spread ? inside(item, false) : ""}</g>`;
   }
 
-  /* Lines first, so that boxes lie on them. */
+  /* Lines are drawn first, so that boxes cover them. */
   function inside(laid, root) {
     const { items, segments } = laid;
     const bottom = (item) => (item.kind === "lane" ? item.y + item.row : item.y + item.h);
@@ -503,10 +503,10 @@ if (data.diagram) drawDiagram();
 mark("diagram");
 document.documentElement.dataset.ready = "tables";
 
-/* The treemap, drawn here from the same figure that plotly would draw: it answers in a blink, and works by keyboard. */
+/* The treemap, drawn from the plotly figure without plotly: it is faster, and works by keyboard. */
 const MOST_BOXES = 160, HEAD_HEIGHT = 20, BAR_HEIGHT = 34;
 
-/* Boxes of these areas, as square as they come: rows along the shorter side, after Bruls, Huizing and van Wijk. */
+/* Boxes of these areas, as square as possible: rows along the shorter side (Bruls, Huizing and van Wijk). */
 function squarify(values, x, y, w, h) {
   const found = [];
   let rest = values.reduce((sum, value) => sum + value, 0), at = 0;
@@ -637,11 +637,11 @@ function drawTree(plot, chart) {
   });
 }
 
-/* Charts: drawn one after another while nothing else is to do, so that the page answers from the start. */
+/* Charts are drawn one after another while the browser is idle, so that the page responds from the start. */
 const settings = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]] };
 const idle = window.requestIdleCallback || ((act) => setTimeout(act, 30));
 
-/* A phone has room for fewer names, for smaller circles, and for a legend only where no table says what the colours mean. */
+/* On a narrow screen: fewer tick labels, smaller circles, and no legend if a table shows the colours. */
 function fitted(layout, width) {
   const { tickvals, ticktext } = layout.xaxis || {};
   const few = ticktext ? Math.ceil((tickvals.length * 15) / width) : 1;
@@ -650,11 +650,11 @@ function fitted(layout, width) {
   return { ...layout, xaxis: { ...layout.xaxis, tickvals: kept(tickvals), ticktext: kept(ticktext) } };
 }
 
-/* The traces with what the first view says of them; a key with a dot is a change to a part that is there already. */
+/* The traces with the attributes of the first view; a key with a dot changes part of an existing attribute. */
 const whole = ({ figure, views }) =>
   figure.data.map((trace, place) => ({ ...trace, ...Object.fromEntries(Object.entries(views[0]?.traces[place] || {}).filter(([key]) => !key.includes("."))) }));
 
-/* Draws a chart; gives what shows another look at it. */
+/* Draws a chart; resolves to a function that switches its view. */
 function drawBars(plot, chart) {
   const layout = fitted(chart.figure.layout, plot.clientWidth);
   if (plot.clientWidth <= 560 && chart.key === "split") layout.showlegend = false;
