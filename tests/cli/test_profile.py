@@ -231,7 +231,7 @@ def test_nothing_measured_is_an_error_of_its_own(run, quick, monkeypatch):
         (["--device", "cuda:99"], "--device cpu runs the same protocol on the CPU"),
         (["--device", "meta"], "nothing runs on meta"),
         (["--device", "cpu", "--batch", "0"], "batch is 0; it must be 1 or more"),
-        (["--device", "cpu", "--batch", "1,,2"], "give 32, or 1,8,64, or auto"),
+        (["--device", "cpu", "--batch", "1,,2"], "use 32, or 1,8,64, or auto"),
         (["--device", "cpu", "--dtype", "float33"], "did you mean 'float32'"),
         (["--device", "cpu", "--execution", "jit"], "not one of 'eager', 'compile', 'cuda_graph'"),
         (["--device", "cpu", "--optimizer", "sgd"], "give --train too"),
@@ -448,4 +448,4 @@ def test_a_profile_without_a_time_has_no_latency(run, recorded):
     found["runs"] = []
     Path("none.json").write_text(json.dumps(found))
     result = run("compare", recorded, "none.json")
-    assert "no saved profile of lenet5 #2 with times." in " ".join(result.out.split())
+    assert "no saved profile of lenet5 #2 with times)." in " ".join(result.out.split())

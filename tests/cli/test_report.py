@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
@@ -47,18 +44,6 @@ def test_plotly_js_is_there_once_and_nothing_is_loaded(run, tmp_path):
     assert " src=" not in own
     assert "<link" not in own
     assert "default-src 'none'" in own
-
-
-def test_a_page_is_made_in_two_seconds(tmp_path):
-    """As a whole process. The least of three: the machine may be busy with something else."""
-    command = [sys.executable, "-m", "convcost", "report", "vgg16", "-o", str(tmp_path / "page.html")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run(command, check=True, env=environment, timeout=60)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 2
 
 
 def test_the_page_names_the_command_that_makes_it(run, tmp_path):
@@ -102,7 +87,7 @@ def test_a_module_captured_in_one_mode_has_memory_of_that_one():
     torch = pytest.importorskip("torch")
     report = analyze(convcost.capture(torch.nn.Conv2d(3, 4, 3).eval(), torch.zeros(1, 3, 8, 8)))
     chart = next(chart for chart in charts_of(network_records(report)) if chart.key == "memory")
-    assert chart.note.startswith("Inference: at most ")
+    assert chart.note.startswith("Inference: peak memory ")
     assert "Not shown, training step with AdamW: Conv2d was captured in eval mode" in chart.note
 
 

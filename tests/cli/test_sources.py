@@ -123,7 +123,7 @@ def test_training(run):
     [
         (["mine:raises"], "mine:raises: building the module failed: ValueError: no such dataset"),
         (["mine:needs"], "mine:needs: building the module failed: TypeError: .*missing 1 required positional argument"),
-        (["mine:nothing"], "mine:nothing gives NoneType, not a torch.nn.Module"),
+        (["mine:nothing"], "mine:nothing returned NoneType, not a torch.nn.Module"),
         (["mine:number"], "mine:number is int: neither a module nor callable"),
         (["mine:smal"], "mine has no 'smal'; did you mean 'small'?"),
         (["mine:Deep.iner"], "Deep has no 'iner'; did you mean 'inner'?"),

@@ -191,7 +191,7 @@ def test_help_needs_no_torch():
         "sys.argv = ['convcost', 'validate', {!r}]\nmain()"
     )
     for argument, status, text in (
-        ("--help", 0, "Hold the figures"),
+        ("--help", 0, "Check the figures"),
         ("lenet5", 2, 'convcost: error: convcost validate runs PyTorch, and torch is not installed: '
                       'pip install "convcost[torch]"\n'),
     ):  # fmt: skip

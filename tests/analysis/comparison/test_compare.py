@@ -174,7 +174,7 @@ def test_unknown_figures_are_reported():
     out = io.StringIO()
     render(comparison_document(found), "markdown", out)
     assert out.getvalue().count("Unknown for") == 2
-    assert "Peak, training: Conv2d was captured in eval mode" in out.getvalue()
+    assert "Peak, training (Conv2d was captured in eval mode" in out.getvalue()
 
 
 def test_json(revolution):

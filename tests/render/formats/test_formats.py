@@ -296,7 +296,7 @@ def test_conventions_are_printed():
     text = shown(analyze(convcost.load("resnet50")), "table", convention="fvcore")
     for said in (
         "FLOPs = 2 x MACs + other operations",
-        "bytes of the outputs that are allocated",
+        "bytes of the allocated outputs",
         "all 175 operations",
         "float32, eval",
     ):
