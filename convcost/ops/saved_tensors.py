@@ -1,5 +1,6 @@
 """The tensors that autograd saves for PyTorch's operators that have no class here. Source: derivatives.yaml.
 
+What autograd saves for an op with a class stands on the class (``Op.saved``, ``Op.keeps``).
 An operator whose saved tensors depend on nothing but its name is added to ``_RULES``.
 """
 
