@@ -15,7 +15,6 @@ import pytest
 from convcost.profiles import Ceiling, Environment, LayerTime, MemoryUse, Profile, Run, Setting, Static, load_profile
 from convcost.profiles.files import save
 from convcost.sources import shipped
-from support.cases import FULL
 
 pytest.importorskip("torch")
 
@@ -291,7 +290,6 @@ def test_a_file_that_cannot_be_read_counts_as_not_measured(output):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FULL, reason="takes minutes; CONVCOST_CASES=full runs it")
 def test_it_runs_with_torch_msgspec_and_yaml_alone(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(f"""
 import sys

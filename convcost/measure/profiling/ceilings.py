@@ -40,9 +40,35 @@ def ceilings(bench: Bench, device: torch.device, dtypes: Sequence[str], tf32: bo
     return tuple(results)
 
 
-def _matmul(bench: Bench, device: torch.device, dtype: str, tf32: bool | None) -> Ceiling:
-    side = SIDE[device.type] // (2 if ITEM_BYTES[dtype] > 4 else 1)
+def _matrices(side: int, device: torch.device, dtype: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Two random square matrices, and one for their product."""
     a, b, out = (torch.randn(side, side, device=device).to(getattr(torch, dtype)) for _ in range(3))
+    return a, b, out
+
+
+def _side(bench: Bench, device: torch.device, dtype: str) -> int:
+    """Rows and columns of the matrices in ``dtype``.
+
+    Many CPUs have no kernels for half precision, and need minutes for matrices of the full size. There the side is
+    halved until a product is expected to take less than the time limit; such kernels are as fast on smaller matrices.
+    """
+    side = SIDE[device.type] // (2 if ITEM_BYTES[dtype] > 4 else 1)
+    if device.type != "cpu":
+        return side
+    tried = side // 8
+    a, b, out = _matrices(tried, device, dtype)
+    torch.mm(a, b, out=out)  # the first call loads kernels
+    begin = bench.mark()
+    torch.mm(a, b, out=out)
+    (time_ns,) = between(bench, [begin, bench.mark()])
+    while side > tried and time_ns * (side / tried) ** 3 > 1e9 * LIMITS.seconds:
+        side //= 2
+    return side
+
+
+def _matmul(bench: Bench, device: torch.device, dtype: str, tf32: bool | None) -> Ceiling:
+    side = _side(bench, device, dtype)
+    a, b, out = _matrices(side, device, dtype)
     with torch.no_grad(), tf32_flags(tf32):
         times = timed(bench, [lambda: torch.mm(a, b, out=out)], LIMITS)
     words = f"{side}x{side} by {side}x{side}"
